@@ -1,0 +1,14 @@
+//! The telephone exchange between Tahoe-LAFS grids.
+//!
+//! A foreign cap names a file and the grid it lives on. This crate finds that grid's signed record in a DHT, and carries
+//! what two grids need to serve each other's readers. `ARCHITECTURE.md` has the plan of the house; each room says in its
+//! first lines what it is and what it leaves to others.
+//!
+//! Values, which hold, parse and print:
+
+pub mod base32;
+pub mod cbor;
+pub mod keys;
+pub mod signed;
+pub mod tagged;
+pub mod units;
