@@ -12,3 +12,6 @@ pub mod keys;
 pub mod signed;
 pub mod tagged;
 pub mod units;
+
+// Edges, one piece of the world each:
+pub mod config;
