@@ -9,6 +9,7 @@
 pub mod base32;
 pub mod cbor;
 pub mod keys;
+pub mod rate;
 pub mod signed;
 pub mod tagged;
 pub mod units;
