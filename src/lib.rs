@@ -6,6 +6,7 @@
 //!
 //! Values, which hold, parse and print:
 
+pub mod address;
 pub mod base32;
 pub mod cbor;
 pub mod keys;
