@@ -9,6 +9,7 @@
 pub mod address;
 pub mod base32;
 pub mod cbor;
+pub mod furl;
 pub mod keys;
 pub mod signed;
 pub mod tagged;
