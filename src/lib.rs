@@ -18,3 +18,5 @@ pub mod units;
 
 // Edges, one piece of the world each:
 pub mod config;
+#[cfg(feature = "node")]
+pub mod grid;
