@@ -6,8 +6,10 @@
 //!
 //! Values, which hold, parse and print:
 
+pub mod address;
 pub mod base32;
 pub mod cbor;
+pub mod furl;
 pub mod keys;
 pub mod rate;
 pub mod signed;
