@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod base32;
+pub mod capability;
 pub mod cbor;
 pub mod furl;
 pub mod keys;
