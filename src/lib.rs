@@ -12,6 +12,7 @@ pub mod capability;
 pub mod cbor;
 pub mod furl;
 pub mod keys;
+pub mod rate;
 pub mod signed;
 pub mod tagged;
 pub mod units;
