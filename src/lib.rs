@@ -16,3 +16,7 @@ pub mod rate;
 pub mod signed;
 pub mod tagged;
 pub mod units;
+
+// Rules, which decide and compute:
+
+pub mod record;
