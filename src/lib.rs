@@ -17,7 +17,6 @@ pub mod signed;
 pub mod tagged;
 pub mod units;
 
-// Edges, one piece of the world each:
-pub mod config;
-#[cfg(feature = "node")]
-pub mod grid;
+// Rules, which decide and compute:
+
+pub mod record;
