@@ -20,3 +20,9 @@ pub mod units;
 // Rules, which decide and compute:
 
 pub mod record;
+
+// Edges, one piece of the world each:
+
+pub mod config;
+#[cfg(feature = "node")]
+pub mod grid;
