@@ -237,6 +237,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_specification_is_true() {
+        let specification = include_str!("../../docs/spec/foreign-cap.md");
+        let cap = made(CHK_READ);
+        let index = cap.home_cap().storage_index().expect("a file with shares");
+        for text in [cap.to_string(), CHK_READ.to_owned(), index.to_string()] {
+            assert!(specification.contains(&text), "{text}");
+        }
+    }
+
+    #[test]
     fn a_write_cap_is_diminished_and_says_so() {
         let MadeForeign::Diminished(cap) = ForeignCap::from_home(Area::Grid(grid()), &home(SDMF_WRITE)) else {
             panic!("not diminished")
