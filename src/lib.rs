@@ -12,6 +12,10 @@ pub mod capability;
 pub mod cbor;
 pub mod furl;
 pub mod keys;
+pub mod rate;
 pub mod signed;
 pub mod tagged;
 pub mod units;
+
+// Edges, one piece of the world each:
+pub mod config;
