@@ -80,8 +80,8 @@ impl Capability {
         }
     }
 
-    /// The cap that opens the same content and changes nothing: a write cap diminished, a read cap as it is. `None` for a
-    /// verify cap, which opens nothing.
+    /// The cap that opens the same content and changes nothing: a write cap diminished, a read cap as it is. `None`
+    /// for a verify cap, which opens nothing.
     pub fn read_cap(&self) -> Option<Self> {
         let file = match self.file() {
             FileCap::Literal(_) | FileCap::ChkRead(_) => self.file().clone(),
@@ -447,7 +447,9 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_text_never_panics(text in "\\PC{0,60}|(URI:)?[A-Z2-]{0,9}(:[a-z2-7]{0,52}){0,4}(:[0-9]{0,20}){0,4}") {
+        fn arbitrary_text_never_panics(
+            text in "\\PC{0,60}|(URI:)?[A-Z2-]{0,9}(:[a-z2-7]{0,52}){0,4}(:[0-9]{0,20}){0,4}",
+        ) {
             if let Ok(cap) = text.parse::<Capability>() {
                 prop_assert_eq!(cap.to_string(), text);
             }
