@@ -138,9 +138,9 @@ impl FromStr for RecordText {
 }
 
 impl NodeConfig {
-    /// What the settings make a record say, with these nodes; `None` without a grid.
-    pub fn draft(&self, nodes: Vec<NodeEntry>) -> Option<RecordDraft> {
-        Some(RecordDraft {
+    /// What the settings make a record of `grid` say, with these nodes.
+    pub fn draft(&self, grid: GridId, nodes: Vec<NodeEntry>) -> RecordDraft {
+        RecordDraft {
             lifetime: Some(self.lifetime),
             nickname: self.nickname.clone(),
             contact: self.contact.clone(),
@@ -151,8 +151,8 @@ impl NodeConfig {
             next: self.next.map(|grid| KeyDigest(grid.digest())),
             successor: self.successor,
             predecessor: self.predecessor,
-            ..RecordDraft::new(self.grid_id?)
-        })
+            ..RecordDraft::new(grid)
+        }
     }
 }
 
