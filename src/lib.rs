@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod base32;
+pub mod capability;
 pub mod cbor;
 pub mod furl;
 pub mod keys;
@@ -16,5 +17,19 @@ pub mod signed;
 pub mod tagged;
 pub mod units;
 
+// Rules, which decide and compute:
+pub mod record;
+
 // Edges, one piece of the world each:
+pub mod clock;
 pub mod config;
+pub mod dht;
+#[cfg(feature = "node")]
+pub mod grid;
+pub mod store;
+
+// Services, which ask a rule and then drive an edge:
+#[cfg(feature = "node")]
+pub mod publisher;
+#[cfg(feature = "node")]
+pub mod resolver;

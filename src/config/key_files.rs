@@ -5,6 +5,7 @@
 use crate::config::access::{Exposure, exposure};
 use crate::config::files::{self, FileError};
 use crate::keys::{GridId, KeyError, SecretKey};
+use libp2p_identity::PeerId;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -136,6 +137,12 @@ pub fn create_key(path: &Path) -> Result<SecretKey, FileError> {
     Ok(key)
 }
 
+/// The libp2p identity of the node that has this key.
+pub fn peer_id(key: &SecretKey) -> PeerId {
+    let public = libp2p_identity::ed25519::PublicKey::try_from_bytes(key.public().as_bytes());
+    libp2p_identity::PublicKey::from(public.expect("a key of ours is a point")).to_peer_id()
+}
+
 /// The key in the file at `path`, made now if there is none.
 pub fn read_or_create_key(path: &Path) -> Result<SecretKey, KeyFileError> {
     match create_key(path) {
@@ -232,6 +239,13 @@ mod tests {
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains(&private["priv-v0-".len()..]), "{shown}");
         }
+    }
+
+    #[test]
+    fn the_peer_id_is_the_one_that_libp2p_gives_the_seed() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let keypair = libp2p_identity::Keypair::ed25519_from_bytes([7; 32]).unwrap();
+        assert_eq!(peer_id(&key), keypair.public().to_peer_id());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use super::asset::{Asset, AssetError, DecimalError};
 use super::line::{NextPrice, RateError, RateLine};
-use crate::units::{DateError, PricePerGib, Seconds, UnixSeconds};
+use crate::units::{DateError, PricePerGib, UnixSeconds};
 use std::fmt;
 use std::str::FromStr;
 
@@ -107,8 +107,8 @@ impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         match text.strip_suffix("T00:00:00Z") {
-            Some(day) if self.0.0 % Seconds::days(1).0 == 0 => f.write_str(day),
-            _ => f.write_str(&text),
+            Some(day) => f.write_str(day),
+            None => f.write_str(&text),
         }
     }
 }
