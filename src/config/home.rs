@@ -82,6 +82,11 @@ impl Home {
         self.0.join("peers")
     }
 
+    /// Held by the process that works in this directory.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
     /// Where the running node serves its local API; absent while none runs.
     pub fn api(&self) -> PathBuf {
         self.0.join("api.json")
