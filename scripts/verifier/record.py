@@ -1,17 +1,19 @@
 """The grid record by docs/spec/record.md: `hold` and `read` are its two readings, `time_fault` its times."""
 
 import csv
+import ipaddress
 import pathlib
 import re
 
 from .signed_objects import Refused, decoded, identity, need, opened, strict, verify_object
 
 DAY, SKEW, LATEST = 86_400, 7_200, 253_402_207_200
-LABEL, HINT = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "[!-+.0-?A-~-]+"
-HOST, FURL = rf"(?:{LABEL}\.)*(?![0-9]+\Z){LABEL}", f"pb://[a-z2-7]{{32}}@{HINT}(?:,{HINT})*/[!-~]+"
+LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+HOST = rf"(?:{LABEL}\.)*(?!(?:[0-9]+|0x[0-9a-f]*)\Z){LABEL}"
+FURL = r"pb://[a-z2-7]{32}@(?P<hints>[!-.0-~]+)/[!-~]+(?<!#v=1)"
 CONTACT = "(?:mailto|https|xmpp|matrix|tel):[!#-;=?-~]+"
 UNSEEN = "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-NAME, TRANSPORT = rb"(?P<size%d>.)(?P<name%d>[a-z0-9.-]+)", rb"(?:\x06..|\x91\x02..\xcd\x03)"
+NAME, TRANSPORT = rb"(?P<size%d>.)(?P<name%d>[a-z0-9.-]+)", rb"(?:\x06%b|\x91\x02%b\xcd\x03)" % ((rb"(?!\0\0)..",) * 2)
 ADDRESS = rb"(?s)(?:\x04.{4}|\x29.{16}|[\x35-\x37]" + NAME % (1, 1) + rb")" + TRANSPORT + rb"|\x38" + NAME % (2, 2)
 with open(pathlib.Path(__file__).parents[2] / "docs/spec/assets.csv", encoding="ascii") as lines:
     SCALES = {line["asset"]: int(line["scale"]) for line in csv.DictReader(lines)}
@@ -67,8 +69,29 @@ def roles(v):
     return uint()(v) and need(v < 16, "an unknown role", "upgrade") and v > 1
 
 
+def place(text):
+    name, colon, port = text.rpartition(":")
+    bracketed = re.fullmatch(r"\[([0-9a-f:]+)\]", name)
+    try:
+        ip = str(ipaddress.ip_address(bracketed[1] if bracketed else name)) == name.strip("[]")
+    except ValueError:
+        ip = False
+    known = ip if bracketed else ip and ":" not in name or len(name) <= 253 and re.fullmatch(HOST, name)
+    return bool(known) and re.fullmatch("[1-9][0-9]{0,4}", port) is not None and int(port) < 65_536
+
+
+def furl(v):
+    found = re.fullmatch(FURL, v) if text(256, "(?s).*")(v) else None
+    hints = [hint.partition(":") for hint in found["hints"].split(",")] if found else []
+    other = "[0-9A-Za-z.:_=\\[\\]-]+"
+    return bool(hints) and all(
+        place(where) if kind == "tcp" else re.fullmatch("[a-z0-9]+", kind) and re.fullmatch(other, where)
+        for kind, _, where in hints
+    )
+
+
 def gateway(v):
-    shape("gateway", v, {0: host, 1: uint(1, 65_535), 2: hash32, 3: key, 4: roles, 5: limit, 6: text(256, FURL)})
+    shape("gateway", v, {0: host, 1: uint(1, 65_535), 2: hash32, 3: key, 4: roles, 5: limit, 6: furl})
     role, parts, keyed = v.get(4, 1), len(part(v, 0, 3)), 3 in v
     addressed = parts == (0 if 6 in v else 3)
     may_be_silent = parts == 0 and keyed and not role & 9

@@ -102,7 +102,12 @@ def good():
     v.good(
         "gateway-furl-256-octets",
         "256 octets are the most; several hints",
-        {8: [{6: (FURL[:43] + "tcp:[2001:db8::1]:1," + FURL[42:] + "x" * 256)[:256]}]},
+        {8: [{6: (FURL[:38] + "tcp:[2001:db8::1]:1," + FURL[38:] + "x" * 256)[:256]}]},
+    )
+    v.good(
+        "gateway-furl-other-hints",
+        "hints of another kind, and addresses",
+        {8: [{6: FURL.replace("tcp:", "tor:abc.onion:80,tcp:203.0.113.7:80,tcp:[2001:db8::7]:80,tcp:")}]},
     )
     v.good("gateway-furl-with-key", "a FURL and a key", {8: [{3: GATEWAY.public, 4: 9, 6: FURL}]})
     v.good("gateway-only-spends", "a key and no address", {8: [spender()]})
