@@ -67,44 +67,44 @@ def judged(data, grid, role, now):
     return "ok", view | {k: named(summary[k]) for k in ("identity", "serial", "publisher") if summary[k]}
 
 
-def newer(a, b, grid):
-    """Which of two records supersedes the other."""
-    first, second = (record.hold(bytes.fromhex(data), grid)[2] for data in (a, b))
-    same = first["identity"] == second["identity"]
-    return "same" if same else "a" if first["rank"] > second["rank"] else "b"
+def outcome_of(check):
+    """The class of what `check` raises, or `ok`."""
+    try:
+        check()
+    except Refused as fault:
+        return fault.args[0]
+    return "ok"
 
 
 def found(kind, vector):
     """What we make of a vector, to be compared with the vector itself."""
+    grid = key_bytes(vector["grid_id"]) if "grid_id" in vector else None
+    hexes = {name.removesuffix("_hex"): value for name, value in vector.items() if name.endswith("_hex")}
+    octets = {name: bytes.fromhex(value) for name, value in hexes.items() if type(value) is str}
+    now = vector.get("now_unix_seconds")
     match kind:
         case "record":
-            out = {}
-            for role in ("holder", "reader"):
-                data, grid = bytes.fromhex(vector["bytes_hex"]), key_bytes(vector["grid_id"])
-                out[role], view = judged(data, grid, role, vector["now_unix_seconds"])
-                out |= {f"{role}_view": view} if out[role] == "ok" else {}
-            return out
+            out = {role: judged(octets["bytes"], grid, role, now) for role in ("holder", "reader")}
+            views = {f"{role}_view": view for role, (outcome, view) in out.items() if outcome == "ok"}
+            return {role: outcome for role, (outcome, _) in out.items()} | views
         case "supersede":
-            return {"newer": newer(vector["a_hex"], vector["b_hex"], key_bytes(vector["grid_id"]))}
+            return {"newer": record.newer(*(record.hold(octets[name], grid)[2] for name in ("a", "b")))}
+        case "commitment":
+            return {"broken": record.broken(*(record.hold(octets[name], grid)[0] for name in ("older", "newer")))}
+        case "binding":
+            records = [record.hold(bytes.fromhex(data), grid)[0] for data in hexes["records"]]
+            prices = {asset: record.binding(records, asset, now) for asset in vector["prices"]}
+            return {"prices": {asset: price if price is None else str(price) for asset, price in prices.items()}}
         case "asset":
-            try:
-                outcome = "ok" if record.asset(vector["name"]) else "field"
-            except Refused as fault:
-                outcome = fault.args[0]
-            return {"outcome": outcome} | ({"scale": record.SCALES[vector["name"]]} if outcome == "ok" else {})
+            name = vector["name"]
+            outcome = outcome_of(lambda: need(record.asset(name), "no code"))
+            return {"outcome": outcome, "scale": record.SCALES.get(name) if outcome == "ok" else None}
         case "ed25519":
-            key, message, signature = (
-                bytes.fromhex(vector[f"{n}_hex"]) for n in ("public_key", "message", "signature")
-            )
-            try:
-                need(strict(key), "key", "key")
-                verify(key, message, signature)
-            except Refused as fault:
-                return {"outcome": fault.args[0]}
-            return {"outcome": "ok"}
+            three = octets["public_key"], octets["message"], octets["signature"]
+            return {"outcome": outcome_of(lambda: need(strict(three[0]), "key", "key") and verify(*three))}
         case "key":
-            seed = bytes.fromhex(vector["seed_hex"])
-            return {"public_key_hex": Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw().hex()}
+            public = Ed25519PrivateKey.from_private_bytes(octets["seed"]).public_key().public_bytes_raw()
+            return {"public_key_hex": public.hex(), "grid_id": vector["grid_id"] if public == grid else "another"}
 
 
 def check(folder):

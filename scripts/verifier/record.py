@@ -207,3 +207,40 @@ def time_fault(r, serial, now):
     need(r[3] > now, f"expired at {r[3]}", "time-expired")
     need(r[2] <= now + SKEW, f"issued at {r[2]}", "time-future")
     need(serial <= now + SKEW, f"serial {serial}", "time-future")
+
+
+# Between records.
+
+
+def newer(a, b):
+    """Which of two summaries is that of the newer record."""
+    return "same" if a["identity"] == b["identity"] else "a" if a["rank"] > b["rank"] else "b"
+
+
+def commitments(r):
+    """Asset, price, from, until of every rate line of a record that a reader accepts."""
+    return [(v[0], v[1], v.get(2, r[2]), v.get(3, r[3])) for v in r.get(9, [])]
+
+
+def broken(older, newer):
+    """The assets in which a newer record breaks a commitment of an older one."""
+    if newer[4] or 14 in newer and 9 not in newer:
+        return []
+    return [
+        asset
+        for asset, price, begin, end in commitments(older)
+        if begin < end
+        and newer[2] < end
+        and not any(
+            a == asset and p <= price and b <= max(begin, newer[2]) and e >= end for a, p, b, e in commitments(newer)
+        )
+    ]
+
+
+def binding(records, asset, now):
+    """The price that binds: the first record is the current one, the others are evidence."""
+    found = [(a, p) for r in records for a, p, begin, end in commitments(r) if begin <= now < end]
+    for v in records[0].get(9, []) if records[0][3] > now else []:
+        if v.get(2, records[0][2]) <= now:
+            found.append((v[0], v[4][0] if 4 in v and v[4][1] <= now else v[1]))
+    return min((p for a, p in found if a in (asset, "XXX")), default=None)

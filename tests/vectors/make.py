@@ -9,7 +9,7 @@ unless the signature is the fault.
 import json
 import pathlib
 
-from cases import authority, fields, form, good, values
+from cases import authority, fields, form, good, money, values
 
 HERE = pathlib.Path(__file__).parent
 FILES = (
@@ -24,6 +24,8 @@ FILES = (
     ("record/delegation", "record", authority.delegations),
     ("record/signature", "record", authority.signatures),
     ("record/supersede", "supersede", values.supersede),
+    ("record/commitments", "commitment", money.commitments),
+    ("record/bindings", "binding", money.bindings),
     ("record/assets", "asset", values.assets),
     ("signed/ed25519", "ed25519", values.ed25519),
     ("signed/test-keys", "key", values.test_keys),
