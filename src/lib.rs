@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod base32;
+pub mod capability;
 pub mod cbor;
 pub mod furl;
 pub mod keys;
@@ -15,6 +16,10 @@ pub mod rate;
 pub mod signed;
 pub mod tagged;
 pub mod units;
+
+// Rules, which decide and compute:
+
+pub mod record;
 
 // Edges, one piece of the world each:
 pub mod config;

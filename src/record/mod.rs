@@ -1,0 +1,47 @@
+//! The grid record: what a grid signs about itself, what supersedes what, what binds, what to keep.
+//!
+//! Rules only: no clock, no file, no network; the time is an argument. A *holder* keeps records and understands
+//! [`SignedRecord`]; a *reader* acts on them and needs a [`GridRecord`]. Specification: `docs/spec/record.md`.
+
+mod contact;
+mod delegation;
+mod draft;
+mod error;
+mod evidence;
+mod field;
+#[cfg(test)]
+mod fixtures;
+mod floor;
+mod gateway;
+mod grid_record;
+mod head;
+mod judge;
+mod key_digest;
+mod limit;
+mod nickname;
+mod node_entry;
+mod rates;
+mod sign;
+mod signed_record;
+mod time;
+mod weight;
+
+pub use contact::{ContactError, ContactUri};
+pub use delegation::{Delegation, DelegationDraft, DelegationLimits, MAX_DELEGATION};
+pub use draft::RecordDraft;
+pub use error::{DelegationBound, Fault, RecordError, Unknown};
+pub use evidence::{Breach, Evidence, binding_price, breaches, live_commitments, outlasts};
+pub use floor::{FLOOR_KEPT, Floor, FloorTextError};
+pub use gateway::{Gateway, GatewayAddress, GatewayError, Roles};
+pub use grid_record::{GridRecord, MAX_CLEARING, MAX_CONTACTS, MAX_GATEWAYS, MAX_NODES};
+pub use head::{MAX_FINAL_BYTES, MAX_RECORD_BYTES};
+pub use judge::{Judgement, Verdict, judge};
+pub use key_digest::{KeyDigest, KeyDigestError};
+pub use limit::{Limit, LimitError};
+pub use nickname::{Nickname, NicknameError};
+pub use node_entry::{MAX_NODE_ADDRS, NodeEntry, NodeError};
+pub use rates::MAX_RATES;
+pub use sign::{SignError, Signer};
+pub use signed_record::{Authority, SignedRecord};
+pub use time::{CLOCK_TOLERANCE, DEFAULT_LIFETIME, MAX_FINAL_LIFETIME, MAX_LIFETIME, TimeFault};
+pub use weight::Weights;
