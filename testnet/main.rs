@@ -1,2 +1,6 @@
-//! x
+//! `testnet`: a network of nodes on this machine, with real distances between them.
+
+mod ports;
+mod relay;
+
 fn main() {}
