@@ -6,9 +6,15 @@
 //!
 //! Values, which hold, parse and print:
 
+pub mod address;
 pub mod base32;
 pub mod cbor;
+pub mod furl;
 pub mod keys;
+pub mod rate;
 pub mod signed;
 pub mod tagged;
 pub mod units;
+
+// Edges, one piece of the world each:
+pub mod config;
