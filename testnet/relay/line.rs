@@ -1,13 +1,11 @@
 //! A line that takes a fixed time to cross: what enters comes out after `hold`, in order, and only so much is on it.
 //!
-//! Bytes are the bound, not pieces: a piece weighs its bytes and a fixed share for what the line keeps beside them. The
-//! timer is tokio's, which rounds up to the next millisecond: a crossing takes `hold` at least and about a millisecond
-//! more at most, on a machine that is not overloaded.
+//! Bytes are the bound, not pieces: a piece weighs its bytes and a fixed share for what the line keeps beside them.
 
+use super::timer::sleep_until;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, sleep_until};
 
 /// What a piece weighs beside its bytes. It also bounds the number of pieces: a flood of empty datagrams fills the line.
 const PIECE_OVERHEAD_BYTES: u32 = 128;
@@ -87,10 +85,7 @@ impl<T> Exit<T> {
     /// before it is done, the piece it waited for is lost.
     pub(crate) async fn next(&mut self) -> Option<T> {
         let piece = self.0.recv().await?;
-        // One clock reading saves a timer for each piece of a burst.
-        if piece.due > Instant::now() {
-            sleep_until(piece.due).await;
-        }
+        sleep_until(piece.due).await;
         Some(piece.item)
     }
 }

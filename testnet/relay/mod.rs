@@ -22,6 +22,7 @@
 mod faults;
 mod line;
 mod tcp;
+mod timer;
 mod udp;
 
 use crate::ports::PortPair;

@@ -1,18 +1,19 @@
 //! The TCP half of a relay: each connection is two lines, and a handshake that takes its time.
 
 use super::line::{Entrance, Exit, line};
+use super::timer::sleep_until;
 use super::{Path, source_for};
 use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 /// What one direction of a connection may have under way: at 25 ms a way, 160 MB/s, as a large TCP window would give.
 const LINE_BYTES: u32 = 4 << 20;
