@@ -1,6 +1,6 @@
 //! `testnet`: a network of nodes on this machine, with real distances between them.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the commands that use these parts come with the node"))]
+#![expect(dead_code, reason = "the commands that use these parts come with the node")]
 
 mod grid_manager;
 mod layout;
