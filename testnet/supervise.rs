@@ -161,6 +161,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_leashed_node_ends_well_when_it_is_let_go() {
+        let (_temp, log) = log();
+        let mut supervisor = Supervisor::new();
+        let _output = supervisor.start("node-00", &log, this_test("a_leashed_node")).unwrap();
+        let badly = supervisor.stop().await;
+        assert!(badly.is_empty(), "{badly:?}");
+    }
+
+    #[tokio::test]
     async fn a_child_that_dies_is_named_with_its_log() {
         let (_temp, log) = log();
         let mut supervisor = Supervisor::new();
