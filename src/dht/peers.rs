@@ -148,11 +148,6 @@ impl Peers {
         self.entries.len()
     }
 
-    /// Whether no server is known.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     fn nearest_of(&self, target: Point, count: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Server> {
         let mut nearest: Vec<(&Entry, [u8; 32])> = self
             .entries
@@ -281,7 +276,7 @@ mod tests {
         assert!(!peers.failed(&peer(1)));
         assert!(!peers.failed(&peer(1)));
         assert!(peers.failed(&peer(1)));
-        assert!(peers.is_empty());
+        assert_eq!(peers.len(), 0);
     }
 
     #[test]
