@@ -134,7 +134,7 @@ fn place_node(index: usize, block: u8, width: usize, relay: bool, dir: &Path) ->
     let port = reserved.address().map_err(|source| LayoutError::NoPort { ip, source })?.port();
     let dir = dir.join(&name);
     Ok(NodePlace {
-        log: dir.join("log"),
+        log: dir.join("node.log"),
         name,
         dir,
         external: SocketAddrV4::new(ip, port),
