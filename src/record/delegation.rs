@@ -235,3 +235,117 @@ pub(super) fn date(reader: &mut Reader<'_>, min: u64) -> Result<UnixSeconds, Fie
         Err(FieldError::new(start, Fault::Range { found, min, max }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{DAY, NOW, delegation_draft, grid, grid_key, other_grid, publisher_key};
+    use super::*;
+
+    fn sealed(build: impl FnOnce(&mut MapWriter)) -> Vec<u8> {
+        let mut map = MapWriter::new();
+        build(&mut map);
+        seal(ObjectType::Delegation, &map.finish(), &grid_key())
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        Delegation::from_bytes(bytes, &grid()).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn what_is_issued_is_what_is_read() {
+        let draft = DelegationDraft {
+            next: Some(KeyDigest([6; 32])),
+            committed_until: Some(NOW.plus(Seconds::days(90))),
+            ..delegation_draft()
+        };
+        let delegation = Delegation::issue(&grid_key(), &draft).expect("issued");
+        assert_eq!(Delegation::from_bytes(delegation.bytes(), &grid()), Ok(delegation.clone()));
+        assert_eq!((delegation.serial(), delegation.not_after()), (draft.serial, draft.not_after));
+        assert_eq!(delegation.publisher(), &draft.publisher);
+        assert!(delegation.is_of(&grid()) && !delegation.is_of(&other_grid(9)));
+        let limits = delegation.limits().expect("known words");
+        assert_eq!((limits.next, limits.max_limit), (draft.next, draft.max_limit));
+        assert_eq!(Some(limits.committed_until), draft.committed_until);
+        let plain = Delegation::issue(&grid_key(), &delegation_draft()).expect("issued");
+        assert_eq!(plain.limits().expect("known words").committed_until, plain.not_after());
+    }
+
+    #[test]
+    fn what_makes_no_delegation_is_refused() {
+        let issue = |change: &dyn Fn(&mut DelegationDraft)| {
+            let mut draft = delegation_draft();
+            change(&mut draft);
+            Delegation::issue(&grid_key(), &draft).expect_err("refused").to_string()
+        };
+        assert!(issue(&|draft| draft.publisher = grid_key().public()).contains("the grid key itself"));
+        assert!(issue(&|draft| draft.not_after = draft.serial).contains("is not within"));
+        assert!(
+            issue(&|draft| draft.not_after = draft.serial.plus(MAX_DELEGATION).plus(DAY)).contains("is not within")
+        );
+        assert!(error(&[]).contains("the delegation is empty"));
+        assert!(
+            error(&sealed(|map| {
+                map.uint(0, 1).uint(1, 5).uint(3, 9);
+            }))
+            .contains("the publisher key is missing")
+        );
+        assert!(
+            error(&sealed(|map| {
+                map.uint(0, 0);
+            }))
+            .contains("authority, byte 9: 0 is not within")
+        );
+        assert!(
+            error(&sealed(|map| {
+                map.uint(0, 1).uint(1, 5).bytes(2, &[0; 32]);
+            }))
+            .contains("small order")
+        );
+        let record = seal(ObjectType::Record, &MapWriter::new().uint(0, 1).finish(), &grid_key());
+        assert!(error(&record).contains("is missing"));
+    }
+
+    #[test]
+    fn a_delegation_holds_for_the_grid_that_signed_it() {
+        let delegation = Delegation::issue(&grid_key(), &delegation_draft()).expect("issued");
+        assert_eq!(
+            Delegation::from_bytes(delegation.bytes(), &other_grid(9)),
+            Err(RecordError::BadSignature { object: "delegation", signer: "the grid key" })
+        );
+    }
+
+    #[test]
+    fn a_holder_tolerates_what_a_reader_does_not() {
+        let later = |build: &dyn Fn(&mut MapWriter)| {
+            let bytes = sealed(|map| build(map));
+            Delegation::from_bytes(&bytes, &grid()).expect("kept").limits().map(drop)
+        };
+        let head = |format: u64, map: &mut MapWriter| {
+            map.uint(0, format).uint(1, NOW.0).bytes(2, publisher_key().public().as_bytes()).uint(3, NOW.0 + 9);
+        };
+        assert!(later(&|map| head(2, map)).expect_err("a later format").is_upgrade());
+        assert!(
+            later(&|map| {
+                head(1, map);
+                map.uint(7, 0);
+            })
+            .expect_err("a later key")
+            .is_upgrade()
+        );
+        assert_eq!(
+            later(&|map| {
+                head(1, map);
+                map.uint(64, 0);
+            }),
+            Ok(())
+        );
+        assert!(
+            !later(&|map| {
+                head(1, map);
+                map.uint(4, 0);
+            })
+            .expect_err("no digest")
+            .is_upgrade()
+        );
+    }
+}

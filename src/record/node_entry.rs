@@ -41,9 +41,6 @@ pub enum NodeError {
     /// A trailing `/p2p`: the peer id is said once, beside the addresses.
     #[error("address {0} ends in /p2p: leave it off, the peer id stands beside it")]
     TrailingPeer(Multiaddr),
-    /// The same address twice.
-    #[error("address {0} twice")]
-    Twice(Multiaddr),
 }
 
 impl NodeEntry {
@@ -55,15 +52,12 @@ impl NodeEntry {
         if !(1..=MAX_NODE_ADDRS).contains(&addrs.len()) {
             return Err(NodeError::Addrs(addrs.len()));
         }
-        for (index, addr) in addrs.iter().enumerate() {
+        for addr in &addrs {
             if addr.is_empty() || addr.len() > MAX_ADDR_BYTES {
                 return Err(NodeError::AddrSize(addr.clone()));
             }
             if matches!(addr.iter().last(), Some(Protocol::P2p(_))) {
                 return Err(NodeError::TrailingPeer(addr.clone()));
-            }
-            if addrs[..index].contains(addr) {
-                return Err(NodeError::Twice(addr.clone()));
             }
         }
         Ok(Self { peer_id, addrs })
@@ -153,7 +147,6 @@ mod tests {
         let plain = addr("/ip4/192.0.2.1/tcp/1");
         assert_eq!(NodeEntry::new(peer(1), vec![]), Err(NodeError::Addrs(0)));
         assert_eq!(NodeEntry::new(peer(1), vec![plain.clone(); 3]), Err(NodeError::Addrs(3)));
-        assert_eq!(NodeEntry::new(peer(1), vec![plain.clone(); 2]), Err(NodeError::Twice(plain.clone())));
         let trailing = plain.with(Protocol::P2p(peer(2)));
         assert_eq!(NodeEntry::new(peer(1), vec![trailing.clone()]), Err(NodeError::TrailingPeer(trailing)));
         let empty = Multiaddr::empty();
