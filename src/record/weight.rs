@@ -108,6 +108,5 @@ mod tests {
         let size = record.signed().bytes().len();
         assert_eq!(total, size, "{text}");
         assert_eq!(sum, format!("{size} of 995 bytes used, {} left", 995 - size));
-        eprintln!("{text}");
     }
 }
