@@ -132,6 +132,7 @@ mod tests {
         };
         assert_eq!(with([NOW.0 - 1, NOW.0 + 1, NOW.0 + 1]), evict(grids[0]));
         assert_eq!(with([NOW.0, NOW.0 - 1, NOW.0 + 1]), evict(grids[1]), "the one gone longest");
+        assert_eq!(with([NOW.0 - 1, NOW.0, NOW.0 + 1]), evict(grids[0]), "the one gone longest");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn breaches(older: &GridRecord, newer: &GridRecord) -> Vec<Breach> {
     if older.grid() != newer.grid() || newer.signed().withdrawn() {
         return Vec::new();
     }
-    let since = newer.signed().issued_at().max(older.signed().issued_at());
+    let since = newer.signed().issued_at();
     let broken = older.commitments().filter(|promised| promised.is_live(since)).filter_map(|promised| {
         let found = newer.rate(promised.asset).map(|rate| rate.commitment());
         let kept = found.is_some_and(|found| found.covers(&promised, since));
@@ -250,8 +250,10 @@ mod tests {
 
     #[test]
     fn a_record_dated_in_the_future_promises_nothing_yet() {
-        let future = with_rates(&["0 USD/GiB from 2026-01-01"], in_days(1));
-        assert_eq!(binding_price(usd(), None, std::slice::from_ref(&future), NOW), None);
+        let future = with_rates(&["0 USD/GiB until 2027-06-01"], in_days(1));
+        assert_eq!(live_commitments(&future, NOW).count(), 0);
+        assert_eq!(live_commitments(&future, in_days(1).minus(CLOCK_TOLERANCE)).count(), 1);
+        assert!(!outlasts(&future, None, NOW) && outlasts(&future, None, in_days(1)));
     }
 
     #[test]
@@ -267,7 +269,11 @@ mod tests {
         assert_eq!(evidence.against(Some(&weaker), in_days(2)), [cheap.clone(), long.clone()]);
         assert_eq!(evidence.against(Some(&long), in_days(2)), [cheap]);
         evidence.prune(in_days(9));
-        assert_eq!(evidence.records(), [long]);
+        assert_eq!(evidence.records(), [long.clone()]);
+        let again = with_rates(&["0.02 USD/GiB until 2027-06-01"], in_days(9));
+        evidence.add(again.clone(), in_days(9));
+        evidence.add(long, in_days(9));
+        assert_eq!(evidence.records(), [again], "of two that promise the same, the newer");
         evidence.prune(in_days(300));
         assert_eq!(evidence.records(), []);
     }

@@ -308,6 +308,13 @@ mod tests {
     fn each_field_is_refused_by_its_name() {
         let own = *grid().as_bytes();
         let other = *other_grid(9).as_bytes();
+        let node = realistic().nodes[0].encode();
+        assert!(
+            refused(|map| {
+                map.array(10, &[node.clone(), node.clone()]);
+            })
+            .contains("the same entry twice")
+        );
         assert!(
             refused(|map| {
                 map.text(6, "");

@@ -87,7 +87,7 @@ fn evidence_of(older: &SignedRecord, current: Option<&SignedRecord>, now: UnixSe
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{DAY, NOW, grid, grid_key, hand_made, rate, with_rates};
+    use super::super::fixtures::{DAY, NOW, grid, grid_key, hand_made, key, other_grid, rate, with_rates};
     use super::super::{CLOCK_TOLERANCE, RecordDraft, Signer};
     use super::*;
     use crate::units::Seconds;
@@ -111,6 +111,14 @@ mod tests {
         assert_eq!(verdict(None, &[], now), Verdict::Bad(RecordError::Empty { object: "record" }));
         let early = NOW.minus(CLOCK_TOLERANCE).minus(Seconds(1));
         assert!(matches!(verdict(None, old.signed().bytes(), early), Verdict::Bad(RecordError::Time(_))));
+    }
+
+    #[test]
+    fn what_is_held_of_another_grid_does_not_count() {
+        let foreign = RecordDraft::new(other_grid(9));
+        let foreign = foreign.sign(Signer::Grid { key: &key(9), serial: NOW }, None, &[], NOW).expect("signed");
+        let offered = with_rates(&["free"], NOW);
+        assert_eq!(verdict(Some(&foreign), offered.signed().bytes(), NOW), Verdict::Stored);
     }
 
     #[test]

@@ -257,6 +257,7 @@ mod tests {
         DAY, NOW, by_grid, delegation, delegation_draft, grid, grid_key, key, other_grid, publisher_key, rate,
         realistic, with_rates,
     };
+    use super::super::{DelegationDraft, Gateway, Roles};
     use super::*;
     use crate::units::Seconds;
 
@@ -321,7 +322,7 @@ mod tests {
         let key = publisher_key();
         let delegation = Delegation::issue(
             &grid_key(),
-            &crate::record::DelegationDraft {
+            &DelegationDraft {
                 not_after: NOW.plus(DAY),
                 committed_until: Some(NOW.plus(Seconds::days(300))),
                 ..delegation_draft()
@@ -346,6 +347,20 @@ mod tests {
         let previous = previous.sign(Signer::Grid { key: &key(5), serial: NOW }, None, &[], NOW).expect("signed");
         let error = realistic().sign(by_grid(&grid_key()), Some(&previous), &[], NOW).expect_err("foreign");
         assert!(matches!(error, SignError::ForeignRecord { .. }));
+    }
+
+    #[test]
+    fn a_publisher_leaves_the_key_to_follow_to_its_delegation() {
+        let announced = DelegationDraft { next: Some(KeyDigest([1; 32])), ..delegation_draft() };
+        let announced = Delegation::issue(&grid_key(), &announced).expect("a delegation");
+        let key = publisher_key();
+        let sign = |next: u8, delegation: &Delegation| {
+            let draft = RecordDraft { next: Some(KeyDigest([next; 32])), ..realistic() };
+            draft.sign(Signer::Publisher { key: &key, delegation }, None, &[], NOW).map(|record| record.next())
+        };
+        assert_eq!(sign(1, &announced), Ok(Some(KeyDigest([1; 32]))));
+        assert_eq!(sign(2, &announced), Err(SignError::NextUnderDelegation));
+        assert_eq!(sign(2, &delegation()), Err(SignError::NextUnderDelegation));
     }
 
     #[test]
@@ -402,10 +417,10 @@ mod tests {
     fn what_is_too_big_is_weighed() {
         let mut draft = realistic();
         draft.gateways.extend(realistic().gateways.into_iter().map(|gateway| {
-            crate::record::Gateway::new(
+            Gateway::new(
                 gateway.address().cloned(),
                 gateway.key().copied().or(Some(key(77).public())),
-                gateway.roles().and(crate::record::Roles::LOCATOR),
+                gateway.roles().and(Roles::LOCATOR),
                 None,
             )
             .expect("a gateway")
@@ -414,7 +429,7 @@ mod tests {
             draft.contact.push(format!("https://example.org/{}", path.repeat(100)).parse().expect("a contact"));
         }
         draft.predecessor = Some(other_grid(40));
-        draft.next = Some(crate::record::KeyDigest([4; 32]));
+        draft.next = Some(KeyDigest([4; 32]));
         let Err(SignError::Overweight(weights)) = draft.sign(by_grid(&grid_key()), None, &[], NOW) else {
             panic!("too big")
         };

@@ -170,8 +170,7 @@ impl RecordView {
 
 fn rates(record: &GridRecord, evidence: &[GridRecord], now: UnixSeconds) -> Vec<RateView> {
     let published = record.rates().iter().map(|rate| rate.asset());
-    let promised =
-        evidence.iter().flat_map(|record| live_commitments(record, now)).filter(|promise| promise.binds_at(now));
+    let promised = evidence.iter().flat_map(|record| live_commitments(record, now));
     let assets: BTreeSet<Asset> = published.chain(promised.map(|promise| promise.asset)).collect();
     assets.into_iter().filter_map(|asset| RateView::new(asset, record, evidence, now)).collect()
 }
