@@ -241,7 +241,7 @@ mod tests {
     use super::super::fixtures::{DAY, NOW, delegation_draft, grid, grid_key, other_grid, publisher_key};
     use super::*;
 
-    fn sealed(build: impl FnOnce(&mut MapWriter)) -> Vec<u8> {
+    fn sealed(build: impl FnOnce(&mut MapWriter) -> &mut MapWriter) -> Vec<u8> {
         let mut map = MapWriter::new();
         build(&mut map);
         seal(ObjectType::Delegation, &map.finish(), &grid_key())
@@ -283,24 +283,9 @@ mod tests {
             issue(&|draft| draft.not_after = draft.serial.plus(MAX_DELEGATION).plus(DAY)).contains("is not within")
         );
         assert!(error(&[]).contains("the delegation is empty"));
-        assert!(
-            error(&sealed(|map| {
-                map.uint(0, 1).uint(1, 5).uint(3, 9);
-            }))
-            .contains("the publisher key is missing")
-        );
-        assert!(
-            error(&sealed(|map| {
-                map.uint(0, 0);
-            }))
-            .contains("authority, byte 9: 0 is not within")
-        );
-        assert!(
-            error(&sealed(|map| {
-                map.uint(0, 1).uint(1, 5).bytes(2, &[0; 32]);
-            }))
-            .contains("small order")
-        );
+        assert!(error(&sealed(|map| map.uint(0, 1).uint(1, 5).uint(3, 9))).contains("the publisher key is missing"));
+        assert!(error(&sealed(|map| map.uint(0, 0))).contains("authority, byte 9: 0 is not within"));
+        assert!(error(&sealed(|map| map.uint(0, 1).uint(1, 5).bytes(2, &[0; 32]))).contains("small order"));
         let record = seal(ObjectType::Record, &MapWriter::new().uint(0, 1).finish(), &grid_key());
         assert!(error(&record).contains("is missing"));
     }
@@ -314,38 +299,19 @@ mod tests {
         );
     }
 
+    fn head(format: u64, map: &mut MapWriter) -> &mut MapWriter {
+        map.uint(0, format).uint(1, NOW.0).bytes(2, publisher_key().public().as_bytes()).uint(3, NOW.0 + 9)
+    }
+
     #[test]
     fn a_holder_tolerates_what_a_reader_does_not() {
-        let later = |build: &dyn Fn(&mut MapWriter)| {
+        let later = |build: &dyn Fn(&mut MapWriter) -> &mut MapWriter| {
             let bytes = sealed(|map| build(map));
             Delegation::from_bytes(&bytes, &grid()).expect("kept").limits().map(drop)
         };
-        let head = |format: u64, map: &mut MapWriter| {
-            map.uint(0, format).uint(1, NOW.0).bytes(2, publisher_key().public().as_bytes()).uint(3, NOW.0 + 9);
-        };
         assert!(later(&|map| head(2, map)).expect_err("a later format").is_upgrade());
-        assert!(
-            later(&|map| {
-                head(1, map);
-                map.uint(7, 0);
-            })
-            .expect_err("a later key")
-            .is_upgrade()
-        );
-        assert_eq!(
-            later(&|map| {
-                head(1, map);
-                map.uint(64, 0);
-            }),
-            Ok(())
-        );
-        assert!(
-            !later(&|map| {
-                head(1, map);
-                map.uint(4, 0);
-            })
-            .expect_err("no digest")
-            .is_upgrade()
-        );
+        assert!(later(&|map| head(1, map).uint(7, 0)).expect_err("a later key").is_upgrade());
+        assert_eq!(later(&|map| head(1, map).uint(64, 0)), Ok(()));
+        assert!(!later(&|map| head(1, map).uint(4, 0)).expect_err("no digest").is_upgrade());
     }
 }

@@ -101,7 +101,7 @@ pub(super) fn with_rates(lines: &[&str], at: UnixSeconds) -> GridRecord {
 }
 
 /// Keys 0 to 5 of a record issued at [`NOW`] with the grid key's serial, the rest added by `more`.
-pub(super) fn hand_made(more: impl FnOnce(&mut MapWriter)) -> Vec<u8> {
+pub(super) fn hand_made(more: impl FnOnce(&mut MapWriter) -> &mut MapWriter) -> Vec<u8> {
     let mut map = MapWriter::new();
     map.uint(0, 1).uint(1, NOW.0 * 1000).uint(2, NOW.0).uint(3, NOW.0 + 86_400).bool(4, false).uint(5, NOW.0);
     more(&mut map);

@@ -393,68 +393,26 @@ mod tests {
         assert_eq!(Gateway::new(Some(secret), None, Roles::SERVE, None), Err(GatewayError::SecretNurl));
     }
 
+    fn address(map: &mut MapWriter) -> &mut MapWriter {
+        map.bytes(HOST, &[192, 0, 2, 1]).uint(PORT, 443).bytes(SPKI_HASH, &[9; 32])
+    }
+
     #[test]
     fn second_forms_are_refused() {
-        let with = |build: &dyn Fn(&mut MapWriter)| {
+        let with = |build: &dyn Fn(&mut MapWriter) -> &mut MapWriter| {
             let mut map = MapWriter::new();
             build(&mut map);
             read(&map.finish()).expect_err("refused")
         };
-        let address = |map: &mut MapWriter| {
-            map.bytes(HOST, &[192, 0, 2, 1]).uint(PORT, 443).bytes(SPKI_HASH, &[9; 32]);
-        };
-        assert!(
-            with(&|map| {
-                address(map);
-                map.uint(ROLES, 1);
-            })
-            .contains("leave them out")
-        );
-        assert!(
-            with(&|map| {
-                address(map);
-                map.uint(ROLES, 16);
-            })
-            .contains("0x10")
-        );
-        assert!(
-            with(&|map| {
-                address(map);
-                map.uint(7, 0);
-            })
-            .contains("key 7 of a gateway")
-        );
-        assert!(
-            with(&|map| {
-                map.bytes(HOST, &[192, 0, 2, 1]);
-            })
-            .contains("belong together")
-        );
-        assert!(
-            with(&|map| {
-                map.text(HOST, "192.0.2.1");
-            })
-            .contains("written as text")
-        );
-        assert!(
-            with(&|map| {
-                map.bytes(HOST, &[1; 5]);
-            })
-            .contains("4 or 16 octets, not 5")
-        );
-        assert!(
-            with(&|map| {
-                map.bytes(HOST, &[1; 4]).uint(PORT, 0);
-            })
-            .contains("0 is not within 1 to 65535")
-        );
-        assert!(
-            with(&|map| {
-                map.text(HOST, "Gateway.example");
-            })
-            .contains("character 0 of the host")
-        );
-        assert!(with(&|_| {}).contains("needs an address"));
+        assert!(with(&|map| address(map).uint(ROLES, 1)).contains("leave them out"));
+        assert!(with(&|map| address(map).uint(ROLES, 16)).contains("0x10"));
+        assert!(with(&|map| address(map).uint(7, 0)).contains("key 7 of a gateway"));
+        assert!(with(&|map| map.bytes(HOST, &[192, 0, 2, 1])).contains("belong together"));
+        assert!(with(&|map| map.text(HOST, "192.0.2.1")).contains("written as text"));
+        assert!(with(&|map| map.bytes(HOST, &[1; 5])).contains("4 or 16 octets, not 5"));
+        assert!(with(&|map| map.bytes(HOST, &[1; 4]).uint(PORT, 0)).contains("0 is not within 1 to 65535"));
+        assert!(with(&|map| map.text(HOST, "Gateway.example")).contains("character 0 of the host"));
+        assert!(with(&|map| map).contains("needs an address"));
         let mut both = MapWriter::new();
         address(&mut both);
         both.text(FURL, "pb://bmkwj5qbxzvgf3hdcpl5wyp5ti6ueqsb@tcp:192.0.2.1:4100/gateway");

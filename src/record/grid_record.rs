@@ -280,7 +280,7 @@ mod tests {
     use minicbor::Encoder;
     use proptest::prelude::*;
 
-    fn refused(more: impl FnOnce(&mut MapWriter)) -> String {
+    fn refused(more: impl FnOnce(&mut MapWriter) -> &mut MapWriter) -> String {
         let bytes = hand_made(more);
         SignedRecord::from_bytes(&bytes, &grid()).expect("a holder keeps it");
         GridRecord::from_bytes(&bytes, &grid()).expect_err("refused").to_string()
@@ -309,97 +309,25 @@ mod tests {
         let own = *grid().as_bytes();
         let other = *other_grid(9).as_bytes();
         let node = realistic().nodes[0].encode();
-        assert!(
-            refused(|map| {
-                map.array(10, &[node.clone(), node.clone()]);
-            })
-            .contains("the same entry twice")
-        );
-        assert!(
-            refused(|map| {
-                map.text(6, "");
-            })
-            .starts_with("nickname, byte ")
-        );
-        assert!(
-            refused(|map| {
-                map.uint(6, 1);
-            })
-            .contains("a text string expected")
-        );
-        assert!(
-            refused(|map| {
-                map.array(7, &[text("http://x")]);
-            })
-            .starts_with("contact, byte ")
-        );
-        assert!(
-            refused(|map| {
-                map.array(7, &[]);
-            })
-            .contains("0 where at least 1")
-        );
-        assert!(
-            refused(|map| {
-                map.array(7, &vec![text("tel:1"); 5]);
-            })
-            .contains("5 where at most 4")
-        );
-        assert!(
-            refused(|map| {
-                map.array(8, &[MapWriter::new().finish()]);
-            })
-            .starts_with("gateways, byte ")
-        );
-        assert!(
-            refused(|map| {
-                map.array(11, &[bytes(&other), bytes(&other)]);
-            })
-            .contains("the same entry twice")
-        );
-        assert!(
-            refused(|map| {
-                map.array(11, &[bytes(&[0; 32])]);
-            })
-            .contains("small order")
-        );
-        assert!(
-            refused(|map| {
-                map.bytes(12, &[1; 31]);
-            })
-            .contains("31 where at least 32")
-        );
-        assert!(
-            refused(|map| {
-                map.bytes(13, &[1; 33]);
-            })
-            .contains("33 where at most 32")
-        );
-        assert!(
-            refused(|map| {
-                map.bytes(14, &own);
-            })
-            .contains("names the grid itself")
-        );
-        assert!(
-            refused(|map| {
-                map.bytes(15, &own);
-            })
-            .contains("names the grid itself")
-        );
-        assert!(
-            refused(|map| {
-                map.bool(16, true);
-            })
-            .starts_with("work, byte ")
-        );
+        assert!(refused(|map| map.array(10, &[node.clone(), node.clone()])).contains("the same entry twice"));
+        assert!(refused(|map| map.text(6, "")).starts_with("nickname, byte "));
+        assert!(refused(|map| map.uint(6, 1)).contains("a text string expected"));
+        assert!(refused(|map| map.array(7, &[text("http://x")])).starts_with("contact, byte "));
+        assert!(refused(|map| map.array(7, &[])).contains("0 where at least 1"));
+        assert!(refused(|map| map.array(7, &vec![text("tel:1"); 5])).contains("5 where at most 4"));
+        assert!(refused(|map| map.array(8, &[MapWriter::new().finish()])).starts_with("gateways, byte "));
+        assert!(refused(|map| map.array(11, &[bytes(&other), bytes(&other)])).contains("the same entry twice"));
+        assert!(refused(|map| map.array(11, &[bytes(&[0; 32])])).contains("small order"));
+        assert!(refused(|map| map.bytes(12, &[1; 31])).contains("31 where at least 32"));
+        assert!(refused(|map| map.bytes(13, &[1; 33])).contains("33 where at most 32"));
+        assert!(refused(|map| map.bytes(14, &own)).contains("names the grid itself"));
+        assert!(refused(|map| map.bytes(15, &own)).contains("names the grid itself"));
+        assert!(refused(|map| map.bool(16, true)).starts_with("work, byte "));
     }
 
     #[test]
     fn offsets_count_from_the_first_byte_of_the_record() {
-        let bytes = hand_made(|map| {
-            map.text(6, "a\nb");
-        });
+        let bytes = hand_made(|map| map.text(6, "a\nb"));
         let offset = bytes.windows(3).position(|window| window == b"a\nb").expect("it is there") - 1;
         let error = GridRecord::from_bytes(&bytes, &grid()).expect_err("refused");
         assert!(matches!(error, RecordError::Form { field: "nickname", offset: at, .. } if at == offset), "{error}");
@@ -407,11 +335,7 @@ mod tests {
 
     #[test]
     fn rates_are_refused_where_they_contradict_the_record() {
-        let rates = |lines: Vec<Vec<u8>>| {
-            refused(|map| {
-                map.array(9, &lines);
-            })
-        };
+        let rates = |lines: Vec<Vec<u8>>| refused(|map| map.array(9, &lines));
         assert!(rates(vec![line("USD", 1).finish(), line("EUR", 1).finish()]).contains("ascend by asset"));
         assert!(rates(vec![line("USD", 1).finish(), line("USD", 1).finish()]).contains("ascend by asset"));
         assert!(rates(vec![line("XXX", 1).finish()]).contains("its price is 0, not 1"));
@@ -428,37 +352,23 @@ mod tests {
 
     #[test]
     fn words_of_a_later_day_ask_for_an_upgrade() {
-        let upgrade = |more: &dyn Fn(&mut MapWriter)| {
+        let upgrade = |more: &dyn Fn(&mut MapWriter) -> &mut MapWriter| {
             let bytes = hand_made(more);
             GridRecord::from_bytes(&bytes, &grid()).expect_err("refused")
         };
         let next = MapWriter::new().uint(0, 1).uint(1, NOW.0 + 86_400).uint(2, 0).finish();
         for more in [
-            &(|map: &mut MapWriter| {
-                map.uint(17, 0);
-            }) as &dyn Fn(&mut MapWriter),
-            &|map| {
-                map.uint(63, 0);
-            },
-            &|map| {
-                map.array(9, &[line("QQQ", 1).finish()]);
-            },
-            &|map| {
-                map.array(9, &[line("XAU", 1).finish()]);
-            },
-            &|map| {
-                map.array(9, &[line("USD", 1).uint(5, 0).finish()]);
-            },
-            &|map| {
-                map.array(9, &[line("USD", 1).encoded(4, &next).finish()]);
-            },
+            &(|map: &mut MapWriter| map.uint(17, 0)) as &dyn Fn(&mut MapWriter) -> &mut MapWriter,
+            &|map| map.uint(63, 0),
+            &|map| map.array(9, &[line("QQQ", 1).finish()]),
+            &|map| map.array(9, &[line("XAU", 1).finish()]),
+            &|map| map.array(9, &[line("USD", 1).uint(5, 0).finish()]),
+            &|map| map.array(9, &[line("USD", 1).encoded(4, &next).finish()]),
         ] {
             assert!(upgrade(more).is_upgrade(), "{}", upgrade(more));
         }
         let record = GridRecord::from_bytes(
-            &hand_made(|map| {
-                map.array(9, &[line("USD", 1).uint(64, 0).finish()]).text(64, "later");
-            }),
+            &hand_made(|map| map.array(9, &[line("USD", 1).uint(64, 0).finish()]).text(64, "later")),
             &grid(),
         );
         assert_eq!(record.expect("what may be ignored is").rates().len(), 1);

@@ -123,9 +123,7 @@ mod tests {
 
     #[test]
     fn what_only_a_newer_version_can_read_is_stored() {
-        let later = hand_made(|map| {
-            map.uint(17, 0);
-        });
+        let later = hand_made(|map| map.uint(17, 0));
         assert_eq!(verdict(None, &later, NOW), Verdict::Stored);
     }
 
