@@ -357,14 +357,16 @@ mod tests {
             GridRecord::from_bytes(&bytes, &grid()).expect_err("refused")
         };
         let next = MapWriter::new().uint(0, 1).uint(1, NOW.0 + 86_400).uint(2, 0).finish();
-        for more in [
-            &(|map: &mut MapWriter| map.uint(17, 0)) as &dyn Fn(&mut MapWriter) -> &mut MapWriter,
+        type More<'a> = &'a dyn Fn(&mut MapWriter) -> &mut MapWriter;
+        let later: [More<'_>; 6] = [
+            &|map| map.uint(17, 0),
             &|map| map.uint(63, 0),
             &|map| map.array(9, &[line("QQQ", 1).finish()]),
             &|map| map.array(9, &[line("XAU", 1).finish()]),
             &|map| map.array(9, &[line("USD", 1).uint(5, 0).finish()]),
             &|map| map.array(9, &[line("USD", 1).encoded(4, &next).finish()]),
-        ] {
+        ];
+        for more in later {
             assert!(upgrade(more).is_upgrade(), "{}", upgrade(more));
         }
         let record = GridRecord::from_bytes(

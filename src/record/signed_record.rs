@@ -432,9 +432,7 @@ mod tests {
         #[test]
         fn no_signed_fields_make_it_panic(field in 0..20u64, value in nonsense(3)) {
             let bytes = hand_made(|map| {
-                if field > 5 {
-                    map.encoded(field, &value);
-                }
+                if field > 5 { map.encoded(field, &value) } else { map }
             });
             if let Ok(record) = GridRecord::from_bytes(&bytes, &grid()) {
                 let _ = (RecordDraft::from_record(&record), record.commitments().count());
