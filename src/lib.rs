@@ -18,5 +18,22 @@ pub mod tagged;
 pub mod units;
 
 // Rules, which decide and compute:
-
 pub mod record;
+
+// Edges, one piece of the world each:
+pub mod clock;
+pub mod config;
+pub mod dht;
+#[cfg(feature = "node")]
+pub mod grid;
+pub mod store;
+
+// Services, which ask a rule and then drive an edge:
+#[cfg(feature = "node")]
+pub mod publisher;
+#[cfg(feature = "node")]
+pub mod resolver;
+
+// The composition:
+#[cfg(feature = "node")]
+pub mod node;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A number of octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -64,6 +65,53 @@ impl fmt::Display for Seconds {
             }
         }
         if written == 0 { f.write_str("0 s") } else { Ok(()) }
+    }
+}
+
+/// A text that is no span of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a span of time: write 10s, 50ms, 15min, 2h or 7d")]
+pub struct SpanError(String);
+
+/// A span of time as people type it: numbers with their unit (`ms`, `s`, `min`, `h`, `d`, or `days`), larger units first;
+/// spaces are allowed anywhere.
+pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
+    const UNITS: [(&str, u64); 7] = [
+        ("days", 86_400_000),
+        ("day", 86_400_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("min", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ];
+    let error = || SpanError(text.to_owned());
+    let mut rest = text.trim();
+    let mut milliseconds = 0_u64;
+    let mut smallest = u64::MAX;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let count: u64 = rest[..digits].parse().map_err(|_| error())?;
+        rest = rest[digits..].trim_start();
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (_, unit) = *UNITS.iter().find(|(name, _)| *name == &rest[..letters]).ok_or_else(error)?;
+        rest = rest[letters..].trim_start();
+        if unit >= smallest {
+            return Err(error());
+        }
+        smallest = unit;
+        milliseconds = count.checked_mul(unit).and_then(|n| n.checked_add(milliseconds)).ok_or_else(error)?;
+    }
+    if smallest == u64::MAX { Err(error()) } else { Ok(Duration::from_millis(milliseconds)) }
+}
+
+impl FromStr for Seconds {
+    type Err = SpanError;
+
+    /// As [`parse_span`]; what is no whole number of seconds is refused.
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let span = parse_span(text)?;
+        if span.subsec_millis() == 0 { Ok(Self(span.as_secs())) } else { Err(SpanError(text.to_owned())) }
     }
 }
 
@@ -169,6 +217,39 @@ mod tests {
         assert_eq!("2027-06-01".parse(), Ok(UnixSeconds(1_811_808_000)));
         assert_eq!("2027-06-01T02:00:00+02:00".parse(), Ok(UnixSeconds(1_811_808_000)));
         assert_eq!(UnixSeconds(1_811_808_000).to_string(), "2027-06-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_span_reads_as_people_write_it_and_as_it_prints() {
+        assert_eq!(parse_span("50ms"), Ok(Duration::from_millis(50)));
+        assert_eq!(parse_span("1 min 30 s"), Ok(Duration::from_secs(90)));
+        assert_eq!("7 days".parse(), Ok(Seconds::days(7)));
+        for span in
+            [Seconds(0), Seconds(90), Seconds::days(3).0.checked_add(7).map(Seconds).unwrap(), Seconds::hours(5)]
+        {
+            let printed = span.to_string();
+            // Only the two largest units are printed.
+            assert!(printed.parse::<Seconds>().is_ok_and(|read| span.0 - read.0 < 60), "{printed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_span_is_refused() {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-1s",
+            "1.5h",
+            "1s 1s",
+            "1s 1h",
+            "1 fortnight",
+            "99999999999999999999s",
+            "18446744073709551615d",
+        ] {
+            assert_eq!(parse_span(text), Err(SpanError(text.to_owned())), "{text}");
+        }
+        assert!("1500ms".parse::<Seconds>().is_err());
     }
 
     #[test]

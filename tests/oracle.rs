@@ -1,7 +1,7 @@
 //! What the crate computes, held against the real Tahoe-LAFS from PyPI.
 //!
-//! Each module feeds a Python script of the same name, which calls `tahoe-lafs` as a library and prints what it found. The
-//! Python that has it is named by `LAFS_TEST_PYTHON`; without one these tests are skipped, or fail under
+//! Each module feeds a Python script of the same name, which calls `tahoe-lafs` as a library and prints what it
+//! found. The Python that has it is named by `LAFS_TEST_PYTHON`; without one these tests are skipped, or fail under
 //! `REQUIRE_INTEROP=1`.
 
 #[path = "oracle/caps.rs"]

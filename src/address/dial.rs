@@ -95,7 +95,8 @@ fn nobodys_reason(ip: IpAddr) -> &'static str {
 pub enum Undialable {
     /// Another form than those spoken here: another transport, a relay circuit, a part too many or too few.
     #[error(
-        "part {position} (from 0) is not of the form host, then `/tcp/PORT` or `/udp/PORT/quic-v1`, then perhaps `/p2p/ID`"
+        "part {position} (from 0) is not of the form host, then `/tcp/PORT` or `/udp/PORT/quic-v1`, \
+         then perhaps `/p2p/ID`"
     )]
     Form {
         /// The part that is wrong or missing, counted from 0.

@@ -17,8 +17,8 @@ pub enum Host {
 }
 
 impl Host {
-    /// Whether a stranger may be sent there. A name counts as public unless it is local by its form (`localhost`, no dot,
-    /// `.local`, `.internal`, `.home.arpa`); what it resolves to must be asked again.
+    /// Whether a stranger may be sent there. A name counts as public unless it is local by its form (`localhost`, no
+    /// dot, `.local`, `.internal`, `.home.arpa`); what it resolves to must be asked again.
     pub fn reach(&self) -> Reach {
         match self {
             Self::Ip(ip) => reach(*ip),

@@ -4,8 +4,8 @@ use multiaddr::{Multiaddr, Protocol};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The /24 of an IPv4 or the /48 of an IPv6 address: what one party gets hold of cheaply as a whole, so that many addresses
-/// in it count for one.
+/// The /24 of an IPv4 or the /48 of an IPv6 address: what one party gets hold of cheaply as a whole, so that many
+/// addresses in it count for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
     /// The first 24 bits.
@@ -29,7 +29,8 @@ impl Network {
         }
     }
 
-    /// The network of a multiaddr that begins with an IP address; `None` for a name, which has no network until resolved.
+    /// The network of a multiaddr that begins with an IP address; `None` for a name, which has no network until
+    /// resolved.
     pub fn of_multiaddr(address: &Multiaddr) -> Option<Self> {
         match address.iter().next()? {
             Protocol::Ip4(ip) => Some(Self::of(ip.into())),

@@ -1,7 +1,7 @@
 //! Which IP addresses a stranger may be sent to: those of the public Internet, and no others.
 //!
-//! The tables are IANA's special-purpose registries (RFC 6890 and its updates). What is not listed there and lies outside
-//! 2000::/3 is refused as unassigned.
+//! The tables are IANA's special-purpose registries (RFC 6890 and its updates). What is not listed there and lies
+//! outside 2000::/3 is refused as unassigned.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -80,8 +80,8 @@ impl Capability {
         }
     }
 
-    /// The cap that opens the same content and changes nothing: a write cap diminished, a read cap as it is. `None` for a
-    /// verify cap, which opens nothing.
+    /// The cap that opens the same content and changes nothing: a write cap diminished, a read cap as it is. `None`
+    /// for a verify cap, which opens nothing.
     pub fn read_cap(&self) -> Option<Self> {
         let file = match self.file() {
             FileCap::Literal(_) | FileCap::ChkRead(_) => self.file().clone(),
@@ -354,6 +354,11 @@ mod tests {
             (chk.replace("44wp", "44w1"), (Field::Key, 11, Fault::Base32('1'))),
             (chk.replace("44wp", "44wP"), (Field::Key, 11, Fault::Base32('P'))),
             (chk.replace("44wp", "44w"), (Field::Key, 8, Fault::Length { expected: 26, found: 25 })),
+            (chk.replace("wke:", "wkea"), (Field::Key, 34, Fault::Length { expected: 26, found: 79 })),
+            (chk.replace("wke:", "wke44"), (Field::Key, 34, Fault::Length { expected: 26, found: 80 })),
+            (chk.replace("ws3q:2:3:1000000", "ws3q1"), (Field::UebHash, 87, Fault::Base32('1'))),
+            (chk.replace("ws3q:2:3:1", "ws3qa:1"), (Field::UebHash, 87, Fault::Length { expected: 52, found: 53 })),
+            (chk.replace("ws3q:2:3:", "ws3qa1:3:"), (Field::UebHash, 87, Fault::Length { expected: 52, found: 54 })),
             (chk.replace("wke:", "wkf:"), (Field::Key, 33, Fault::TrailingBits)),
             (chk.replace("wke:", "wke;"), (Field::Key, 34, Fault::Base32(';'))),
             (chk.replace("ws3q:", "ws3:"), (Field::UebHash, 35, Fault::Length { expected: 52, found: 51 })),
@@ -442,7 +447,9 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_text_never_panics(text in "\\PC{0,60}|(URI:)?[A-Z2-]{0,9}(:[a-z2-7]{0,52}){0,4}(:[0-9]{0,20}){0,4}") {
+        fn arbitrary_text_never_panics(
+            text in "\\PC{0,60}|(URI:)?[A-Z2-]{0,9}(:[a-z2-7]{0,52}){0,4}(:[0-9]{0,20}){0,4}",
+        ) {
             if let Ok(cap) = text.parse::<Capability>() {
                 prop_assert_eq!(cap.to_string(), text);
             }

@@ -11,9 +11,9 @@ use std::str::FromStr;
 
 /// `URI:FOREIGN:` area `:` and what follows `URI:` in the home cap. Never a write cap.
 ///
-/// It is made to be mailed to strangers, so write authority is taken away where one is made and refused where one arrives.
-/// A literal file carries its content and needs no grid: its foreign form is harmless and accepted. A literal
-/// *directory* does need one, for its children.
+/// It is made to be mailed to strangers, so write authority is taken away where one is made and refused where one
+/// arrives. A literal file carries its content and needs no grid: its foreign form is harmless and accepted. A
+/// literal *directory* does need one, for its children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignCap {
     area: Area,
@@ -133,13 +133,14 @@ pub enum ForeignCapError {
     Field(#[from] CapError),
     /// A cap that is right and names no grid.
     #[error(
-        "this cap names no grid: ask its sender which grid it is from, or make it foreign with `cap foreign CAP --grid ID`"
+        "this cap names no grid: ask its sender which grid it is from, or make it foreign with \
+         `cap foreign CAP --grid ID`"
     )]
     NoGrid,
     /// A write cap. It was sent, and so it is known to others.
     #[error(
-        "a foreign cap never carries a write key, and this one (`{kind}`) does: treat the key as disclosed, tell the owner to move \
-         the content to a new cap, and do not pass it on"
+        "a foreign cap never carries a write key, and this one (`{kind}`) does: treat the key as disclosed, tell the \
+         owner to move the content to a new cap, and do not pass it on"
     )]
     CanWrite {
         /// The kind of cap it holds.
@@ -233,6 +234,16 @@ mod tests {
             assert_eq!(foreign, text.replace("URI:", &format!("URI:FOREIGN:{}:", grid())));
             let read: ForeignCap = foreign.parse().expect(&foreign);
             assert_eq!((read.home_cap(), read.grid_id(), read.grid()), (&home(text), Some(grid()), Ok(grid())));
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_specification_is_true() {
+        let specification = include_str!("../../docs/spec/foreign-cap.md");
+        let cap = made(CHK_READ);
+        let index = cap.home_cap().storage_index().expect("a file with shares");
+        for text in [cap.to_string(), CHK_READ.to_owned(), index.to_string()] {
+            assert!(specification.contains(&text), "{text}");
         }
     }
 
@@ -375,14 +386,17 @@ mod tests {
                     prop_assert_eq!(read.to_string(), mutated.clone());
                     prop_assert_eq!(read == made, mutated == text);
                 }
-                Err(ForeignCapError::Field(error)) => prop_assert!(error.position <= position, "{} for {}", error, position),
+                Err(ForeignCapError::Field(error)) => {
+                    prop_assert!(error.position <= position, "{} for {}", error, position);
+                }
                 Err(_) => {}
             }
         }
 
         #[test]
         fn arbitrary_text_never_panics(
-            text in "\\PC{0,60}|(imm.|ro.)?URI:FOREIGN:([*]|[+][0-9]{0,3}(-[a-z]{0,3})?|[!-~]{0,9}):[A-Z2-]{0,9}(:[a-z2-7]{0,52}){0,4}",
+            text in "\\PC{0,60}|(imm.|ro.)?URI:FOREIGN:([*]|[+][0-9]{0,3}(-[a-z]{0,3})?|[!-~]{0,9}):\
+                     [A-Z2-]{0,9}(:[a-z2-7]{0,52}){0,4}",
         ) {
             if let Ok(cap) = text.parse::<ForeignCap>() {
                 prop_assert!(text.ends_with(&cap.to_string()));

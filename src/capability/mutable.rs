@@ -1,11 +1,11 @@
 //! Caps of mutable files, in both formats: `SSK` (SDMF) and `MDMF`.
 //!
-//! Each weaker secret is a hash of the stronger: write key, read key, storage index. The fingerprint of the file's public
-//! key stands in all three forms.
+//! Each weaker secret is a hash of the stronger: write key, read key, storage index. The fingerprint of the file's
+//! public key stands in all three forms.
 //!
-//! MDMF caps of Tahoe-LAFS 1.9 end in `:` and numbers, hints at how the file is cut (`:3:131073`). Tahoe reads such a cap and
-//! forgets them. Here they are kept, so that the cap prints as it was written, and are no part of any cap made from it.
-//! Tahoe reads anything there; here it is numbers or refused, since no tool ever wrote anything else.
+//! Early MDMF caps end in `:` and numbers, hints at how the file is cut (`:3:131073`). Tahoe reads such a cap and forgets
+//! them. Here they are kept, so that the cap prints as it was written, and are no part of any cap made from it. Tahoe
+//! reads anything in their place; here numbers are read and all else is refused, as something pasted on by mistake.
 
 use crate::base32;
 use crate::capability::key::{Key, StorageIndex};

@@ -168,7 +168,8 @@ pub enum CapFault {
 pub struct CapError {
     /// The field.
     pub field: Field,
-    /// The offending character, or where the field begins: counted in bytes from 0 over the whole text.
+    /// The offending character, or where the field begins or should have ended: counted in bytes from 0 over the whole
+    /// text.
     pub position: usize,
     /// What is wrong.
     pub fault: CapFault,
@@ -288,10 +289,14 @@ pub(super) fn base32_error(field: Field, text: &str, position: usize, error: Bas
             CapError { field, position: position + inner, fault: CapFault::Base32(found) }
         }
         Base32Error::Length { expected, found } => {
-            // A wrong character says more than the wrong length that came of it.
-            match text.find(|c: char| !matches!(c, 'a'..='z' | '2'..='7')) {
+            // A wrong character says more than the wrong length that came of it, unless it belongs to the next field
+            // and the `:` between them is what is wrong.
+            match text.find(|c: char| !matches!(c, 'a'..='z' | '2'..='7')).filter(|inner| *inner <= expected) {
                 Some(inner) => base32_error(field, text, position, Base32Error::Symbol { position: inner }),
-                None => CapError { field, position, fault: CapFault::Length { expected, found } },
+                None => {
+                    let place = if found > expected { expected } else { 0 };
+                    CapError { field, position: position + place, fault: CapFault::Length { expected, found } }
+                }
             }
         }
         Base32Error::TrailingBits => {

@@ -213,7 +213,9 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_text_never_panics(text in "\\PC{0,40}|pb://[a-z2-7]{32}@(tcp:[a-z0-9.:]{1,9}|[a-z:,]{0,9})/[!-~]{0,9}") {
+        fn arbitrary_text_never_panics(
+            text in "\\PC{0,40}|pb://[a-z2-7]{32}@(tcp:[a-z0-9.:]{1,9}|[a-z:,]{0,9})/[!-~]{0,9}",
+        ) {
             if let Ok(furl) = text.parse::<Furl>() {
                 prop_assert_eq!(furl.to_string(), text);
             }

@@ -6,8 +6,8 @@
 //! pb://TUBID@hint,hint/NAME              FURL: Foolscap, TUBID = base32 of SHA-1 of the certificate
 //! ```
 //!
-//! The last part is a secret: whoever knows a storage server's may write to it. `Debug` leaves it out, `Display` prints it,
-//! and no error repeats it. The exception is our own [`GATEWAY_SWISSNUM`], which authorises nothing.
+//! The last part is a secret: whoever knows a storage server's may write to it. `Debug` leaves it out, `Display`
+//! prints it, and no error repeats it. The exception is our own [`GATEWAY_SWISSNUM`], which authorises nothing.
 //! Formats: Tahoe-LAFS `docs/specifications/url.rst`; Foolscap `doc/specifications/pb.rst`.
 
 mod foolscap;

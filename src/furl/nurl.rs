@@ -51,7 +51,8 @@ pub struct Nurl {
 }
 
 impl Nurl {
-    /// The NURL of a gateway, which anybody may know: host, port and the SHA-256 of its SubjectPublicKeyInfo. Port 0 is none.
+    /// The NURL of a gateway, which anybody may know: host, port and the SHA-256 of its SubjectPublicKeyInfo. Port 0
+    /// is none.
     pub fn gateway(spki_hash: [u8; 32], host: Host, port: u16) -> Result<Self, HostError> {
         let swissnum = Zeroizing::new(GATEWAY_SWISSNUM.to_owned());
         Ok(Self { spki_hash, place: HostPort::new(host, port)?, swissnum })
@@ -269,14 +270,18 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_text_never_panics(text in "\\PC{0,40}|pb://[A-Za-z0-9_-]{42}Y@[a-z.]{1,9}:[0-9]{1,5}/[!-~]{0,9}#v=1") {
+        fn arbitrary_text_never_panics(
+            text in "\\PC{0,40}|pb://[A-Za-z0-9_-]{42}Y@[a-z.]{1,9}:[0-9]{1,5}/[!-~]{0,9}#v=1",
+        ) {
             if let Ok(nurl) = text.parse::<Nurl>() {
                 prop_assert_eq!(nurl.to_string(), text);
             }
         }
 
         #[test]
-        fn every_nurl_parses_from_its_print(spki_hash: [u8; 32], ip: std::net::IpAddr, port in 1u16.., swissnum in "[a-zA-Z0-9._~-]{1,128}") {
+        fn every_nurl_parses_from_its_print(
+            spki_hash: [u8; 32], ip: std::net::IpAddr, port in 1u16.., swissnum in "[a-zA-Z0-9._~-]{1,128}",
+        ) {
             let place = HostPort::new(Host::Ip(ip), port).expect("not port 0");
             let nurl = Nurl { spki_hash, place, swissnum: Zeroizing::new(swissnum) };
             prop_assert_eq!(nurl.to_string().parse(), Ok(nurl));

@@ -1,0 +1,257 @@
+//! The settings as `init` writes them: every key, with its reason, and as a comment where nothing was said.
+
+use crate::address::PrivateAddresses;
+use crate::config::node_config::NodeConfig;
+use std::fmt::{Display, Write};
+use toml::Value;
+
+const HEADER: &str = "\
+# The settings of a clearinghouse node. A key that this program does not know is refused.
+# After a change, start the node again. Every option of `clearinghouse init` has a key of its name here.
+";
+
+/// One key.
+struct Entry {
+    name: &'static str,
+    reason: &'static str,
+    /// What was decided; `None` leaves the key out.
+    value: Option<Value>,
+    /// What stands in the comment where nothing was decided.
+    example: Value,
+}
+
+impl NodeConfig {
+    /// These settings as a commented file, which parses to the same settings.
+    pub fn to_commented_toml(&self) -> String {
+        let mut text = HEADER.to_owned();
+        for (title, entries) in [("The grid", self.grid_entries()), ("The network", self.network_entries())] {
+            let _ = write!(text, "\n# {title}\n");
+            for Entry { name, reason, value, example } in entries {
+                text.push('\n');
+                for line in reason.lines() {
+                    let _ = writeln!(text, "# {}", line.trim());
+                }
+                let _ = match value {
+                    Some(value) => writeln!(text, "{name} = {value}"),
+                    None => writeln!(text, "# {name} = {example}"),
+                };
+            }
+        }
+        text
+    }
+
+    fn grid_entries(&self) -> Vec<Entry> {
+        let grid_manager = self.grid_manager.as_ref().map(|path| Value::from(path.display().to_string()));
+        vec![
+            Entry {
+                name: "grid-id",
+                reason: "The grid that this node speaks for: the public half of its grid manager's key.
+                    Left out, the node holds the records of others and has none of its own.",
+                value: self.grid_id.map(text),
+                example: "pub-v0-…".into(),
+            },
+            Entry {
+                name: "grid-manager",
+                reason: "The folder of the grid manager, whose key signs the records here. Left out, the key stays elsewhere:
+                    `delegate` lets this node's publisher.key sign, or `record sign` signs each record away from here.",
+                value: grid_manager,
+                example: "/home/operator/grid-manager".into(),
+            },
+            Entry {
+                name: "nickname",
+                reason: "What people call the grid, in at most 64 bytes. No policy looks at it.",
+                value: self.nickname.as_ref().map(text),
+                example: "Example grid".into(),
+            },
+            Entry {
+                name: "contact",
+                reason: "Where its operators are reached, at most 4: mailto: https: xmpp: matrix: tel:",
+                value: list(&self.contact),
+                example: texts(&["mailto:operator@example.org"]),
+            },
+            Entry {
+                name: "gateway",
+                reason: "Its gateways, at most 4: `URL[,key=pub-v0-…][,roles=serve+spend+terms][,limit=10 USD]`.
+                    The URL ends in /gateway#v=1; never a storage server's, which is the right to write there.",
+                value: list(&self.gateway),
+                example: texts(&["pb://…@gateway.example.org:4101/gateway#v=1,key=pub-v0-…"]),
+            },
+            Entry {
+                name: "rate",
+                reason: "What a download costs, one line for each asset, at most 4. A price binds until the date that it names, and
+                    a record that raises it earlier is not signed. `free` serves everybody; no line at all serves nobody
+                    without terms.",
+                value: list(&self.rate),
+                example: texts(&["0.02 USD/GiB until 2027-06-01"]),
+            },
+            Entry {
+                name: "clearing",
+                reason: "The grids that this grid settles its debts through, at most 2.",
+                value: list(&self.clearing),
+                example: texts(&["pub-v0-…"]),
+            },
+            Entry {
+                name: "next",
+                reason: "The grid key that would follow if this one had to be given up. Its private half belongs in another drawer:
+                    readers follow a move only to the key announced before.",
+                value: self.next.map(text),
+                example: "pub-v0-…".into(),
+            },
+            Entry {
+                name: "successor",
+                reason: "The grid that this one has become: one that was announced as `next` before, and that names this one as its
+                    `predecessor`.",
+                value: self.successor.map(text),
+                example: "pub-v0-…".into(),
+            },
+            Entry {
+                name: "predecessor",
+                reason: "The grid that this one was before.",
+                value: self.predecessor.map(text),
+                example: "pub-v0-…".into(),
+            },
+            Entry {
+                name: "lifetime",
+                reason: "How long each record lives, at most 30 days. Shorter means that changes reach everybody sooner;
+                    longer, that the grid stays found while this node is away.",
+                value: Some(text(self.lifetime)),
+                example: text(self.lifetime),
+            },
+        ]
+    }
+
+    fn network_entries(&self) -> Vec<Entry> {
+        let private = self.allow_private_addresses == PrivateAddresses::Allowed;
+        let limit = i64::try_from(self.whole_network_limit).unwrap_or(i64::MAX);
+        vec![
+            Entry {
+                name: "network",
+                reason: "Nodes of different networks do not speak with each other. `main` is the public's.",
+                value: Some(text(&self.network)),
+                example: "main".into(),
+            },
+            Entry {
+                name: "listen",
+                reason: "UDP (QUIC) and TCP, the same port for both: open both in the firewall. Port 0 takes a free one at each
+                    start, which others then have to find out anew.",
+                value: Some(text(self.listen)),
+                example: text(self.listen),
+            },
+            Entry {
+                name: "external",
+                reason: "The public address, HOST or HOST:PORT, where it is known: the node then serves others at once.
+                    Without it, other nodes are asked first whether they can reach this one.",
+                value: self.external.as_ref().map(text),
+                example: "node.example.org".into(),
+            },
+            Entry {
+                name: "bootstrap",
+                reason: "Nodes to begin with. `status` of a running node prints its addresses for others to paste here.
+                    None at all starts a network of one.",
+                value: list(&self.bootstrap),
+                example: texts(&["/dns4/node.example.org/udp/25519/quic-v1/p2p/12D3KooW…"]),
+            },
+            Entry {
+                name: "trusted-peers",
+                reason: "Peers that stay connected whatever the limits say: nodes whose operators you know.",
+                value: list(&self.trusted_peers),
+                example: texts(&["12D3KooW…"]),
+            },
+            Entry {
+                name: "allow-private-addresses",
+                reason: "Addresses such as 10.0.0.7 mean another machine to everybody: on the public network a record must not be
+                    able to send nodes against their neighbours. Allow them on a network inside one house, or for tests.",
+                value: Some(private.into()),
+                example: private.into(),
+            },
+            Entry {
+                name: "whole-network-limit",
+                reason: "Up to so many servers every one of them holds every record, so that resolving needs no walk.
+                    A record takes about 1.5 kB of memory. 0 for never.",
+                value: Some(limit.into()),
+                example: limit.into(),
+            },
+            Entry {
+                name: "api",
+                reason: "Where the local API listens: on loopback only. Port 0 takes a free one; the commands of this program find
+                    it in api.json.",
+                value: Some(text(self.api)),
+                example: text(self.api),
+            },
+        ]
+    }
+}
+
+fn text(value: impl Display) -> Value {
+    Value::String(value.to_string())
+}
+
+fn texts(values: &[&str]) -> Value {
+    Value::Array(values.iter().map(text).collect())
+}
+
+fn list<T: Display>(values: &[T]) -> Option<Value> {
+    (!values.is_empty()).then(|| Value::Array(values.iter().map(text).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn parse(text: &str) -> NodeConfig {
+        NodeConfig::from_toml(text, Path::new("clearinghouse.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    fn full() -> NodeConfig {
+        let grid = |n| crate::keys::GridId::new(crate::keys::SecretKey::from_seed(&[n; 32]).public());
+        let nurl = "pb://CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk@gw.example.org:4101/gateway#v=1";
+        NodeConfig {
+            grid_id: Some(grid(1)),
+            grid_manager: Some("/home/o/grid \"manager\"".into()),
+            nickname: Some("Grille à côté".parse().unwrap()),
+            contact: vec!["mailto:o@example.org".parse().unwrap()],
+            gateway: vec![format!("{nurl},key={}", grid(2)).parse().unwrap()],
+            rate: vec!["0.02 USD/GiB until 2027-06-01".parse().unwrap(), "3 JPY/GiB".parse().unwrap()],
+            clearing: vec![grid(3)],
+            next: Some(grid(4)),
+            successor: Some(grid(4)),
+            predecessor: Some(grid(5)),
+            lifetime: "3 d".parse().unwrap(),
+            network: "test-1".parse().unwrap(),
+            listen: "[::]:4100".parse().unwrap(),
+            external: Some("node.example.org:4200".parse().unwrap()),
+            bootstrap: vec!["/ip4/127.0.0.1/tcp/4100".parse().unwrap()],
+            allow_private_addresses: PrivateAddresses::Allowed,
+            whole_network_limit: 0,
+            trusted_peers: vec![libp2p_identity::PeerId::random()],
+            api: "[::1]:4300".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_init_writes_loads_as_the_same_settings() {
+        assert_eq!(parse(&NodeConfig::default().to_commented_toml()), NodeConfig::default());
+        let full = full();
+        assert_eq!(parse(&full.to_commented_toml()), full);
+    }
+
+    #[test]
+    fn every_key_is_there_with_a_reason() {
+        let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
+        let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
+        assert_eq!(keys.len(), 19);
+        for key in keys {
+            let at = |text: &str| {
+                text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))
+            };
+            let line = at(&unset).unwrap_or_else(|| panic!("`{key}` is not mentioned where it is not set"));
+            assert!(unset.lines().nth(line - 1).unwrap().starts_with("# "), "`{key}` has no reason");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(parse(""), NodeConfig::default());
+    }
+}

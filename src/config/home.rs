@@ -1,0 +1,111 @@
+//! A data directory: where a node or a client keeps its files. Paths only; nothing here opens one.
+
+use crate::keys::GridId;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The folder of this program under the user's XDG folders.
+const XDG_NAME: &str = "lafs-clearinghouse";
+
+/// A data directory. What each file holds is said at its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The directory at `path`, whether it exists or not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The user's own: `$XDG_STATE_HOME/lafs-clearinghouse`, or `~/.local/state/lafs-clearinghouse`.
+    ///
+    /// `variable` reads the environment. A relative path in it is ignored, as the XDG Base Directory Specification asks.
+    /// `None` if neither variable names a folder.
+    pub fn of_user(variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let folder = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state")))?;
+        Some(Self(state.join(XDG_NAME)))
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The settings, written by `init` and edited by the operator.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("clearinghouse.toml")
+    }
+
+    /// The node's private key: its identity among peers, worth nothing to a grid.
+    pub fn node_key(&self) -> PathBuf {
+        self.0.join("node.key")
+    }
+
+    /// The private key that signs records under a delegation of the grid key.
+    pub fn publisher_key(&self) -> PathBuf {
+        self.0.join("publisher.key")
+    }
+
+    /// The grid key's delegation to the publisher key.
+    pub fn delegation(&self) -> PathBuf {
+        self.0.join("delegation")
+    }
+
+    /// The grid's newest record: written before it is published, so that no sequence is ever used twice.
+    pub fn own_record(&self) -> PathBuf {
+        self.0.join("own.record")
+    }
+
+    /// Below which versions this reader will not go. Must not be lost.
+    pub fn floors(&self) -> PathBuf {
+        self.0.join("floors")
+    }
+
+    /// Records with live commitments: `evidence/<grid id>/<sequence>.record`. Must not be lost.
+    pub fn evidence(&self) -> PathBuf {
+        self.0.join("evidence")
+    }
+
+    /// The evidence about one grid.
+    pub fn evidence_of(&self, grid: &GridId) -> PathBuf {
+        self.evidence().join(grid.to_string())
+    }
+
+    /// The store of others' records: a cache, which may be deleted while no node runs.
+    pub fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+
+    /// Peers seen at work, to begin with at the next start.
+    pub fn peers(&self) -> PathBuf {
+        self.0.join("peers")
+    }
+
+    /// Held by the process that works in this directory.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("lock")
+    }
+
+    /// Where the running node serves its local API; absent while none runs.
+    pub fn api(&self) -> PathBuf {
+        self.0.join("api.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &'static [(&str, &str)]) -> Option<Home> {
+        Home::of_user(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+    }
+
+    #[test]
+    fn the_users_state_folder_is_found_as_xdg_says() {
+        assert_eq!(of(&[("XDG_STATE_HOME", "/s"), ("HOME", "/h")]), Some(Home::new("/s/lafs-clearinghouse")));
+        assert_eq!(of(&[("HOME", "/h")]), Some(Home::new("/h/.local/state/lafs-clearinghouse")));
+        assert_eq!(of(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]), of(&[("HOME", "/h")]));
+        assert_eq!(of(&[("XDG_STATE_HOME", "")]), None);
+    }
+}

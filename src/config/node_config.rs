@@ -1,0 +1,323 @@
+//! The settings of a node: `clearinghouse.toml` in its data directory.
+
+use crate::address::{Host, PrivateAddresses};
+use crate::config::external::External;
+use crate::config::files::{self, FileError};
+use crate::config::gateway::GatewayEntry;
+use crate::config::network::NetworkName;
+use crate::config::text;
+use crate::keys::GridId;
+use crate::rate::RateLine;
+use crate::record::{ContactUri, DEFAULT_LIFETIME, KeyDigest, MAX_LIFETIME, Nickname, NodeEntry, RecordDraft};
+use crate::units::Seconds;
+use libp2p_identity::PeerId;
+use multiaddr::{Multiaddr, Protocol};
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Settings are written by hand: more than this is another file.
+const MAX_CONFIG_BYTES: usize = 1 << 18;
+
+/// The port that nodes listen on where nothing else is said.
+pub const DEFAULT_PORT: u16 = 25519;
+
+/// Up to how many servers a network is small enough for each to hold every record.
+pub const DEFAULT_WHOLE_NETWORK_LIMIT: usize = 200;
+
+/// What the operator decided. Each field is the key of the same name in `clearinghouse.toml`, where its reason stands.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct NodeConfig {
+    /// The grid that this node speaks for; `None` for a node that only holds others' records.
+    #[serde(deserialize_with = "text::optional")]
+    pub grid_id: Option<GridId>,
+    /// The folder of the grid manager whose key signs here; `None` where the key stays elsewhere.
+    pub grid_manager: Option<PathBuf>,
+    /// The grid's name for people.
+    #[serde(deserialize_with = "text::optional")]
+    pub nickname: Option<Nickname>,
+    /// Where the grid's operators are reached.
+    #[serde(deserialize_with = "text::many")]
+    pub contact: Vec<ContactUri>,
+    /// The grid's gateways.
+    #[serde(deserialize_with = "text::many")]
+    pub gateway: Vec<GatewayEntry>,
+    /// What the grid charges for downloads. Empty: it serves nobody without terms.
+    #[serde(deserialize_with = "text::many")]
+    pub rate: Vec<RateLine>,
+    /// The grids that this grid settles through.
+    #[serde(deserialize_with = "text::many")]
+    pub clearing: Vec<GridId>,
+    /// The grid key that would follow this one.
+    #[serde(deserialize_with = "text::optional")]
+    pub next: Option<GridId>,
+    /// The grid that this one has become.
+    #[serde(deserialize_with = "text::optional")]
+    pub successor: Option<GridId>,
+    /// The grid that this one was before.
+    #[serde(deserialize_with = "text::optional")]
+    pub predecessor: Option<GridId>,
+    /// How long each record lives.
+    #[serde(deserialize_with = "text::one")]
+    pub lifetime: Seconds,
+    /// The network of nodes to be part of.
+    pub network: NetworkName,
+    /// UDP (QUIC) and TCP, the same port for both; port 0 takes a free one at each start.
+    #[serde(deserialize_with = "text::one")]
+    pub listen: SocketAddr,
+    /// The public address, where it is known.
+    #[serde(deserialize_with = "text::optional")]
+    pub external: Option<External>,
+    /// Nodes to begin with; none starts a network.
+    #[serde(deserialize_with = "text::many")]
+    pub bootstrap: Vec<Multiaddr>,
+    /// Whether addresses outside the public Internet may be dialled and handed on.
+    #[serde(deserialize_with = "private_addresses")]
+    pub allow_private_addresses: PrivateAddresses,
+    /// Up to how many servers each holds every record; 0 for never.
+    pub whole_network_limit: usize,
+    /// Peers kept connected whatever the limits say.
+    #[serde(deserialize_with = "text::many")]
+    pub trusted_peers: Vec<PeerId>,
+    /// Where the local API listens, on loopback.
+    #[serde(deserialize_with = "text::one")]
+    pub api: SocketAddr,
+}
+
+impl Default for NodeConfig {
+    /// A node of the main network that has no grid and knows no other node.
+    fn default() -> Self {
+        Self {
+            grid_id: None,
+            grid_manager: None,
+            nickname: None,
+            contact: Vec::new(),
+            gateway: Vec::new(),
+            rate: Vec::new(),
+            clearing: Vec::new(),
+            next: None,
+            successor: None,
+            predecessor: None,
+            lifetime: DEFAULT_LIFETIME,
+            network: NetworkName::default(),
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, DEFAULT_PORT)),
+            external: None,
+            bootstrap: Vec::new(),
+            allow_private_addresses: PrivateAddresses::Refused,
+            whole_network_limit: DEFAULT_WHOLE_NETWORK_LIMIT,
+            trusted_peers: Vec::new(),
+            api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
+    }
+}
+
+fn private_addresses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PrivateAddresses, D::Error> {
+    bool::deserialize(deserializer)
+        .map(|allowed| if allowed { PrivateAddresses::Allowed } else { PrivateAddresses::Refused })
+}
+
+/// Why settings are not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is no text.
+    #[error("`{}` is not UTF-8 from byte {offset} on", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: usize,
+    },
+    /// Not TOML, an unknown key, or a value that is not what the key takes.
+    #[error("`{}`, line {line}: {}{message}", path.display(), key.as_ref().map(|key| format!("`{key}`: ")).unwrap_or_default())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The key that the line belongs to.
+        key: Option<String>,
+        /// What is wrong. Never repeats a value.
+        message: String,
+    },
+    /// The local API would be open to others.
+    #[error("`{}`: `api` is {found}, and the local API listens on loopback only", path.display())]
+    ApiNotLoopback {
+        /// The file.
+        path: PathBuf,
+        /// The address.
+        found: SocketAddr,
+    },
+    /// An address for others that ends in no port they could use.
+    #[error("`{}`: `external` names no port, and `listen` takes any: name the port in one of the two", .0.display())]
+    ExternalPort(PathBuf),
+    /// Records would live too long, or not at all.
+    #[error("`{}`: `lifetime` is {found}, and a record lives 1 min to {MAX_LIFETIME}", path.display())]
+    Lifetime {
+        /// The file.
+        path: PathBuf,
+        /// The lifetime.
+        found: Seconds,
+    },
+}
+
+impl NodeConfig {
+    /// Reads and parses the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let bytes = files::read_at_most(path, MAX_CONFIG_BYTES)?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| ConfigError::NotText { path: path.to_owned(), offset: error.valid_up_to() })?;
+        Self::from_toml(text, path)
+    }
+
+    /// Parses `text`; `origin` stands in errors.
+    pub fn from_toml(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let config = from_toml(text, origin)?;
+        if !config.api.ip().is_loopback() {
+            return Err(ConfigError::ApiNotLoopback { path: origin.to_owned(), found: config.api });
+        }
+        if !(Seconds::minutes(1)..=MAX_LIFETIME).contains(&config.lifetime) {
+            return Err(ConfigError::Lifetime { path: origin.to_owned(), found: config.lifetime });
+        }
+        if config.external.as_ref().is_some_and(|external| external.port().is_none()) && config.listen.port() == 0 {
+            return Err(ConfigError::ExternalPort(origin.to_owned()));
+        }
+        Ok(config)
+    }
+
+    /// What the settings make a record say, with these nodes; `None` without a grid.
+    pub fn draft(&self, nodes: Vec<NodeEntry>) -> Option<RecordDraft> {
+        Some(RecordDraft {
+            lifetime: Some(self.lifetime),
+            nickname: self.nickname.clone(),
+            contact: self.contact.clone(),
+            gateways: self.gateway.iter().map(|entry| entry.gateway().clone()).collect(),
+            rates: self.rate.clone(),
+            nodes,
+            clearing: self.clearing.clone(),
+            next: self.next.map(|grid| KeyDigest(grid.digest())),
+            successor: self.successor,
+            predecessor: self.predecessor,
+            ..RecordDraft::new(self.grid_id?)
+        })
+    }
+
+    /// The public addresses that the operator states, QUIC first; none if nothing was stated.
+    pub fn external_addrs(&self) -> Vec<Multiaddr> {
+        let Some(external) = &self.external else { return Vec::new() };
+        let host = match external.host() {
+            Host::Ip(ip) => Multiaddr::from(*ip),
+            Host::Name(name) => Multiaddr::from(Protocol::Dns(name.as_str().into())),
+        };
+        let port = external.port().unwrap_or(self.listen.port());
+        vec![host.clone().with(Protocol::Udp(port)).with(Protocol::QuicV1), host.with(Protocol::Tcp(port))]
+    }
+}
+
+/// Parses TOML with errors that name the line and the key and repeat no value.
+fn from_toml(text: &str, origin: &Path) -> Result<NodeConfig, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start).min(text.len());
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        // serde names an unknown or missing key itself.
+        let named = error.message().contains("field `");
+        let key = if named { None } else { key_at(text, line) };
+        ConfigError::Toml { path: origin.to_owned(), line, key, message: error.message().to_owned() }
+    })
+}
+
+/// The key of the assignment that `line` is part of.
+fn key_at(text: &str, line: usize) -> Option<String> {
+    let assignments = text.lines().take(line).filter_map(|line| {
+        let (key, _) = line.split_once('=')?;
+        let key = key.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (!key.is_empty() && key.chars().all(plain)).then(|| key.to_owned())
+    });
+    assignments.last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        NodeConfig::from_toml(text, Path::new("c.toml")).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = error("network = \"main\"\nnick = \"x\"\n");
+        assert!(error.starts_with("`c.toml`, line 2: unknown field `nick`"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_is_named_by_line_and_key() {
+        let listen = error("# a comment\nlisten = \"nowhere\"\n");
+        assert!(listen.starts_with("`c.toml`, line 2: `listen`: invalid socket address"), "{listen}");
+        let rate = error("rate = [\n  \"free\",\n  \"0.02 US/GiB\",\n]\n");
+        assert!(rate.starts_with("`c.toml`, line 3: `rate`: `US` is not an asset"), "{rate}");
+        let kind = error("nickname = 5\n");
+        assert!(kind.starts_with("`c.toml`, line 1: `nickname`: invalid type: integer `5`"), "{kind}");
+        assert!(error("a = = 1").starts_with("`c.toml`, line 1: "));
+    }
+
+    #[test]
+    fn a_secret_url_is_not_repeated() {
+        let secret = "hbqzvb2sdpnqvuibad52ofau7by5zotp";
+        let nurl = format!("pb://CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk@127.0.0.1:4101/{secret}#v=1");
+        for text in [format!("gateway = \"{nurl}\""), format!("gateway = [\"{nurl}\"]"), format!("api = \"{nurl}\"")] {
+            let error = error(&text);
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_run_is_refused() {
+        assert!(error("api = \"0.0.0.0:80\"").contains("loopback only"));
+        assert!(error("external = \"node.example.org\"\nlisten = \"0.0.0.0:0\"").contains("names no port"));
+        assert!(error("lifetime = \"31 days\"").contains("1 min to 30 d"));
+        assert!(error("lifetime = \"0 s\"").contains("1 min to 30 d"));
+    }
+
+    #[test]
+    fn the_draft_says_what_the_settings_say() {
+        let grid = GridId::new(crate::keys::SecretKey::from_seed(&[1; 32]).public());
+        let text =
+            format!("grid-id = \"{grid}\"\nnickname = \"x\"\nlifetime = \"3 d\"\nrate = [\"free\"]\nnext = \"{grid}\"");
+        let config = NodeConfig::from_toml(&text, Path::new("c.toml")).unwrap();
+        let draft = config.draft(Vec::new()).unwrap();
+        assert_eq!((draft.grid, draft.lifetime), (grid, Some(Seconds::days(3))));
+        assert_eq!(draft.nickname, config.nickname);
+        assert_eq!(draft.rates, config.rate);
+        assert_eq!(draft.next, Some(KeyDigest(grid.digest())));
+        assert_eq!(NodeConfig::default().draft(Vec::new()), None);
+    }
+
+    #[test]
+    fn the_stated_address_is_given_for_both_transports() {
+        let addrs = |text: &str| {
+            let config = NodeConfig::from_toml(text, Path::new("c.toml")).unwrap();
+            config.external_addrs().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(addrs(""), Vec::<String>::new());
+        let expected = ["/dns/node.example.org/udp/4100/quic-v1", "/dns/node.example.org/tcp/4100"];
+        assert_eq!(addrs("external = \"node.example.org\"\nlisten = \"0.0.0.0:4100\""), expected);
+        let expected = ["/ip6/2001:db8::7/udp/4200/quic-v1", "/ip6/2001:db8::7/tcp/4200"];
+        assert_eq!(addrs("external = \"[2001:db8::7]:4200\""), expected);
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_or_too_long_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, b"nickname = \"\xff\"").unwrap();
+        assert!(matches!(NodeConfig::read(&path), Err(ConfigError::NotText { offset: 12, .. })));
+        std::fs::write(&path, vec![b'#'; MAX_CONFIG_BYTES + 1]).unwrap();
+        assert!(matches!(NodeConfig::read(&path), Err(ConfigError::File(_))));
+    }
+}

@@ -1,0 +1,180 @@
+//! The handle of the task that owns the swarm: cheap to clone, each method one question with one answer.
+
+use crate::dht::message::{Request, Response};
+use crate::dht::server::{Point, Server};
+use crate::keys::GridId;
+use crate::record::{GridRecord, SignedRecord, Verdict};
+use crate::store::Row;
+use libp2p::{Multiaddr, PeerId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How many commands may wait for the task: more than all services ask at once.
+pub(crate) const COMMANDS: usize = 256;
+
+pub(crate) enum Command {
+    Ask { server: Server, request: Request, reply: oneshot::Sender<Result<Response, AskError>> },
+    Nearest { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
+    Connected { target: Point, reply: oneshot::Sender<Vec<Server>> },
+    Servers { reply: oneshot::Sender<Vec<Server>> },
+    Note { servers: Vec<Server> },
+    Row { grid: GridId, reply: oneshot::Sender<Option<Row>> },
+    Evidence { grid: GridId, reply: oneshot::Sender<Vec<GridRecord>> },
+    OfferEvidence { grid: GridId, records: Vec<Vec<u8>> },
+    Offer { grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
+    Status { reply: oneshot::Sender<DhtStatus> },
+    AddExternal { addr: Multiaddr },
+    Stop { reply: oneshot::Sender<()> },
+}
+
+/// How a node stands in the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DhtStatus {
+    /// The node's libp2p identity.
+    pub peer_id: PeerId,
+    /// Where others reach it, best first, without `/p2p`; empty for a client.
+    pub external: Vec<Multiaddr>,
+    /// Where it listens.
+    pub listening: Vec<Multiaddr>,
+    /// Whether it stores records for others.
+    pub serves: bool,
+    /// How many servers it knows.
+    pub servers_known: usize,
+    /// How many peers it is connected to.
+    pub connected: usize,
+    /// How many records it holds.
+    pub records_held: usize,
+    /// By how much the median of the others' clocks is ahead of ours, once at least three told theirs.
+    pub clock_behind_seconds: Option<i64>,
+}
+
+/// The DHT as the services see it.
+#[derive(Debug, Clone)]
+pub struct Dht {
+    commands: mpsc::Sender<Command>,
+    local: PeerId,
+    known: watch::Receiver<usize>,
+    listening: watch::Receiver<bool>,
+}
+
+impl Dht {
+    pub(crate) fn new(
+        commands: mpsc::Sender<Command>,
+        local: PeerId,
+        known: watch::Receiver<usize>,
+        listening: watch::Receiver<bool>,
+    ) -> Self {
+        Self { commands, local, known, listening }
+    }
+
+    /// Our own libp2p identity.
+    pub fn peer_id(&self) -> PeerId {
+        self.local
+    }
+
+    /// Asks one server, dialling it first where needed. Dropping the future forgets the answer, not the question.
+    pub async fn ask(&self, server: &Server, request: Request) -> Result<Response, AskError> {
+        let server = server.clone();
+        self.call(|reply| Command::Ask { server, request, reply }).await.unwrap_or(Err(AskError::Stopped))
+    }
+
+    /// The `count` known servers nearest to `target`, nearest first.
+    pub async fn nearest(&self, target: Point, count: usize) -> Vec<Server> {
+        self.call(|reply| Command::Nearest { target, count, reply }).await.unwrap_or_default()
+    }
+
+    /// The servers that stand connected, nearest to `target` first: a question to one of them takes one round trip.
+    pub async fn connected(&self, target: Point) -> Vec<Server> {
+        self.call(|reply| Command::Connected { target, reply }).await.unwrap_or_default()
+    }
+
+    /// Waits until the node listens, or has stopped: from then on its addresses are known.
+    pub async fn is_listening(&self) {
+        let _ = self.listening.clone().wait_for(|listening| *listening).await;
+    }
+
+    /// Waits until at least `count` servers are known. Never ends if that never happens: the caller has the deadline.
+    pub async fn knows(&self, count: usize) {
+        // An error means that the node has stopped, and then every question says so.
+        let _ = self.known.clone().wait_for(|known| *known >= count).await;
+    }
+
+    /// How many servers are known, as it changes.
+    pub fn known(&self) -> watch::Receiver<usize> {
+        self.known.clone()
+    }
+
+    /// All servers known.
+    pub async fn servers(&self) -> Vec<Server> {
+        self.call(|reply| Command::Servers { reply }).await.unwrap_or_default()
+    }
+
+    /// Takes note of servers that somebody named.
+    pub async fn note(&self, servers: Vec<Server>) {
+        // The task is gone only when the whole node stops, and then nobody asks.
+        let _ = self.commands.send(Command::Note { servers }).await;
+    }
+
+    /// What we ourselves hold of a grid.
+    pub async fn row(&self, grid: &GridId) -> Option<Row> {
+        self.call(|reply| Command::Row { grid: *grid, reply }).await.flatten()
+    }
+
+    /// Offers a record to our own book, and tells what became of it.
+    pub async fn offer(&self, record: &SignedRecord) -> Verdict {
+        let (grid, record) = (*record.grid(), record.bytes().to_vec());
+        self.call(|reply| Command::Offer { grid, record, reply }).await.unwrap_or(Verdict::Busy)
+    }
+
+    /// The records held of a grid that prove commitments which its current record does not keep.
+    pub async fn evidence(&self, grid: &GridId) -> Vec<GridRecord> {
+        self.call(|reply| Command::Evidence { grid: *grid, reply }).await.unwrap_or_default()
+    }
+
+    /// Offers evidence to our own book, which looks at it first.
+    pub async fn offer_evidence(&self, grid: GridId, records: Vec<Vec<u8>>) {
+        if !records.is_empty() {
+            let _ = self.commands.send(Command::OfferEvidence { grid, records }).await;
+        }
+    }
+
+    /// How the node stands. `None` if it has stopped.
+    pub async fn status(&self) -> Option<DhtStatus> {
+        self.call(|reply| Command::Status { reply }).await
+    }
+
+    /// States an address under which others reach this node.
+    pub async fn add_external(&self, addr: Multiaddr) {
+        let _ = self.commands.send(Command::AddExternal { addr }).await;
+    }
+
+    /// Stops the task and waits until the store is written.
+    pub async fn stop(&self) {
+        let _ = self.call(|reply| Command::Stop { reply }).await;
+    }
+
+    async fn call<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// Why a server gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No connection: nobody there, or not under these addresses.
+    #[error("not reachable")]
+    Unreachable,
+    /// Connected, but no answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// It answered with something that is no message, or hung up.
+    #[error("no proper answer: {0}")]
+    Malformed(String),
+    /// It does not speak our protocol: another network, or no node of ours.
+    #[error("it does not speak this network's protocol")]
+    Unsupported,
+    /// Our own node is stopping.
+    #[error("the node is stopping")]
+    Stopped,
+}

@@ -1,0 +1,169 @@
+//! What a resolver is asked, and what it answers.
+
+use crate::keys::GridId;
+use crate::record::{GridRecord, RecordError};
+use crate::store::FloorFileError;
+use crate::units::{Seconds, UnixSeconds};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The deadline of a question that states none.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Which record does this grid have?
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
+    /// The grid.
+    pub grid: GridId,
+    /// How fresh the answer must be.
+    pub policy: Policy,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// How fresh an answer must be. None ever goes below the floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// What is at hand; no network.
+    Cached,
+    /// The first valid answer; the query runs on and repairs.
+    #[default]
+    Fast,
+    /// The newest among holders in at least three networks, or among all servers where there are fewer.
+    Fresh,
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cached => "cached",
+            Self::Fast => "fast",
+            Self::Fresh => "fresh",
+        })
+    }
+}
+
+/// A text that names no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no policy: choose `cached`, `fast` or `fresh`")]
+pub struct PolicyError(String);
+
+impl FromStr for Policy {
+    type Err = PolicyError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyError> {
+        [Self::Cached, Self::Fast, Self::Fresh]
+            .into_iter()
+            .find(|policy| policy.to_string() == text)
+            .ok_or_else(|| PolicyError(text.to_owned()))
+    }
+}
+
+/// A verified record and how it was come by.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The record: signed by its grid, current, not below the floor.
+    pub record: GridRecord,
+    /// Where it came from.
+    pub source: Source,
+    /// How long ago the network last confirmed it; 0 unless it came from the cache.
+    pub age: Seconds,
+    /// How many servers gave this very record; 0 from the cache.
+    pub agreeing_holders: u32,
+    /// Earlier records of this grid whose commitments still bind.
+    pub evidence: Vec<GridRecord>,
+    /// The grid that was asked for, where it has moved to this one.
+    pub moved_from: Option<GridId>,
+    /// With [`Policy::Fresh`]: the grid's own node was asked and did not answer.
+    pub own_node_silent: bool,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// What this node or client holds.
+    Cache,
+    /// A server that was known beforehand: one question.
+    Direct,
+    /// A server that was found on the way.
+    Walk,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cache => "cache",
+            Self::Direct => "direct",
+            Self::Walk => "walk",
+        })
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// Servers were asked, and none holds a record of this grid; with the policy `cached`: nothing is at hand.
+    #[error("no record of {grid} was found; {asked} servers were asked")]
+    NotFound {
+        /// The grid.
+        grid: GridId,
+        /// How many servers said so.
+        asked: u32,
+    },
+    /// Only records older than one seen before were found: somebody is withholding the newer one.
+    #[error("only records of {grid} were found that are older than one seen before (sequence {floor})")]
+    RolledBack {
+        /// The grid.
+        grid: GridId,
+        /// The sequence of the newest record seen.
+        floor: u64,
+    },
+    /// The newest record found has expired: its grid has not renewed it.
+    #[error("the record of {grid} expired at {expired_at}")]
+    Expired {
+        /// The grid.
+        grid: GridId,
+        /// When it expired.
+        expired_at: UnixSeconds,
+    },
+    /// The grid has withdrawn itself, for good.
+    #[error("the grid {grid} has withdrawn its record")]
+    Withdrawn {
+        /// The grid.
+        grid: GridId,
+    },
+    /// The grid names a successor that cannot be followed.
+    #[error("the grid {grid} has moved to {successor}, which cannot be followed: {reason}")]
+    Moved {
+        /// The grid that was asked for.
+        grid: GridId,
+        /// The grid it names.
+        successor: GridId,
+        /// Why it is not followed.
+        reason: &'static str,
+    },
+    /// The record has words that this version does not know.
+    #[error("the record of {grid} needs a newer version of this program")]
+    Upgrade {
+        /// The grid.
+        grid: GridId,
+        /// What is not known.
+        source: RecordError,
+    },
+    /// No server was known, or none answered.
+    #[error("no server of the network could be reached ({tried} tried)")]
+    Unreachable {
+        /// How many were tried.
+        tried: u32,
+    },
+    /// The deadline passed first.
+    #[error("no answer within {}.{:03} s", deadline.as_secs(), deadline.subsec_millis())]
+    TimedOut {
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// What was seen before is not known, so that any answer might be a rolled-back one.
+    #[error(transparent)]
+    Floor(#[from] FloorFileError),
+}

@@ -1,0 +1,85 @@
+//! The floors of a reader: below which version of a grid's record it will not go, across restarts.
+//!
+//! A floor must not be lost, so it is a file of its own, `floors/<grid id>`, on the disk before the answer it came with is
+//! given.
+
+use crate::config::{FileError, Home, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
+use crate::keys::GridId;
+use crate::record::{Floor, FloorTextError, GridRecord};
+use crate::units::UnixSeconds;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// More than any floor's text takes.
+const MAX_FLOOR_BYTES: usize = 4 * 1024;
+
+/// The floors in a data directory. Read when first asked for, written when they rise.
+#[derive(Debug)]
+pub struct Floors {
+    folder: PathBuf,
+    known: HashMap<GridId, Option<Floor>>,
+}
+
+impl Floors {
+    /// The floors of `home`, whose folder is made where it is missing.
+    pub fn open(home: &Home) -> Result<Self, FileError> {
+        let folder = home.floors();
+        create_private_dir(&folder)?;
+        Ok(Self { folder, known: HashMap::new() })
+    }
+
+    /// The floor of a grid; `None` if none of its records was ever seen.
+    pub fn of(&mut self, grid: &GridId) -> Result<Option<&Floor>, FloorFileError> {
+        if !self.known.contains_key(grid) {
+            let floor = self.read(grid)?;
+            self.known.insert(*grid, floor);
+        }
+        Ok(self.known.get(grid).and_then(Option::as_ref))
+    }
+
+    /// Raises the floor of the record's grid to this record, where it is newer. On the disk when this returns.
+    pub fn raise(&mut self, record: &GridRecord, now: UnixSeconds) -> Result<(), FloorFileError> {
+        let grid = *record.signed().grid();
+        let raised = match self.of(&grid)? {
+            Some(floor) => floor.raised_by(record, now),
+            None => Floor::of(record, now),
+        };
+        if let Some(floor) = raised {
+            write_atomically(&self.path(&grid), format!("{floor}\n").as_bytes(), PUBLIC_MODE)?;
+            self.known.insert(grid, Some(floor));
+        }
+        Ok(())
+    }
+
+    fn read(&self, grid: &GridId) -> Result<Option<Floor>, FloorFileError> {
+        let path = self.path(grid);
+        let bytes = match read_at_most(&path, MAX_FLOOR_BYTES) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let floor = text.trim_end().parse().map_err(|source| FloorFileError::Damaged { path, source })?;
+        Ok(Some(floor))
+    }
+
+    fn path(&self, grid: &GridId) -> PathBuf {
+        self.folder.join(grid.to_string())
+    }
+}
+
+/// Why a floor is not known, or could not be raised: no answer may be given then, since it could be a rolled-back one.
+#[derive(Debug, thiserror::Error)]
+pub enum FloorFileError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is there and is no floor.
+    #[error("the floor in `{}` is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FloorTextError,
+    },
+}

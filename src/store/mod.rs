@@ -1,0 +1,23 @@
+//! What a node keeps: others' records in memory with sled behind them, a cache that may be lost; and, as files that must
+//! not be, its own record, the floors of its reader, and evidence of commitments.
+//!
+//! Everything that comes from the disk is verified again. What to keep is decided in `record`.
+
+mod evidence;
+mod floors;
+mod lock;
+mod own_record;
+
+#[cfg(feature = "node")]
+mod book;
+#[cfg(feature = "node")]
+mod shelf;
+
+#[cfg(feature = "node")]
+pub use book::{Book, Row};
+pub use evidence::load_evidence;
+pub use floors::{FloorFileError, Floors};
+pub use lock::{DirectoryLock, LockError};
+pub use own_record::{OwnRecordError, load_own_record, save_own_record};
+#[cfg(feature = "node")]
+pub use shelf::ShelfError;
