@@ -36,7 +36,7 @@ const COMMITTED_UNTIL: u64 = 6;
 pub struct Delegation {
     bytes: Box<[u8]>,
     payload: Range<usize>,
-    grid: [u8; 32],
+    grid: GridId,
     serial: UnixSeconds,
     publisher: PublicKey,
     not_after: UnixSeconds,
@@ -87,7 +87,7 @@ impl Delegation {
             .map_err(|_| RecordError::BadSignature { object: OBJECT, signer: "the grid key" })?;
         let Head { serial, publisher, not_after } = head;
         let payload = base..base + envelope.payload().len();
-        Ok(Self { bytes: bytes.into(), payload, grid: *grid.as_bytes(), serial, publisher, not_after })
+        Ok(Self { bytes: bytes.into(), payload, grid: *grid, serial, publisher, not_after })
     }
 
     /// Signs what `draft` says with the grid key.
@@ -117,7 +117,7 @@ impl Delegation {
 
     /// Whether `grid` signed it.
     pub fn is_of(&self, grid: &GridId) -> bool {
-        self.grid == *grid.as_bytes()
+        self.grid == *grid
     }
 
     /// The serial: read as a time, when it was signed.
@@ -153,7 +153,7 @@ impl Delegation {
                 SERIAL..=NOT_AFTER => reader.skip()?,
                 NEXT => limits.next = Some(KeyDigest(reader.array_of()?)),
                 MAX_LIMIT => limits.max_limit = Some(Limit::read(reader)?),
-                COMMITTED_UNTIL => limits.committed_until = date(reader, 1)?,
+                COMMITTED_UNTIL => limits.committed_until = date(reader)?,
                 FIRST_IGNORABLE_KEY.. => reader.skip()?,
                 _ => return Err(FieldError::unknown(start, Unknown::Key { map: OBJECT, key })),
             }
@@ -200,12 +200,12 @@ impl Head {
                     0 => return Err(FieldError::new(start, Fault::Range { found: 0, min: 1, max: u64::MAX })),
                     known => format = Some(known),
                 },
-                SERIAL => serial = Some(date(reader, 0)?),
+                SERIAL => serial = Some(date(reader)?),
                 PUBLISHER => {
                     let key = PublicKey::from_bytes(&reader.array_of()?);
                     publisher = Some(key.map_err(|error| FieldError::new(start, error))?);
                 }
-                NOT_AFTER => not_after = Some((start, date(reader, 1)?)),
+                NOT_AFTER => not_after = Some((start, date(reader)?)),
                 _ => reader.skip()?,
             }
             Ok(())
@@ -224,11 +224,11 @@ impl Head {
     }
 }
 
-/// A time of at least `min` that has a date of four digits.
-pub(super) fn date(reader: &mut Reader<'_>, min: u64) -> Result<UnixSeconds, FieldError> {
+/// A time, as every field of a record or a delegation has it: from 1 second to the last that has a date of four digits.
+pub(super) fn date(reader: &mut Reader<'_>) -> Result<UnixSeconds, FieldError> {
     let start = reader.offset();
     let found = reader.uint()?;
-    let max = UnixSeconds::MAX.0;
+    let (min, max) = (1, UnixSeconds::MAX.0);
     if (min..=max).contains(&found) {
         Ok(UnixSeconds(found))
     } else {

@@ -5,7 +5,7 @@
 
 use super::grid_record::GridRecord;
 use super::time::CLOCK_TOLERANCE;
-use crate::rate::{Asset, Commitment};
+use crate::rate::{Asset, Commitment, DatedRate};
 use crate::signed::Identity;
 use crate::units::{PricePerGib, UnixSeconds};
 use std::cmp::Reverse;
@@ -45,7 +45,7 @@ pub fn breaches(older: &GridRecord, newer: &GridRecord) -> Vec<Breach> {
     if older.grid() != newer.grid() || newer.signed().withdrawn() {
         return Vec::new();
     }
-    let since = newer.signed().issued_at();
+    let since = newer.signed().issued_at().max(older.signed().issued_at());
     let broken = older.commitments().filter(|promised| promised.is_live(since)).filter_map(|promised| {
         let found = newer.rate(promised.asset).map(|rate| rate.commitment());
         let kept = found.is_some_and(|found| found.covers(&promised, since));
@@ -64,27 +64,29 @@ pub struct Binding {
     pub record: Identity,
 }
 
-/// What binds for `asset` at `now`: the lowest of what `current` publishes and of every promise in `evidence`; of equal ones
-/// the one that lasts longest.
+/// What binds for `asset` at `now`: the lowest of what `current` publishes and of every promise, its own and those in
+/// `evidence`; of equal ones the one that lasts longest. While `XXX` binds, nothing is charged in any asset.
 ///
-/// `None` if neither has a price in force for it. Says nothing of `XXX`, which makes every other price void while it binds.
+/// `None` if there is no price in force for it. An expired record publishes nothing; what it promised binds all the same.
 pub fn binding(
     asset: Asset,
     current: Option<&GridRecord>,
     evidence: &[GridRecord],
     now: UnixSeconds,
 ) -> Option<Binding> {
-    let published = current.and_then(|record| {
-        let rate = record.rate(asset)?;
-        let promise = Commitment { price: rate.price_at(now)?, ..rate.commitment() };
-        Some(Binding { promise, record: record.signed().identity() })
+    let binding = |record: &GridRecord, promise| Binding { promise, record: record.signed().identity() };
+    let published = current.filter(|record| now < record.signed().expires_at()).into_iter().flat_map(|record| {
+        let published = |rate: &DatedRate| Some(Commitment { price: rate.price_at(now)?, ..rate.commitment() });
+        record.rates().iter().filter_map(published).map(move |promise| binding(record, promise))
     });
-    let promised = evidence.iter().flat_map(|record| {
-        let record_identity = record.signed().identity();
-        live_commitments(record, now).map(move |promise| Binding { promise, record: record_identity })
+    let promised = current.into_iter().chain(evidence).flat_map(|record| {
+        let promises = live_commitments(record, now).filter(|promise| promise.binds_at(now));
+        promises.map(move |promise| binding(record, promise))
     });
-    let promised = promised.filter(|binding| binding.promise.asset == asset && binding.promise.binds_at(now));
-    published.into_iter().chain(promised).min_by_key(|binding| (binding.promise.price, Reverse(binding.promise.until)))
+    published
+        .chain(promised)
+        .filter(|binding| binding.promise.asset == asset || binding.promise.asset.is_free())
+        .min_by_key(|binding| (binding.promise.price, Reverse(binding.promise.until)))
 }
 
 /// The price of [`binding`].
@@ -246,6 +248,30 @@ mod tests {
         );
         let binding = binding(usd(), Some(&current), &evidence, in_days(9)).expect("a price");
         assert_eq!(binding.record, old.signed().identity());
+    }
+
+    #[test]
+    fn while_a_grid_is_free_nothing_is_charged_in_any_asset() {
+        let price = |current: &GridRecord, evidence: &[GridRecord], days| {
+            binding_price(usd(), Some(current), evidence, in_days(days)).map(|price| price.0)
+        };
+        let both = with_rates(&["free from 2026-11-03 until 2027-06-01", "0.02 USD/GiB until 2027-06-01"], NOW);
+        assert_eq!(price(&both, &[], 1), Some(20_000_000));
+        assert_eq!(price(&both, &[], 2), Some(0));
+        let charging = with_rates(&["0.02 USD/GiB"], in_days(3));
+        assert_eq!(price(&charging, std::slice::from_ref(&both), 3), Some(0));
+        assert_eq!(price(&with_rates(&["free"], NOW), &[], 1), Some(0), "also where the asset has no line");
+    }
+
+    #[test]
+    fn an_expired_record_publishes_nothing_and_is_bound_all_the_same() {
+        let lapsed = with_rates(&["0.02 USD/GiB until 2026-11-20", "1 EUR/GiB"], NOW);
+        let price = |code: &str, days| {
+            let asset = Asset::from_code(code).expect("known");
+            binding_price(asset, Some(&lapsed), &[], in_days(days)).map(|price| price.0)
+        };
+        assert_eq!((price("EUR", 6), price("EUR", 7)), (Some(1_000_000_000), None));
+        assert_eq!((price("USD", 7), price("USD", 19)), (Some(20_000_000), None));
     }
 
     #[test]

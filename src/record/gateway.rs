@@ -170,6 +170,9 @@ pub enum GatewayError {
     /// A FURL that does not fit.
     #[error("the FURL has {0} octets, and at most {MAX_FURL_BYTES} fit")]
     FurlSize(usize),
+    /// A FURL without a location hint.
+    #[error("the FURL has no location hint: nobody could find the gateway")]
+    FurlNowhere,
     /// Some of host, port and SPKI hash without the others.
     #[error("host, port and SPKI hash belong together")]
     PartOfAddress,
@@ -204,6 +207,9 @@ impl Gateway {
                 let size = furl.to_string().len();
                 if size > MAX_FURL_BYTES {
                     return Err(GatewayError::FurlSize(size));
+                }
+                if furl.hints().is_empty() {
+                    return Err(GatewayError::FurlNowhere);
                 }
             }
         }
@@ -383,6 +389,9 @@ mod tests {
         assert_eq!(new(nurl("a.example"), Some(key()), Roles::SERVE, limit()), Err(GatewayError::LimitOfNothing));
         let long = format!("{0}.{0}.{0}.example", "a".repeat(50));
         assert_eq!(new(nurl(&long), None, Roles::SERVE, None), Err(GatewayError::HostSize(160)));
+        let nowhere = "pb://bmkwj5qbxzvgf3hdcpl5wyp5ti6ueqsb@/gateway";
+        let nowhere = Some(GatewayAddress::Furl(nowhere.parse().expect(nowhere)));
+        assert_eq!(new(nowhere, None, Roles::SERVE, None), Err(GatewayError::FurlNowhere));
         assert!(matches!(new(nurl("::ffff:192.0.2.1"), None, Roles::SERVE, None), Err(GatewayError::Mapped(_))));
     }
 

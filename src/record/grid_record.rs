@@ -187,7 +187,7 @@ impl<'r> Walk<'r> {
                 fields.nickname = Some(Nickname::new(text).map_err(|error| FieldError::new(start, error))?);
             }
             Field::Contact => {
-                fields.contact = reader.array(MAX_CONTACTS, |reader| {
+                fields.contact = distinct(reader, MAX_CONTACTS, |reader| {
                     let start = reader.offset();
                     let text = reader.text(ContactUri::MAX_BYTES)?;
                     ContactUri::new(text).map_err(|error| FieldError::new(start, error))
@@ -313,6 +313,7 @@ mod tests {
         assert!(refused(|map| map.text(6, "")).starts_with("nickname, byte "));
         assert!(refused(|map| map.uint(6, 1)).contains("a text string expected"));
         assert!(refused(|map| map.array(7, &[text("http://x")])).starts_with("contact, byte "));
+        assert!(refused(|map| map.array(7, &[text("tel:1"), text("tel:1")])).contains("the same entry twice"));
         assert!(refused(|map| map.array(7, &[])).contains("0 where at least 1"));
         assert!(refused(|map| map.array(7, &vec![text("tel:1"); 5])).contains("5 where at most 4"));
         assert!(refused(|map| map.array(8, &[MapWriter::new().finish()])).starts_with("gateways, byte "));

@@ -1,6 +1,7 @@
 //! A node of the grid's own, where its freshest record is to be had.
 
 use super::error::{Fault, FieldError, Unknown};
+use crate::address::{PrivateAddresses, Undialable, undialable};
 use crate::cbor::{FIRST_IGNORABLE_KEY, MapWriter, Reader};
 use libp2p_identity::PeerId;
 use minicbor::Encoder;
@@ -38,6 +39,12 @@ pub enum NodeError {
     /// Empty or too long.
     #[error("address {0} has more than {MAX_ADDR_BYTES} octets, or none")]
     AddrSize(Multiaddr),
+    /// Not of the form that nodes speak.
+    #[error("address {0}: {1}")]
+    Form(Multiaddr, Undialable),
+    /// The same address twice.
+    #[error("address {0} twice")]
+    Twice(Multiaddr),
     /// A trailing `/p2p`: the peer id is said once, beside the addresses.
     #[error("address {0} ends in /p2p: leave it off, the peer id stands beside it")]
     TrailingPeer(Multiaddr),
@@ -46,18 +53,29 @@ pub enum NodeError {
 impl NodeEntry {
     /// The node `peer_id` at `addrs`, best first.
     pub fn new(peer_id: PeerId, addrs: Vec<Multiaddr>) -> Result<Self, NodeError> {
-        if peer_id.to_bytes().len() > MAX_PEER_ID_BYTES {
+        // A key itself (code 0) or a SHA-256 (code 0x12), of which the library does not ask that it be whole.
+        let multihash = peer_id.to_bytes();
+        if multihash.len() > MAX_PEER_ID_BYTES || multihash[0] == 0x12 && multihash.len() != 34 {
             return Err(NodeError::PeerId);
         }
         if !(1..=MAX_NODE_ADDRS).contains(&addrs.len()) {
             return Err(NodeError::Addrs(addrs.len()));
         }
-        for addr in &addrs {
+        for (index, addr) in addrs.iter().enumerate() {
             if addr.is_empty() || addr.len() > MAX_ADDR_BYTES {
                 return Err(NodeError::AddrSize(addr.clone()));
             }
             if matches!(addr.iter().last(), Some(Protocol::P2p(_))) {
                 return Err(NodeError::TrailingPeer(addr.clone()));
+            }
+            // Whether it leads to a private place is for who dials it, and no matter of form.
+            if let Some(fault) = undialable(addr, PrivateAddresses::Allowed)
+                && !matches!(fault, Undialable::Private(_))
+            {
+                return Err(NodeError::Form(addr.clone(), fault));
+            }
+            if addrs[..index].contains(addr) {
+                return Err(NodeError::Twice(addr.clone()));
             }
         }
         Ok(Self { peer_id, addrs })
@@ -144,6 +162,13 @@ mod tests {
         let plain = addr("/ip4/192.0.2.1/tcp/1");
         assert_eq!(NodeEntry::new(peer(1), vec![]), Err(NodeError::Addrs(0)));
         assert_eq!(NodeEntry::new(peer(1), vec![plain.clone(); 3]), Err(NodeError::Addrs(3)));
+        assert_eq!(NodeEntry::new(peer(1), vec![plain.clone(); 2]), Err(NodeError::Twice(plain.clone())));
+        for form in
+            ["/ip4/192.0.2.1", "/ip4/192.0.2.1/udp/1", "/ip4/192.0.2.1/tcp/1/ws", "/ip4/192.0.2.1/tcp/0", "/tcp/1"]
+        {
+            assert!(matches!(NodeEntry::new(peer(1), vec![addr(form)]), Err(NodeError::Form(..))), "{form}");
+        }
+        assert!(NodeEntry::new(peer(1), vec![addr("/ip4/0.0.0.0/tcp/1"), addr("/dnsaddr/a.b")]).is_ok());
         let trailing = plain.with(Protocol::P2p(peer(2)));
         assert_eq!(NodeEntry::new(peer(1), vec![trailing.clone()]), Err(NodeError::TrailingPeer(trailing)));
         let empty = Multiaddr::empty();
@@ -161,12 +186,15 @@ mod tests {
             NodeEntry::read(&mut Reader::new(&bytes)).map_err(|error| error.in_field("nodes").to_string())
         };
         let peer_id = peer(1).to_bytes();
-        assert!(read(&peer_id, &[0x36, 1, b'a']).is_ok(), "/dns4/a");
-        let error = read(&peer_id, &[0x36, 0x81, 0, b'a']).expect_err("its length in two bytes of varint");
+        let plain = addr("/dns4/a/tcp/1").to_vec();
+        assert!(read(&peer_id, &plain).is_ok());
+        let error =
+            read(&peer_id, &[&[0x36, 0x81, 0], &plain[2..]].concat()).expect_err("its length in two bytes of varint");
         assert!(error.contains("not a multiaddr"), "{error}");
-        let mut padded = peer_id;
-        padded.push(0);
-        assert!(read(&padded, &[0x36, 1, b'a']).expect_err("a byte too many").contains("not a peer id"));
+        let short_hash = [&[0x12, 31][..], &[7; 31]].concat();
+        for other in [&[&peer_id[..], &[0]].concat(), &peer_id[..37], &short_hash] {
+            assert!(read(other, &plain).expect_err("no peer id").contains("not a peer id"), "{other:x?}");
+        }
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use super::key_digest::KeyDigest;
 use super::signed_record::SignedRecord;
 use super::time::{CLOCK_TOLERANCE, MAX_FINAL_LIFETIME, MAX_LIFETIME};
 use super::weight::Weights;
-use crate::keys::SecretKey;
+use crate::keys::{GridId, SecretKey};
 use crate::signed::{ObjectType, seal};
 use crate::units::UnixSeconds;
 
@@ -39,8 +39,8 @@ pub enum SignError {
     /// The key is not the grid's.
     #[error("the key given is not the key of the grid {grid}")]
     NotTheGridKey {
-        /// The grid, as text.
-        grid: String,
+        /// The grid.
+        grid: GridId,
     },
     /// The key is not the one that the delegation names.
     #[error("the key given is not the publisher key that the delegation names")]
@@ -48,8 +48,8 @@ pub enum SignError {
     /// The delegation is another grid's.
     #[error("the delegation is not one of the grid {grid}")]
     ForeignDelegation {
-        /// The grid, as text.
-        grid: String,
+        /// The grid.
+        grid: GridId,
     },
     /// The delegation's time is over.
     #[error("the delegation ended on {not_after}: the grid key must sign a new one")]
@@ -63,8 +63,8 @@ pub enum SignError {
     /// The record before, or one of the evidence, is another grid's.
     #[error("the earlier record given is not one of the grid {grid}")]
     ForeignRecord {
-        /// The grid, as text.
-        grid: String,
+        /// The grid.
+        grid: GridId,
     },
     /// Withdrawn is final.
     #[error("the record before is withdrawn, and that is final")]
@@ -129,7 +129,7 @@ impl RecordDraft {
         let hand = Hand::of(self, signer, now)?;
         let earlier = || previous.into_iter().chain(evidence);
         if earlier().any(|record| *record.grid() != self.grid) {
-            return Err(SignError::ForeignRecord { grid: self.grid.to_string() });
+            return Err(SignError::ForeignRecord { grid: self.grid });
         }
         let signed = previous.map(GridRecord::signed);
         if let Some(previous) = signed {
@@ -208,14 +208,14 @@ impl<'a> Hand<'a> {
         let hand = match signer {
             Signer::Grid { key, serial } => {
                 if key.public() != *grid.key() {
-                    return Err(SignError::NotTheGridKey { grid: grid.to_string() });
+                    return Err(SignError::NotTheGridKey { grid: *grid });
                 }
                 Self { key, serial, not_after: None, next: draft.next }
             }
             Signer::Publisher { key, delegation } => {
                 let not_after = delegation.not_after();
                 if !delegation.is_of(grid) {
-                    return Err(SignError::ForeignDelegation { grid: grid.to_string() });
+                    return Err(SignError::ForeignDelegation { grid: *grid });
                 }
                 if key.public() != *delegation.publisher() {
                     return Err(SignError::NotThePublisher);

@@ -282,7 +282,7 @@ mod tests {
         assert!(error(&head(&grid_key(), |map| map.uint(0, 1))).starts_with("sequence, byte "));
         let with = |issued: u64, sequence: u64, expires: u64| {
             error(&head(&grid_key(), |map| {
-                map.uint(0, 1).uint(1, sequence).uint(2, issued).uint(3, expires).bool(4, false).uint(5, 0)
+                map.uint(0, 1).uint(1, sequence).uint(2, issued).uint(3, expires).bool(4, false).uint(5, 1)
             }))
         };
         assert!(with(5, 6000, 9).contains("6000 is not the time of issue, 5"));
@@ -399,7 +399,7 @@ mod tests {
 
     /// Records that differ in few places, so that their order is decided at every level.
     fn any_record() -> impl Strategy<Value = SignedRecord> {
-        (any::<bool>(), 0..3u64, 0..3u64, 0..3u64).prop_map(|(withdrawn, serial, sequence, filler)| {
+        (any::<bool>(), 1..4u64, 0..3u64, 0..3u64).prop_map(|(withdrawn, serial, sequence, filler)| {
             let bytes = head(&grid_key(), |map| {
                 map.uint(0, 1).uint(1, NOW.0 * 1000 + sequence).uint(2, NOW.0).uint(3, NOW.0 + 9).bool(4, withdrawn);
                 map.uint(5, serial).uint(64, filler)

@@ -96,7 +96,8 @@ pub struct RateView {
     pub scale: u32,
     /// Minor units for each 2^30 octets: what is charged.
     pub price_per_gib: String,
-    /// What the record publishes, where a promise makes it differ; `null` where the record drops the line.
+    /// What the record publishes, where something else binds: an earlier promise, or that the grid is free. `null` where
+    /// the record has no line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_price_per_gib: Option<Option<String>>,
     /// From when on it binds.
