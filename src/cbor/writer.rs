@@ -32,7 +32,7 @@ impl MapWriter {
         self.last = Some(key);
         self.count += 1;
         let mut encoder = Encoder::new(&mut self.entries);
-        encoder.u64(key).and_then(|encoder| write(encoder)).expect("memory takes every byte");
+        encoder.u64(key).and_then(write).expect("memory takes every byte");
         self
     }
 

@@ -1,0 +1,8 @@
+//! Nodes in one process, on loopback, over the real transports: each on a /24 of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod network {
+    mod federation;
+    mod publish_and_resolve;
+}
