@@ -34,6 +34,10 @@ pub mod publisher;
 #[cfg(feature = "node")]
 pub mod resolver;
 
+// The face:
+#[cfg(feature = "node")]
+pub mod http;
+
 // The composition:
 #[cfg(feature = "node")]
 pub mod node;

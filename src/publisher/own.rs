@@ -41,7 +41,7 @@ impl OwnRecord {
     pub(crate) fn current(&self, nodes: Vec<NodeEntry>, now: UnixSeconds) -> Result<Option<GridRecord>, OwnError> {
         let held = load_own_record(&self.home, &self.grid)?;
         let Some(hand) = self.hand()? else { return Ok(held) };
-        let Some(mut draft) = self.config.draft(nodes) else { return Ok(held) };
+        let mut draft = self.config.draft(self.grid, nodes);
         if let Hand::Publisher(..) = hand {
             // The next key is the grid key's to announce, and stands in the delegation.
             draft.next = None;
