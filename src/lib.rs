@@ -41,3 +41,7 @@ pub mod http;
 // The composition:
 #[cfg(feature = "node")]
 pub mod node;
+
+// The program, beside `testnet/`:
+#[cfg(feature = "node")]
+pub mod cli;
