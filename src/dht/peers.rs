@@ -110,6 +110,11 @@ impl Peers {
         }
     }
 
+    /// What is known of a server.
+    pub(super) fn server(&self, peer: &PeerId) -> Option<&Server> {
+        self.entries.get(peer).map(|entry| &entry.server)
+    }
+
     /// The addresses of a server.
     pub(super) fn addrs(&self, peer: &PeerId) -> Option<&[Multiaddr]> {
         self.entries.get(peer).map(|entry| entry.server.addrs.as_slice())
