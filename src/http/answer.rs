@@ -57,8 +57,10 @@ impl fmt::Display for AnswerView {
         }
         let Self { source, agreeing_holders, age_seconds, elapsed_ms, .. } = self;
         write!(f, "\n{source}")?;
-        if *agreeing_holders > 0 {
-            write!(f, ", {agreeing_holders} holders agree")?;
+        match agreeing_holders {
+            0 => {}
+            1 => write!(f, ", one holder has it")?,
+            holders => write!(f, ", {holders} holders agree")?,
         }
         if *age_seconds > 0 {
             write!(f, ", confirmed {} ago", Seconds(*age_seconds))?;

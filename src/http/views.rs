@@ -114,8 +114,10 @@ impl fmt::Display for StatusView {
         writeln!(f, "mode       {mode}")?;
         writeln!(
             f,
-            "knows      {} servers, connected to {}, {} records held",
-            self.servers_known, self.connected_peers, self.records_held
+            "knows      {}, connected to {}, {} held",
+            count(self.servers_known, "server"),
+            count(self.connected_peers, "peer"),
+            count(self.records_held, "record")
         )?;
         match (&self.grid_id, self.sequence) {
             (Some(grid), Some(sequence)) => {
@@ -126,7 +128,8 @@ impl fmt::Display for StatusView {
                     (None, _) => writeln!(f, "held by    nobody yet: it is being published")?,
                     (Some(0), _) => writeln!(f, "held by    nobody yet but this node")?,
                     (Some(holders), networks) => {
-                        writeln!(f, "held by    {holders} other servers in {} networks", networks.unwrap_or(0))?;
+                        let networks = count(networks.unwrap_or(0), "network");
+                        writeln!(f, "held by    {} in {networks}", count(holders, "other server"))?;
                     }
                 }
             }
@@ -145,6 +148,11 @@ impl fmt::Display for StatusView {
         }
         Ok(())
     }
+}
+
+/// `1 server`, `2 servers`.
+pub(super) fn count(number: usize, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What came of publishing.
@@ -192,10 +200,8 @@ impl fmt::Display for ReceiptView {
         if *holders == 0 {
             return writeln!(f, "sequence {sequence} is held by nobody yet but this node");
         }
-        writeln!(
-            f,
-            "sequence {sequence} was read back from {holders} of {servers_known} servers in {networks} networks, in {elapsed_ms} ms"
-        )
+        let (servers, networks) = (count(*servers_known, "server"), count(*networks, "network"));
+        writeln!(f, "sequence {sequence} was read back from {holders} of {servers} in {networks}, in {elapsed_ms} ms")
     }
 }
 

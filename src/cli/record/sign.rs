@@ -29,7 +29,7 @@ pub(in crate::cli) struct SignArgs {
     /// The folder of the grid's manager; `-` reads its config.json from standard input
     #[arg(long, value_name = "GM")]
     grid_manager: PathBuf,
-    /// Revoke every delegation given so far
+    /// Revoke every delegation given so far; a record that withdraws or names a successor always does
     #[arg(long)]
     revoke: bool,
     /// Where to write the record [default: GRID_ID.SEQUENCE.record]
@@ -43,9 +43,11 @@ pub(in crate::cli) fn run(args: &SignArgs, terminal: &Terminal) -> Outcome<()> {
     let file: DraftFile = String::from_utf8_lossy(&text).parse().map_err(in_draft)?;
     let manager = input::grid_manager(&args.grid_manager)?;
     let now = Clock::system().now();
-    // A new serial revokes delegations; the one before keeps them. Without a record before, only a new one is sure to count.
+    // A new serial revokes delegations; the one before keeps them. Without a record before, only a new one is sure to count,
+    // and no publisher is to sign on after a last word.
+    let last_word = file.draft.withdrawn || file.draft.successor.is_some();
     let serial = match &file.previous {
-        Some(previous) if !args.revoke => previous.signed().serial(),
+        Some(previous) if !args.revoke && !last_word => previous.signed().serial(),
         _ => now,
     };
     let signer = Signer::Grid { key: manager.key(), serial };
