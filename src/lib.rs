@@ -33,3 +33,7 @@ pub mod store;
 pub mod publisher;
 #[cfg(feature = "node")]
 pub mod resolver;
+
+// The composition:
+#[cfg(feature = "node")]
+pub mod node;

@@ -3,7 +3,6 @@
 //! Reads and writes files of its own folder and reads a grid manager's; decides nothing about records.
 
 mod access;
-mod draft;
 mod example;
 mod external;
 mod files;
@@ -15,7 +14,6 @@ mod node_config;
 mod text;
 
 pub use access::Exposure;
-pub use draft::{DraftError, DraftFile, NodeTextError};
 pub use external::External;
 pub use files::{FileError, PUBLIC_MODE, SECRET_MODE, create_new, create_private_dir, read_at_most, write_atomically};
 pub use gateway::{GatewayEntry, GatewayTextError};

@@ -8,7 +8,7 @@ use crate::config::network::NetworkName;
 use crate::config::text;
 use crate::keys::GridId;
 use crate::rate::RateLine;
-use crate::record::{ContactUri, DEFAULT_LIFETIME, MAX_LIFETIME, Nickname};
+use crate::record::{ContactUri, DEFAULT_LIFETIME, KeyDigest, MAX_LIFETIME, Nickname, NodeEntry, RecordDraft};
 use crate::units::Seconds;
 use libp2p_identity::PeerId;
 use multiaddr::{Multiaddr, Protocol};
@@ -175,7 +175,7 @@ impl NodeConfig {
 
     /// Parses `text`; `origin` stands in errors.
     pub fn from_toml(text: &str, origin: &Path) -> Result<Self, ConfigError> {
-        let config: Self = from_toml(text, origin)?;
+        let config = from_toml(text, origin)?;
         if !config.api.ip().is_loopback() {
             return Err(ConfigError::ApiNotLoopback { path: origin.to_owned(), found: config.api });
         }
@@ -186,6 +186,23 @@ impl NodeConfig {
             return Err(ConfigError::ExternalPort(origin.to_owned()));
         }
         Ok(config)
+    }
+
+    /// What the settings make a record say, with these nodes; `None` without a grid.
+    pub fn draft(&self, nodes: Vec<NodeEntry>) -> Option<RecordDraft> {
+        Some(RecordDraft {
+            lifetime: Some(self.lifetime),
+            nickname: self.nickname.clone(),
+            contact: self.contact.clone(),
+            gateways: self.gateway.iter().map(|entry| entry.gateway().clone()).collect(),
+            rates: self.rate.clone(),
+            nodes,
+            clearing: self.clearing.clone(),
+            next: self.next.map(|grid| KeyDigest(grid.digest())),
+            successor: self.successor,
+            predecessor: self.predecessor,
+            ..RecordDraft::new(self.grid_id?)
+        })
     }
 
     /// The public addresses that the operator states, QUIC first; none if nothing was stated.
@@ -200,8 +217,8 @@ impl NodeConfig {
     }
 }
 
-/// Parses TOML into `T` with errors that name the line and the key and repeat no value.
-pub(super) fn from_toml<T: serde::de::DeserializeOwned>(text: &str, origin: &Path) -> Result<T, ConfigError> {
+/// Parses TOML with errors that name the line and the key and repeat no value.
+fn from_toml(text: &str, origin: &Path) -> Result<NodeConfig, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let before = text.get(..start).unwrap_or_default();
@@ -265,6 +282,20 @@ mod tests {
         assert!(error("external = \"node.example.org\"\nlisten = \"0.0.0.0:0\"").contains("names no port"));
         assert!(error("lifetime = \"31 days\"").contains("1 min to 30 d"));
         assert!(error("lifetime = \"0 s\"").contains("1 min to 30 d"));
+    }
+
+    #[test]
+    fn the_draft_says_what_the_settings_say() {
+        let grid = GridId::new(crate::keys::SecretKey::from_seed(&[1; 32]).public());
+        let text =
+            format!("grid-id = \"{grid}\"\nnickname = \"x\"\nlifetime = \"3 d\"\nrate = [\"free\"]\nnext = \"{grid}\"");
+        let config = NodeConfig::from_toml(&text, Path::new("c.toml")).unwrap();
+        let draft = config.draft(Vec::new()).unwrap();
+        assert_eq!((draft.grid, draft.lifetime), (grid, Some(Seconds::days(3))));
+        assert_eq!(draft.nickname, config.nickname);
+        assert_eq!(draft.rates, config.rate);
+        assert_eq!(draft.next, Some(KeyDigest(grid.digest())));
+        assert_eq!(NodeConfig::default().draft(Vec::new()), None);
     }
 
     #[test]

@@ -21,14 +21,14 @@ const MAX_BUCKETS: usize = 4_096;
 
 /// The token buckets for new keys.
 #[derive(Debug, Default)]
-pub struct Admission {
+pub(super) struct Admission {
     networks: HashMap<Option<Network>, TokenBucket>,
     peers: HashMap<PeerId, TokenBucket>,
 }
 
 impl Admission {
     /// Whether `peer`, connected from `network`, may bring a key that is not held yet. Takes a token if so.
-    pub fn admits_new_key(&mut self, peer: PeerId, network: Option<Network>, now: Instant) -> bool {
+    pub(super) fn admits_new_key(&mut self, peer: PeerId, network: Option<Network>, now: Instant) -> bool {
         prune(&mut self.networks, now, NETWORK_BURST, NETWORK_REFILL);
         prune(&mut self.peers, now, PEER_BURST, PEER_REFILL);
         let network = self.networks.entry(network).or_insert(TokenBucket::full(NETWORK_BURST, now));

@@ -11,11 +11,11 @@ const NEEDED: usize = 3;
 
 /// The latest clock of each of the last peers that answered.
 #[derive(Debug, Default)]
-pub struct PeerClocks(VecDeque<(PeerId, i64)>);
+pub(super) struct PeerClocks(VecDeque<(PeerId, i64)>);
 
 impl PeerClocks {
     /// Notes that `peer` said `theirs` when we read `ours`.
-    pub fn note(&mut self, peer: PeerId, ours: UnixSeconds, theirs: UnixSeconds) {
+    pub(super) fn note(&mut self, peer: PeerId, ours: UnixSeconds, theirs: UnixSeconds) {
         self.0.retain(|(known, _)| *known != peer);
         let ahead = i64::try_from(i128::from(theirs.0) - i128::from(ours.0)).unwrap_or(i64::MAX);
         self.0.push_back((peer, ahead));
@@ -25,7 +25,7 @@ impl PeerClocks {
     }
 
     /// By how many seconds the median of the others is ahead of us; `None` until three have told.
-    pub fn median_ahead(&self) -> Option<i64> {
+    pub(super) fn median_ahead(&self) -> Option<i64> {
         if self.0.len() < NEEDED {
             return None;
         }

@@ -16,7 +16,7 @@ const CLOSE_AFTER: Duration = Duration::from_secs(60);
 
 /// The peers that we are connected to.
 #[derive(Debug, Default)]
-pub struct Connections(HashMap<PeerId, Connection>);
+pub(super) struct Connections(HashMap<PeerId, Connection>);
 
 #[derive(Debug)]
 struct Connection {
@@ -29,12 +29,12 @@ struct Connection {
 
 impl Connections {
     /// How many connections are kept, used or not.
-    pub const WARM: usize = 5;
+    pub(super) const WARM: usize = 5;
     /// How many idle ones are kept for a minute.
-    pub const IDLE: usize = 8;
+    pub(super) const IDLE: usize = 8;
 
     /// Notes a new connection.
-    pub fn opened(&mut self, peer: PeerId, remote: Multiaddr, dialled: bool) {
+    pub(super) fn opened(&mut self, peer: PeerId, remote: Multiaddr, dialled: bool) {
         let connection = self.0.entry(peer).or_insert_with(Connection::new);
         connection.established = true;
         connection.last_used = Instant::now();
@@ -45,18 +45,18 @@ impl Connections {
     }
 
     /// Notes that the last connection to a peer is gone.
-    pub fn closed(&mut self, peer: &PeerId) {
+    pub(super) fn closed(&mut self, peer: &PeerId) {
         self.0.remove(peer);
     }
 
     /// Notes that a question to a peer is open, connected or not.
-    pub fn begin(&mut self, peer: &PeerId) {
+    pub(super) fn begin(&mut self, peer: &PeerId) {
         self.0.entry(*peer).or_insert_with(Connection::new).open_questions += 1;
         self.used(peer);
     }
 
     /// Notes that a question to a peer is answered or given up.
-    pub fn end(&mut self, peer: &PeerId) {
+    pub(super) fn end(&mut self, peer: &PeerId) {
         let Some(connection) = self.0.get_mut(peer) else { return };
         connection.open_questions = connection.open_questions.saturating_sub(1);
         connection.last_used = Instant::now();
@@ -66,40 +66,40 @@ impl Connections {
     }
 
     /// Notes that a connection was of use.
-    pub fn used(&mut self, peer: &PeerId) {
+    pub(super) fn used(&mut self, peer: &PeerId) {
         if let Some(connection) = self.0.get_mut(peer) {
             connection.last_used = Instant::now();
         }
     }
 
     /// The address under which we reached a peer, if it was we who dialled.
-    pub fn dialled(&self, peer: &PeerId) -> Option<&Multiaddr> {
+    pub(super) fn dialled(&self, peer: &PeerId) -> Option<&Multiaddr> {
         self.0.get(peer).filter(|connection| connection.dialled)?.remote.as_ref()
     }
 
     /// The network from which a peer speaks.
-    pub fn network(&self, peer: &PeerId) -> Option<Network> {
+    pub(super) fn network(&self, peer: &PeerId) -> Option<Network> {
         Network::of_multiaddr(self.0.get(peer)?.remote.as_ref()?)
     }
 
     /// The peers connected to.
-    pub fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
+    pub(super) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.0.iter().filter(|(_, connection)| connection.established).map(|(peer, _)| *peer)
     }
 
     /// How many peers are connected to.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.peers().count()
     }
 
     /// Whether nobody is connected to.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The connections to close: idle ones beyond [`Self::IDLE`], and after a minute those beyond [`Self::WARM`]; the
     /// longest unused first.
-    pub fn superfluous(&self, now: Instant) -> Vec<PeerId> {
+    pub(super) fn superfluous(&self, now: Instant) -> Vec<PeerId> {
         let mut idle: Vec<(PeerId, Duration)> = self
             .0
             .iter()

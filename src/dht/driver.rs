@@ -312,7 +312,8 @@ impl Driver {
                 let nearer = nearer.into_iter().filter(|server| server.peer != peer).take(MAX_NEARER).collect();
                 let record = self.book().current(&grid).map(|row| row.record.bytes().to_vec());
                 let evidence = self.book().evidence(&grid);
-                let evidence = evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
+                let evidence =
+                    evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
                 Body::Found { record, evidence, nearer }
             }
             Request::Store { grid, record } => self.verdict(peer, &grid, &record),
@@ -355,7 +356,8 @@ impl Driver {
     }
 
     fn on_kad(&mut self, event: kad::Event) {
-        if let kad::Event::InboundRequest { request: InboundRequest::PutRecord { source, record: Some(record), .. } } = event
+        if let kad::Event::InboundRequest { request: InboundRequest::PutRecord { source, record: Some(record), .. } } =
+            event
         {
             self.connections.used(&source);
             if let Some(grid) = RecordKey::grid_id(record.key.as_ref()) {
@@ -460,4 +462,3 @@ fn ask_error(error: OutboundFailure) -> AskError {
         OutboundFailure::Io(error) => AskError::Malformed(error.to_string()),
     }
 }
-

@@ -102,8 +102,7 @@ pub enum WireVerdict {
 }
 
 impl WireVerdict {
-    const ALL: [Self; 7] =
-        [Self::Stored, Self::Held, Self::Stale, Self::Bad, Self::Expired, Self::TooBig, Self::Busy];
+    const ALL: [Self; 7] = [Self::Stored, Self::Held, Self::Stale, Self::Bad, Self::Expired, Self::TooBig, Self::Busy];
 
     fn code(self) -> u64 {
         self as u64
@@ -192,7 +191,8 @@ impl Response {
                     .iter()
                     .take(MAX_EVIDENCE)
                     .map(|bytes| {
-                        minicbor::to_vec(minicbor::bytes::ByteVec::from(bytes.clone())).expect("memory takes every byte")
+                        minicbor::to_vec(minicbor::bytes::ByteVec::from(bytes.clone()))
+                            .expect("memory takes every byte")
                     })
                     .collect();
                 if !evidence.is_empty() {
@@ -322,7 +322,11 @@ mod tests {
     #[test]
     fn answers_come_back_as_they_were_given() {
         let body = [
-            Body::Found { record: Some(vec![1; 995]), evidence: vec![vec![2; 995]], nearer: vec![server(1), server(2)] },
+            Body::Found {
+                record: Some(vec![1; 995]),
+                evidence: vec![vec![2; 995]],
+                nearer: vec![server(1), server(2)],
+            },
             Body::Found { record: None, evidence: Vec::new(), nearer: Vec::new() },
             Body::Verdict { verdict: WireVerdict::Stale, newer: Some(vec![3; 100]) },
             Body::Verdict { verdict: WireVerdict::Busy, newer: None },
@@ -346,13 +350,17 @@ mod tests {
         };
         let bytes = Response { time: UnixSeconds(u64::MAX), body }.encode();
         assert!(bytes.len() <= MAX_RESPONSE_BYTES, "{}", bytes.len());
-        let Ok(Response { body: Body::Found { nearer, .. }, .. }) = Response::decode(&bytes) else { panic!("own form") };
+        let Ok(Response { body: Body::Found { nearer, .. }, .. }) = Response::decode(&bytes) else {
+            panic!("own form")
+        };
         assert!(nearer.len() >= 15, "{}", nearer.len());
 
         let body = Body::Servers { page: peers(60).collect(), more: false };
         let bytes = Response { time: UnixSeconds(0), body }.encode();
         assert!(bytes.len() <= MAX_RESPONSE_BYTES, "{}", bytes.len());
-        let Ok(Response { body: Body::Servers { page, more }, .. }) = Response::decode(&bytes) else { panic!("own form") };
+        let Ok(Response { body: Body::Servers { page, more }, .. }) = Response::decode(&bytes) else {
+            panic!("own form")
+        };
         assert!(more && page.len() < 60, "what did not fit is on the next page");
     }
 

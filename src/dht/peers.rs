@@ -21,7 +21,7 @@ const MAX_FAILURES: u8 = 3;
 
 /// The servers known, by peer id.
 #[derive(Debug)]
-pub struct Peers {
+pub(super) struct Peers {
     local: PeerId,
     private: PrivateAddresses,
     entries: BTreeMap<PeerId, Entry>,
@@ -39,7 +39,7 @@ struct Entry {
 
 /// What is known of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub(super) enum Standing {
     /// Somebody named it.
     Named,
     /// We were connected to it, and it speaks our protocols.
@@ -48,13 +48,13 @@ pub enum Standing {
 
 impl Peers {
     /// An empty list of the node `local`.
-    pub fn new(local: PeerId, private: PrivateAddresses) -> Self {
+    pub(super) fn new(local: PeerId, private: PrivateAddresses) -> Self {
         Self { local, private, entries: BTreeMap::new(), per_network: HashMap::new() }
     }
 
     /// Takes note of a server. Returns whether it is known now: not if it is ourselves, has no address that may be
     /// dialled, or its network is well represented already.
-    pub fn note(&mut self, mut server: Server, standing: Standing) -> bool {
+    pub(super) fn note(&mut self, mut server: Server, standing: Standing) -> bool {
         if server.peer == self.local {
             return false;
         }
@@ -77,14 +77,14 @@ impl Peers {
     }
 
     /// Notes that a server answered.
-    pub fn answered(&mut self, peer: &PeerId) {
+    pub(super) fn answered(&mut self, peer: &PeerId) {
         if let Some(entry) = self.entries.get_mut(peer) {
             entry.failures = 0;
         }
     }
 
     /// Notes that a server could not be reached. Returns whether it was forgotten for it.
-    pub fn failed(&mut self, peer: &PeerId) -> bool {
+    pub(super) fn failed(&mut self, peer: &PeerId) -> bool {
         let Some(entry) = self.entries.get_mut(peer) else { return false };
         entry.failures += 1;
         let enough = match entry.standing {
@@ -99,7 +99,7 @@ impl Peers {
     }
 
     /// Strikes a server off the list.
-    pub fn forget(&mut self, peer: &PeerId) {
+    pub(super) fn forget(&mut self, peer: &PeerId) {
         if let Some(network) = self.entries.remove(peer).and_then(|entry| entry.network)
             && let Some(count) = self.per_network.get_mut(&network)
         {
@@ -111,23 +111,23 @@ impl Peers {
     }
 
     /// The addresses of a server.
-    pub fn addrs(&self, peer: &PeerId) -> Option<&[Multiaddr]> {
+    pub(super) fn addrs(&self, peer: &PeerId) -> Option<&[Multiaddr]> {
         self.entries.get(peer).map(|entry| entry.server.addrs.as_slice())
     }
 
     /// The `count` servers nearest to `target`, nearest first, the ones we spoke with and the ones we were told about.
-    pub fn nearest(&self, target: Point, count: usize) -> Vec<Server> {
+    pub(super) fn nearest(&self, target: Point, count: usize) -> Vec<Server> {
         self.nearest_of(target, count, |_| true)
     }
 
     /// The same, of those we spoke with: only these are passed on to others.
-    pub fn nearest_verified(&self, target: Point, count: usize) -> Vec<Server> {
+    pub(super) fn nearest_verified(&self, target: Point, count: usize) -> Vec<Server> {
         self.nearest_of(target, count, |entry| entry.standing == Standing::Verified)
     }
 
     /// Up to `count` of the servers we spoke with, in the order of their peer ids, from the one after `after`; and
     /// whether there are more.
-    pub fn page(&self, after: Option<PeerId>, count: usize) -> (Vec<Server>, bool) {
+    pub(super) fn page(&self, after: Option<PeerId>, count: usize) -> (Vec<Server>, bool) {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self
             .entries
@@ -139,17 +139,17 @@ impl Peers {
     }
 
     /// All servers known.
-    pub fn all(&self) -> Vec<Server> {
+    pub(super) fn all(&self) -> Vec<Server> {
         self.entries.values().map(|entry| entry.server.clone()).collect()
     }
 
     /// How many servers are known.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether no server is known.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 

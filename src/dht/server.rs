@@ -95,7 +95,10 @@ mod tests {
     fn server() -> Server {
         Server {
             peer: libp2p_identity::Keypair::ed25519_from_bytes([1; 32]).unwrap().public().to_peer_id(),
-            addrs: vec!["/ip4/127.1.2.1/udp/4000/quic-v1".parse().unwrap(), "/dns4/a.example/tcp/4000".parse().unwrap()],
+            addrs: vec![
+                "/ip4/127.1.2.1/udp/4000/quic-v1".parse().unwrap(),
+                "/dns4/a.example/tcp/4000".parse().unwrap(),
+            ],
         }
     }
 

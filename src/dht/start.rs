@@ -49,8 +49,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
             peers.note(server, Standing::Named);
         }
     }
-    let mut swarm =
-        swarm(keypair, &settings.network, settings.role, KadStore(book)).map_err(StartError::Transport)?;
+    let mut swarm = swarm(keypair, &settings.network, settings.role, KadStore(book)).map_err(StartError::Transport)?;
     if let Some(addr) = settings.listen {
         let in_use = |source| StartError::Listen { addr, source };
         for listen in listen_addrs(addr).map_err(in_use)? {

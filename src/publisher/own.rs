@@ -2,9 +2,7 @@
 
 use crate::config::{GridManager, Home, KeyFileError, NodeConfig, read_at_most, read_key};
 use crate::keys::{GridId, SecretKey};
-use crate::record::{
-    Delegation, GridRecord, MAX_RECORD_BYTES, NodeEntry, RecordDraft, RecordError, SignError, Signer,
-};
+use crate::record::{Delegation, GridRecord, MAX_RECORD_BYTES, NodeEntry, RecordDraft, RecordError, SignError, Signer};
 use crate::store::{OwnRecordError, load_evidence, load_own_record, save_own_record};
 use crate::units::{Seconds, UnixSeconds};
 use std::path::PathBuf;
@@ -53,9 +51,7 @@ impl OwnRecord {
         let evidence = load_evidence(&self.home, &self.grid);
         let signer = match &hand {
             // The serial stays: a higher one would revoke what the grid key has delegated meanwhile.
-            Hand::Grid(key) => {
-                Signer::Grid { key, serial: held.as_ref().map_or(now, |held| held.signed().serial()) }
-            }
+            Hand::Grid(key) => Signer::Grid { key, serial: held.as_ref().map_or(now, |held| held.signed().serial()) },
             Hand::Publisher(key, delegation) => Signer::Publisher { key, delegation },
         };
         let record = draft.sign(signer, held.as_ref(), &evidence, now)?;
@@ -78,8 +74,8 @@ impl OwnRecord {
         let path = self.home.delegation();
         match read_at_most(&path, MAX_RECORD_BYTES) {
             Ok(bytes) => {
-                let delegation =
-                    Delegation::from_bytes(&bytes, &self.grid).map_err(|source| OwnError::Delegation { path, source })?;
+                let delegation = Delegation::from_bytes(&bytes, &self.grid)
+                    .map_err(|source| OwnError::Delegation { path, source })?;
                 Ok(Some(Hand::Publisher(read_key(&self.home.publisher_key())?, delegation)))
             }
             Err(error) if !error.is_missing() => Err(OwnError::Key(error.into())),
@@ -100,7 +96,9 @@ fn is_due(held: &GridRecord, draft: &RecordDraft, hand: &Hand, now: UnixSeconds)
     }
     let life = signed.expires_at().since(signed.issued_at());
     let delegation_changed = match hand {
-        Hand::Publisher(_, delegation) => signed.authority().delegation().map(Delegation::bytes) != Some(delegation.bytes()),
+        Hand::Publisher(_, delegation) => {
+            signed.authority().delegation().map(Delegation::bytes) != Some(delegation.bytes())
+        }
         Hand::Grid(_) => signed.authority().delegation().is_some(),
     };
     let mut says = RecordDraft { lifetime: draft.lifetime, ..RecordDraft::from_record(held) };

@@ -167,7 +167,10 @@ impl Task {
     }
 
     /// Brings the record to everybody, whoever holds it already.
-    async fn publish_anew(&mut self, reply: Option<oneshot::Sender<Result<Receipt, PublishError>>>) -> Result<(), PublishError> {
+    async fn publish_anew(
+        &mut self,
+        reply: Option<oneshot::Sender<Result<Receipt, PublishError>>>,
+    ) -> Result<(), PublishError> {
         let started = Instant::now();
         let renewed = self.renew().await;
         let record = match (renewed, self.record.clone()) {
@@ -229,7 +232,9 @@ impl Task {
         match self.own.take_over(&bytes) {
             Ok(true) => info!("took over a newer record of this grid from its holders"),
             Ok(false) => {}
-            Err(error) => warn!(error = &error as &dyn std::error::Error, "a newer record of this grid could not be taken over"),
+            Err(error) => {
+                warn!(error = &error as &dyn std::error::Error, "a newer record of this grid could not be taken over")
+            }
         }
     }
 
@@ -246,7 +251,10 @@ impl Task {
 }
 
 /// Gives `error` to whoever waits; the caller notes what it was.
-fn answer(reply: Option<oneshot::Sender<Result<Receipt, PublishError>>>, error: PublishError) -> Result<(), PublishError> {
+fn answer(
+    reply: Option<oneshot::Sender<Result<Receipt, PublishError>>>,
+    error: PublishError,
+) -> Result<(), PublishError> {
     match reply {
         Some(reply) => {
             let noted = Err(PublishError::Reported(chain(&error)));

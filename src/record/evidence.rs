@@ -8,6 +8,7 @@ use super::time::CLOCK_TOLERANCE;
 use crate::rate::{Asset, Commitment};
 use crate::signed::Identity;
 use crate::units::{PricePerGib, UnixSeconds};
+use std::cmp::Reverse;
 use std::fmt;
 
 /// A promise that a newer record of the same grid does not keep. Each of the two is signed: together they are the proof.
@@ -54,20 +55,46 @@ pub fn breaches(older: &GridRecord, newer: &GridRecord) -> Vec<Breach> {
     broken.collect()
 }
 
-/// The price that binds for `asset` at `now`: the lowest of what `current` publishes and of every promise in `evidence`.
+/// The price that binds for one asset, and what makes it bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The price, with the interval for which the record says so.
+    pub promise: Commitment,
+    /// The record that says so.
+    pub record: Identity,
+}
+
+/// What binds for `asset` at `now`: the lowest of what `current` publishes and of every promise in `evidence`; of equal ones
+/// the one that lasts longest.
 ///
-/// `None` if neither has a price in force for it.
+/// `None` if neither has a price in force for it. Says nothing of `XXX`, which makes every other price void while it binds.
+pub fn binding(
+    asset: Asset,
+    current: Option<&GridRecord>,
+    evidence: &[GridRecord],
+    now: UnixSeconds,
+) -> Option<Binding> {
+    let published = current.and_then(|record| {
+        let rate = record.rate(asset)?;
+        let promise = Commitment { price: rate.price_at(now)?, ..rate.commitment() };
+        Some(Binding { promise, record: record.signed().identity() })
+    });
+    let promised = evidence.iter().flat_map(|record| {
+        let record_identity = record.signed().identity();
+        live_commitments(record, now).map(move |promise| Binding { promise, record: record_identity })
+    });
+    let promised = promised.filter(|binding| binding.promise.asset == asset && binding.promise.binds_at(now));
+    published.into_iter().chain(promised).min_by_key(|binding| (binding.promise.price, Reverse(binding.promise.until)))
+}
+
+/// The price of [`binding`].
 pub fn binding_price(
     asset: Asset,
     current: Option<&GridRecord>,
     evidence: &[GridRecord],
     now: UnixSeconds,
 ) -> Option<PricePerGib> {
-    let published = current.and_then(|record| record.rate(asset)).and_then(|rate| rate.price_at(now));
-    let promised = evidence.iter().flat_map(|record| live_commitments(record, now));
-    let promised =
-        promised.filter(|promise| promise.asset == asset && promise.binds_at(now)).map(|promise| promise.price);
-    published.into_iter().chain(promised).min()
+    binding(asset, current, evidence, now).map(|binding| binding.promise.price)
 }
 
 /// The promises of `record` that bind at `now` or will later. None of a record dated in the future: that is no promise yet.

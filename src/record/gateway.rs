@@ -4,7 +4,7 @@ use super::error::{Fault, FieldError, Unknown};
 use super::limit::Limit;
 use crate::address::{Host, HostError};
 use crate::cbor::{FIRST_IGNORABLE_KEY, Kind, MapWriter, Reader};
-use crate::furl::{Furl, FurlError, Nurl};
+use crate::furl::{Furl, FurlError, Nurl, NurlError};
 use crate::keys::PublicKey;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -39,6 +39,35 @@ pub enum GatewayAddress {
     Nurl(Nurl),
     /// Foolscap.
     Furl(Furl),
+}
+
+/// Why a text is no address of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayAddressError {
+    /// Neither a NURL nor a FURL: it ends in `#v=1` as NURLs do.
+    #[error(transparent)]
+    Nurl(#[from] NurlError),
+    /// Neither a NURL nor a FURL: it does not end in `#v=1`.
+    #[error(transparent)]
+    Furl(#[from] FurlError),
+}
+
+impl FromStr for GatewayAddress {
+    type Err = GatewayAddressError;
+
+    /// A NURL if it ends in `#v=1`, a FURL otherwise.
+    fn from_str(text: &str) -> Result<Self, GatewayAddressError> {
+        if text.ends_with("#v=1") { Ok(Self::Nurl(text.parse()?)) } else { Ok(Self::Furl(text.parse()?)) }
+    }
+}
+
+impl fmt::Display for GatewayAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nurl(nurl) => nurl.fmt(f),
+            Self::Furl(furl) => furl.fmt(f),
+        }
+    }
 }
 
 /// What a gateway may do: one or more of the four.

@@ -106,7 +106,7 @@ pub enum SignError {
     },
     /// It would break a promise.
     #[error("a promise binds: {0}")]
-    Breach(Breach),
+    Breach(Box<Breach>),
     /// Too many octets.
     #[error("the record is too big: {0}")]
     Overweight(Weights),
@@ -156,7 +156,7 @@ impl RecordDraft {
         // The reader's rules are the only ones: what they refuse is not signed.
         let record = GridRecord::from_bytes(&bytes, &self.grid)?;
         match earlier().flat_map(|earlier| breaches(earlier, &record)).next() {
-            Some(breach) => Err(SignError::Breach(breach)),
+            Some(breach) => Err(SignError::Breach(Box::new(breach))),
             None => Ok(record),
         }
     }

@@ -5,6 +5,7 @@ use super::error::{FieldError, RecordError};
 use super::field::Field;
 use super::head::{Head, MAX_RECORD_BYTES, RawAuthority};
 use super::time::{CLOCK_TOLERANCE, TimeFault};
+use super::weight::Weights;
 use crate::keys::{GridId, PublicKey};
 use crate::signed::{Envelope, Identity, ObjectType};
 use crate::units::UnixSeconds;
@@ -25,6 +26,7 @@ pub struct SignedRecord(Arc<Inner>);
 struct Inner {
     bytes: Box<[u8]>,
     payload: Range<usize>,
+    max_bytes: usize,
     grid: GridId,
     format: u64,
     sequence: u64,
@@ -100,6 +102,7 @@ impl SignedRecord {
             payload: base..base + envelope.payload().len(),
             identity: Identity::of(ObjectType::Record, grid, envelope.payload()),
             bytes: bytes.into(),
+            max_bytes: head.max_bytes(),
             grid: *grid,
             format: head.format,
             sequence: head.sequence,
@@ -118,6 +121,11 @@ impl SignedRecord {
     /// The payload, and where it begins.
     pub(super) fn payload(&self) -> (&[u8], usize) {
         (&self.0.bytes[self.0.payload.clone()], self.0.payload.start)
+    }
+
+    /// How many octets each part takes.
+    pub fn weights(&self) -> Weights {
+        Weights::of(self.payload().0, self.bytes().len(), self.0.max_bytes)
     }
 
     /// Whose record it is.

@@ -126,7 +126,12 @@ impl Resolver {
         }
     }
 
-    async fn ask_around(&self, question: Question, deadline: Instant, mut tally: Tally) -> Result<Answer, ResolveError> {
+    async fn ask_around(
+        &self,
+        question: Question,
+        deadline: Instant,
+        mut tally: Tally,
+    ) -> Result<Answer, ResolveError> {
         let grid = question.grid;
         let mut findings = self.dht.lookup(grid, WIDTH);
         let mut stale: Vec<Server> = Vec::new();

@@ -223,7 +223,9 @@ impl Book {
         for grid in expired {
             self.remove(&grid, now);
         }
-        for (grid, evidence) in self.rows.iter_mut().map(|(grid, row)| (grid, &mut row.evidence)).chain(&mut self.orphans) {
+        for (grid, evidence) in
+            self.rows.iter_mut().map(|(grid, row)| (grid, &mut row.evidence)).chain(&mut self.orphans)
+        {
             let before = evidence.records().len();
             evidence.prune(now);
             if evidence.records().len() != before {

@@ -137,7 +137,7 @@ fn write_all(db: &sled::Db, evidence: &EvidenceFiles, writes: &Receiver<Write>) 
 
 fn write_row(db: &sled::Db, write: Write) -> Result<(), sled::Error> {
     let (records, servers) = (db.open_tree(RECORDS)?, db.open_tree(SERVERS)?);
-            match write {
+    match write {
         Write::Put { grid, confirmed_at, record } => {
             records.insert(grid, [&confirmed_at.0.to_be_bytes()[..], &record].concat())?;
         }

@@ -1,0 +1,1 @@
+"""The rules of docs/spec/, written a second time."""

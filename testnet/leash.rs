@@ -1,0 +1,31 @@
+//! The node's end of the pipe that ties it to its testnet.
+//!
+//! A node of a testnet holds the reading end of a pipe as its standard input; the testnet holds the other end and never
+//! writes. When the testnet ends, even by `kill -9`, the kernel closes that end, and the node reads the end of the file.
+
+use std::io::Read;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a node may take to close its files once it is released. Less than the testnet waits before it kills.
+pub(crate) const GRACE: Duration = Duration::from_secs(8);
+
+/// Completes when the testnet lets go. The process ends [`GRACE`] later, whatever it is doing.
+///
+/// Reads standard input to its end on a thread of its own: tokio's reading would keep the runtime from shutting down.
+pub(crate) fn released() -> std::io::Result<oneshot::Receiver<()>> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::Builder::new().name("leash".to_owned()).spawn(move || {
+        let mut input = std::io::stdin().lock();
+        let mut ignored = [0; 64];
+        while matches!(input.read(&mut ignored), Ok(1..)) {}
+        let _ = sender.send(());
+        let (_keep, never) = mpsc::channel::<()>();
+        if never.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("the node did not stop within {} s of its testnet's end", GRACE.as_secs());
+            std::process::exit(1);
+        }
+    })?;
+    Ok(receiver)
+}

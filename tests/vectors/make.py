@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Writes the test vectors beside this file: `python3 tests/vectors/make.py`.
+
+Standard library only; no clock, no randomness: two runs write the same bytes. Format: README.md. What is right and
+what is wrong: docs/spec/signed-objects.md, docs/spec/record.md. Each wrong vector has one fault, and is signed properly
+unless the signature is the fault.
+"""
+
+import json
+import pathlib
+
+from cases import authority, fields, form, good, money, values
+
+HERE = pathlib.Path(__file__).parent
+FILES = (
+    ("record/good", "record", good.good),
+    ("record/upgrade", "record", good.upgrade),
+    ("record/time", "record", good.moments),
+    ("record/envelope", "record", form.envelopes),
+    ("record/form", "record", form.forms),
+    ("record/holder-fields", "record", fields.holder_fields),
+    ("record/fields", "record", fields.fields),
+    ("record/keys", "record", fields.keys),
+    ("record/delegation", "record", authority.delegations),
+    ("record/signature", "record", authority.signatures),
+    ("record/supersede", "supersede", values.supersede),
+    ("record/commitments", "commitment", money.commitments),
+    ("record/bindings", "binding", money.bindings),
+    ("record/assets", "asset", values.assets),
+    ("signed/ed25519", "ed25519", values.ed25519),
+    ("signed/test-keys", "key", values.test_keys),
+)
+
+
+def write(file, kind, about, vectors):
+    """Writes one file of vectors."""
+    names = [vector["name"] for vector in vectors]
+    assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
+    path = HERE / f"{file}.json"
+    path.parent.mkdir(exist_ok=True)
+    document = {"about": about, "kind": kind, "vectors": vectors}
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=True) + "\n", encoding="ascii")
+    print(f"{len(vectors):4} {path.relative_to(HERE)}")
+
+
+if __name__ == "__main__":
+    for file, kind, make in FILES:
+        write(file, kind, make.__doc__, make())
