@@ -442,7 +442,8 @@ mod tests {
                     prop_assert_eq!(read.to_string(), mutated.clone());
                     prop_assert_eq!(read == cap, mutated == text);
                 }
-                Err(error) => prop_assert!(error.position <= position, "{} for {}", error, position),
+                // A colon makes two fields of one, and then the fault may be the second field's.
+                Err(error) => prop_assert!(error.position <= position || other == ":", "{} for {}", error, position),
             }
         }
 
