@@ -42,8 +42,10 @@ pub enum KeyError {
 pub struct BadSignature;
 
 /// A public Ed25519 key: a canonical point that is not of small order.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PublicKey(VerifyingKey);
+///
+/// Kept as its 32 bytes: the point takes six times that, and keys are copied and compared far more often than used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
     /// The key with these 32 bytes.
@@ -56,30 +58,19 @@ impl PublicKey {
         if key.is_weak() {
             return Err(KeyError::SmallOrder);
         }
-        Ok(Self(key))
+        Ok(Self(*bytes))
     }
 
     /// The 32 bytes of RFC 8032.
     pub fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
+        &self.0
     }
 
     /// Checks `signature` (64 bytes) over `message` strictly: S < L, R neither of small order nor non-canonical, and the
     /// equation without the cofactor.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), BadSignature> {
-        self.0.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| BadSignature)
-    }
-}
-
-impl PartialOrd for PublicKey {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for PublicKey {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
+        key.verify_strict(message, &Signature::from_bytes(signature)).map_err(|_| BadSignature)
     }
 }
 
@@ -239,7 +230,7 @@ impl SecretKey {
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key())
+        PublicKey(self.0.verifying_key().to_bytes())
     }
 
     /// Signs `message` (pure Ed25519, deterministic).

@@ -133,6 +133,13 @@ impl Driver {
         match command {
             Command::Ask { server, request, reply } => self.ask(server, request, Purpose::Answer(reply)),
             Command::Nearest { target, count, reply } => drop(reply.send(self.peers.nearest(target, count))),
+            Command::Connected { target, reply } => {
+                let peers = &self.peers;
+                let mut connected: Vec<Server> =
+                    self.connections.peers().filter_map(|peer| peers.server(&peer).cloned()).collect();
+                connected.sort_by_key(|server| target.distance(&server.point()));
+                let _ = reply.send(connected);
+            }
             Command::Servers { reply } => drop(reply.send(self.peers.all())),
             Command::Note { servers } => {
                 for server in servers {
@@ -208,6 +215,10 @@ impl Driver {
             return;
         }
         debug!(%peer, %error, "not reachable");
+        // Who is cut off cannot tell the dead from the living, and would forget everybody.
+        if self.connections.is_empty() {
+            return;
+        }
         if self.peers.failed(&peer) {
             self.swarm.behaviour_mut().kad.remove_peer(&peer);
             self.count_known();

@@ -14,6 +14,7 @@ pub(crate) const COMMANDS: usize = 256;
 pub(crate) enum Command {
     Ask { server: Server, request: Request, reply: oneshot::Sender<Result<Response, AskError>> },
     Nearest { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
+    Connected { target: Point, reply: oneshot::Sender<Vec<Server>> },
     Servers { reply: oneshot::Sender<Vec<Server>> },
     Note { servers: Vec<Server> },
     Row { grid: GridId, reply: oneshot::Sender<Option<Row>> },
@@ -79,6 +80,11 @@ impl Dht {
     /// The `count` known servers nearest to `target`, nearest first.
     pub async fn nearest(&self, target: Point, count: usize) -> Vec<Server> {
         self.call(|reply| Command::Nearest { target, count, reply }).await.unwrap_or_default()
+    }
+
+    /// The servers that stand connected, nearest to `target` first: a question to one of them takes one round trip.
+    pub async fn connected(&self, target: Point) -> Vec<Server> {
+        self.call(|reply| Command::Connected { target, reply }).await.unwrap_or_default()
     }
 
     /// Waits until the node listens, or has stopped: from then on its addresses are known.

@@ -7,8 +7,13 @@ use crate::dht::walk::Walk;
 use crate::keys::GridId;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// How many of the connected servers are asked before anybody is dialled.
+const ASKED_FIRST: usize = 3;
+/// How long they are waited for: a round trip half around the world.
+const HEAD_START: Duration = Duration::from_millis(250);
 /// How many findings may wait for whoever reads them.
 const FINDINGS: usize = 64;
 
@@ -55,14 +60,32 @@ impl Dht {
         let target = Point::of(grid.record_key().as_bytes());
         let mut walk = Walk::new(target, width, self.nearest(target, width * 2).await);
         let mut open = FuturesUnordered::new();
+        let ask = async |server: Server| {
+            let answer = self.ask(&server, Request::Resolve { grid }).await;
+            (server, answer)
+        };
+        // Those at hand answer in one round trip and often know: nobody is dialled before they had the time.
+        for server in self.connected(target).await.into_iter().take(ASKED_FIRST) {
+            walk.ask_first(&server);
+            open.push(ask(server));
+        }
+        let head_start = tokio::time::sleep(if open.is_empty() { Duration::ZERO } else { HEAD_START });
+        tokio::pin!(head_start);
+        let mut waiting = !open.is_empty();
         loop {
-            while let Some(server) = walk.next_to_ask() {
-                open.push(async move {
-                    let answer = self.ask(&server, Request::Resolve { grid }).await;
-                    (server, answer)
-                });
+            while !waiting && let Some(server) = walk.next_to_ask() {
+                open.push(ask(server));
             }
-            let Some((server, answer)) = open.next().await else { return };
+            if open.is_empty() {
+                return;
+            }
+            let (server, answer) = tokio::select! {
+                Some(answered) = open.next() => answered,
+                () = &mut head_start, if waiting => {
+                    waiting = false;
+                    continue;
+                }
+            };
             let finding = match answer {
                 Ok(Response { body: Body::Found { record, evidence, nearer }, .. }) => {
                     let known_before = walk.answered(&server.peer, nearer);
@@ -80,6 +103,7 @@ impl Dht {
             if findings.send(finding).await.is_err() {
                 return;
             }
+            waiting = waiting && !open.is_empty();
         }
     }
 }

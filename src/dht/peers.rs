@@ -110,6 +110,11 @@ impl Peers {
         }
     }
 
+    /// What is known of a server.
+    pub(super) fn server(&self, peer: &PeerId) -> Option<&Server> {
+        self.entries.get(peer).map(|entry| &entry.server)
+    }
+
     /// The addresses of a server.
     pub(super) fn addrs(&self, peer: &PeerId) -> Option<&[Multiaddr]> {
         self.entries.get(peer).map(|entry| entry.server.addrs.as_slice())
@@ -146,11 +151,6 @@ impl Peers {
     /// How many servers are known.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Whether no server is known.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     fn nearest_of(&self, target: Point, count: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Server> {
@@ -281,7 +281,7 @@ mod tests {
         assert!(!peers.failed(&peer(1)));
         assert!(!peers.failed(&peer(1)));
         assert!(peers.failed(&peer(1)));
-        assert!(peers.is_empty());
+        assert_eq!(peers.len(), 0);
     }
 
     #[test]

@@ -94,6 +94,17 @@ impl Walk {
         Some(candidate.server.clone())
     }
 
+    /// Takes note of a server that is to be asked at once, wherever it lies; it counts as asked.
+    pub fn ask_first(&mut self, server: &Server) {
+        self.note(server.clone(), None);
+        if let Some(candidate) = self.place.get(&server.peer).and_then(|place| self.candidates.get_mut(place))
+            && candidate.state == State::Fresh
+        {
+            candidate.state = State::Asked;
+            self.open += 1;
+        }
+    }
+
     /// Notes an answer and the peers it named. Returns whether the peer had been known before the walk began.
     pub fn answered(&mut self, peer: &PeerId, nearer: Vec<Server>) -> bool {
         let known_before = self.close(peer, State::Answered).is_some_and(|named_by| named_by.is_none());

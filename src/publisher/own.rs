@@ -26,6 +26,8 @@ enum Hand {
 
 impl OwnRecord {
     pub(crate) fn new(home: Home, config: NodeConfig, grid: GridId) -> Self {
+        // Settings that name only the grid manager leave the grid to its key.
+        let config = NodeConfig { grid_id: Some(grid), ..config };
         Self { home, config, grid }
     }
 
@@ -39,7 +41,7 @@ impl OwnRecord {
     pub(crate) fn current(&self, nodes: Vec<NodeEntry>, now: UnixSeconds) -> Result<Option<GridRecord>, OwnError> {
         let held = load_own_record(&self.home, &self.grid)?;
         let Some(hand) = self.hand()? else { return Ok(held) };
-        let mut draft = self.config.draft(self.grid, nodes);
+        let Some(mut draft) = self.config.draft(nodes) else { return Ok(held) };
         if let Hand::Publisher(..) = hand {
             // The next key is the grid key's to announce, and stands in the delegation.
             draft.next = None;
