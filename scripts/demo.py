@@ -122,6 +122,9 @@ def raise_testnet(stage, nodes, grids):
     ready = json.loads(line)
     if ready["ready"] is not True or len(ready["nodes"]) != nodes or len(ready["grids"]) != grids:
         raise Failed(f"the testnet says {line}")
+    silent = [node["name"] for node in ready["nodes"] if not node["api"].startswith("http://127.")]
+    if silent:
+        raise Failed(f"no local API at {', '.join(silent)}")
     return ready
 
 
@@ -226,8 +229,7 @@ def story(stage, nodes, grids):
                 raise Failed(f"asked for {grid_id}, told of {answer['grid_id']}")
             times.append(answer["elapsed_ms"])
     tell(f"   {len(first)} of {len(everyone)} found and verified:")
-    tell(f"   {spread(first)} the first time;")
-    tell(f"   {spread(again)} from what it remembers.")
+    tell(f"   {spread(first)} the first time; {spread(again)} from what it remembers.")
 
     return (
         f"A cap that Tahoe-LAFS made led a stranger with one address to its grid's signed record, and {len(first)} of "
@@ -240,7 +242,7 @@ def published(status):
 
 
 def spread(times):
-    return f"{statistics.median(times):.0f} ms in the median, {max(times):.0f} at most,"
+    return f"{statistics.median(times):.0f} ms in the median, {max(times):.0f} at most"
 
 
 def complain(stage, reason):
