@@ -21,7 +21,7 @@ tool() {
     tools=$(target_dir)/tools/$1-$2
     if [ ! -x "$tools/bin/$1" ]; then
         say "building $1 $2 (once, a few minutes)"
-        cargo install "$1" --debug --locked --version "$2" --root "$tools" --target-dir "$tools/build" >&2
+        cargo install "$1" --quiet --debug --locked --version "$2" --root "$tools" --target-dir "$tools/build" >&2
         rm -rf "$tools/build"
     fi
     printf '%s\n' "$tools/bin/$1"
