@@ -122,6 +122,9 @@ def raise_testnet(stage, nodes, grids):
     ready = json.loads(line)
     if ready["ready"] is not True or len(ready["nodes"]) != nodes or len(ready["grids"]) != grids:
         raise Failed(f"the testnet says {line}")
+    silent = [node["name"] for node in ready["nodes"] if not node["api"].startswith("http://127.")]
+    if silent:
+        raise Failed(f"no local API at {', '.join(silent)}")
     return ready
 
 
@@ -225,9 +228,9 @@ def story(stage, nodes, grids):
             if answer["grid_id"] != grid_id:
                 raise Failed(f"asked for {grid_id}, told of {answer['grid_id']}")
             times.append(answer["elapsed_ms"])
-    tell(f"   {len(first)} of {len(everyone)} found and verified: {spread(first)} the first time, {spread(again)} from what it remembers.")
+    tell(f"   {len(first)} of {len(everyone)} found and verified:")
+    tell(f"   {spread(first)} the first time; {spread(again)} from what it remembers.")
 
-    tell()
     return (
         f"A cap that Tahoe-LAFS made led a stranger with one address to its grid's signed record, and {len(first)} of "
         f"{len(everyone)} grids were found over {nodes + len(ours)} nodes, in {statistics.median(first):.0f} ms in the median."
@@ -239,7 +242,12 @@ def published(status):
 
 
 def spread(times):
-    return f"{min(times):.0f} to {max(times):.0f} ms"
+    return f"{statistics.median(times):.0f} ms in the median, {max(times):.0f} at most"
+
+
+def complain(stage, reason):
+    print(f"demo: error: {reason}", file=sys.stderr)
+    stage.logs()
 
 
 def main():
@@ -255,16 +263,15 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     stage = Stage(options.target.resolve())
-    status, verdict = 1, None
+    status, verdict, began = 1, None, time.monotonic()
     try:
         verdict = story(stage, options.nodes, options.grids)
         status = 0
     except Failed as reason:
-        print(f"demo: error: {reason}", file=sys.stderr)
-        stage.logs()
-    except subprocess.TimeoutExpired as reason:
-        print(f"demo: error: {reason}", file=sys.stderr)
-        stage.logs()
+        complain(stage, reason)
+    except (KeyError, OSError, ValueError, subprocess.TimeoutExpired) as reason:
+        # A program that is not there, hangs, or prints something else than it promises.
+        complain(stage, f"{type(reason).__name__}: {reason}")
     finally:
         # A second Ctrl-C must not leave anything running.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -274,7 +281,7 @@ def main():
             print(f"demo: error: did not stop when asked to, and was killed: {', '.join(stubborn)}", file=sys.stderr)
             status = 1
     if status == 0:
-        tell(verdict)
+        tell(f"\nTold in {time.monotonic() - began:.0f} s; everything that was started is stopped again.\n\n{verdict}")
     return status
 
 

@@ -53,7 +53,7 @@ async fn follow(node: &Node, tell: &mut impl FnMut(Standing)) {
     let mut standing = Standing {
         peer_id: peer_id.to_string(),
         addrs: status.external.into_iter().map(|addr| addr.with(Protocol::P2p(peer_id))).collect(),
-        api: String::new(),
+        api: node.api_url().to_owned(),
         holders: None,
         problem: None,
     };

@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(evidence.against(Some(&weaker), in_days(2)), [cheap.clone(), long.clone()]);
         assert_eq!(evidence.against(Some(&long), in_days(2)), [cheap]);
         evidence.prune(in_days(9));
-        assert_eq!(evidence.records(), [long.clone()]);
+        assert_eq!(evidence.records(), std::slice::from_ref(&long));
         let again = with_rates(&["0.02 USD/GiB until 2027-06-01"], in_days(9));
         evidence.add(again.clone(), in_days(9));
         evidence.add(long, in_days(9));

@@ -3,7 +3,6 @@
 //!
 //! Everything that comes from the disk is verified again. What to keep is decided in `record`.
 
-mod evidence;
 mod floors;
 mod lock;
 mod own_record;
@@ -13,12 +12,15 @@ mod book;
 #[cfg(feature = "node")]
 mod digests;
 #[cfg(feature = "node")]
+mod evidence;
+#[cfg(feature = "node")]
 mod shelf;
 
 #[cfg(feature = "node")]
 pub use book::{Book, Row};
 #[cfg(feature = "node")]
 pub use digests::Digests;
+#[cfg(feature = "node")]
 pub use evidence::load_evidence;
 pub use floors::{FloorFileError, Floors};
 pub use lock::{DirectoryLock, LockError};
