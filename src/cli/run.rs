@@ -32,7 +32,7 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: RunArgs, terminal: &Terminal) -> Outcome<()> {
     let (home, mut config) = args.home.config()?;
     config.allow_private_addresses = args.network.private_addresses(config.allow_private_addresses);
-    config.bootstrap.splice(0..0, args.network.bootstrap);
+    config.bootstrap.splice(0..0, args.network.bootstrap(config.allow_private_addresses)?);
     if let Some(network) = args.network.network {
         config.network = network;
     }
