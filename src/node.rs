@@ -45,6 +45,7 @@ impl Node {
             external: config.external_addrs(),
             bootstrap: config.bootstrap.clone(),
             private: config.allow_private_addresses,
+            whole_network_limit: config.whole_network_limit,
         };
         let dht = start(settings, Book::open(home, grid, clock)?, clock)?;
         let resolver = Resolver::new(
@@ -142,6 +143,7 @@ impl Client {
             external: Vec::new(),
             bootstrap: settings.bootstrap,
             private,
+            whole_network_limit: 0,
         };
         let dht = start(settings, book, clock)?;
         let resolver = Resolver::new(dht.clone(), clock, private, false, Floors::open(home)?);

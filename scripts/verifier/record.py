@@ -123,7 +123,7 @@ def peer_id(v):
 
 
 def node(v):
-    return shape("node", v, {0: peer_id, 1: array(2, address)}, (0, 1))
+    return shape("node", v, {0: peer_id, 1: array(2, address)}, (0, 1)) and distinct(v[1])
 
 
 when, amount = uint(1, LATEST), uint(0, 2**63 - 1)
@@ -166,12 +166,12 @@ def hold(data, grid):
     lasting, serial, signer = r[4] or 14 in r, r[5], grid
     need(r[1] // 1000 == r[2], "sequence")
     need(0 < r[3] - r[2] <= (3660 if lasting else 30) * DAY, "lifetime")
+    need(type(serial) is int or not lasting and 13 not in r, "more than a publisher may say", "delegation")
     need(not lasting or len(data) <= 256, f"{len(data)} octets of a record that may live for years", "too-big")
     if type(serial) is bytes:
         d = permission(serial, grid)
         serial, signer = d[1], d[2]
-        allowed = r[2] >= serial - SKEW and r[3] <= d[3] and not lasting and 13 not in r
-        need(allowed, "the record is more than the delegation permits", "delegation")
+        need(r[2] >= serial - SKEW and r[3] <= d[3], "outside the time of its delegation", "delegation")
     verify_object("record/1", signer, payload, signature)
     summary = {"serial": serial, "publisher": signer if d else None, "rank": (r[4], serial, r[1], payload)}
     return r, d, summary | {"identity": identity("record/1", grid, payload)}
@@ -185,9 +185,8 @@ def read(r, d, grid):
     shape("record", part(r, 6), known)
     gateways, rates = [part(v, 0, 64) for v in r.get(8, [])], r.get(9, [])
     assets, peers = [v[0] for v in rates], [v[0] for v in r.get(10, [])]
-    need(
-        distinct(gateways) and distinct(peers) and distinct(r.get(11, [])), "gateways, nodes, clearing: twice the same"
-    )
+    lists = r.get(7, []), gateways, peers, r.get(11, [])
+    need(all(map(distinct, lists)), "contact, gateways, nodes or clearing: twice the same")
     need(assets == sorted(set(assets)), "rates: not ascending")
     need(grid not in (r.get(14), r.get(15)), "its own successor or predecessor")
     need(not r[4] or not {*range(6, 12), 14, 15} & set(r), "a withdrawn record says no more")
@@ -224,22 +223,19 @@ def commitments(r):
 
 def broken(older, newer):
     """The assets in which a newer record breaks a commitment of an older one."""
-    if newer[4] or 14 in newer and 9 not in newer:
-        return []
-    return [
-        asset
-        for asset, price, begin, end in commitments(older)
-        if begin < end
-        and newer[2] < end
-        and not any(
-            a == asset and p <= price and b <= max(begin, newer[2]) and e >= end for a, p, b, e in commitments(newer)
-        )
-    ]
+    since, given = max(older[2], newer[2]), commitments(newer)
+
+    def kept(asset, price, begin, end):
+        return any(a == asset and p <= price and b <= max(begin, since) and e >= end for a, p, b, e in given)
+
+    live = [promise for promise in commitments(older) if promise[2] < promise[3] and since < promise[3]]
+    return [] if newer[4] else [promise[0] for promise in live if not kept(*promise)]
 
 
 def binding(records, asset, now):
     """The price that binds: the first record is the current one, the others are evidence."""
-    found = [(a, p) for r in records for a, p, begin, end in commitments(r) if begin <= now < end]
+    given = [r for r in records if r[2] <= now + SKEW]
+    found = [(a, p) for r in given for a, p, begin, end in commitments(r) if begin <= now < end]
     for v in records[0].get(9, []) if records[0][3] > now else []:
         if v.get(2, records[0][2]) <= now:
             found.append((v[0], v[4][0] if 4 in v and v[4][1] <= now else v[1]))

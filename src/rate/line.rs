@@ -47,7 +47,7 @@ impl RateLine {
         if let Some(date) = [not_before, committed_until, next.map(|next| next.not_before)]
             .into_iter()
             .flatten()
-            .find(|date| *date > UnixSeconds::MAX)
+            .find(|date| !(UnixSeconds(1)..=UnixSeconds::MAX).contains(date))
         {
             return Err(RateError::Date(date));
         }
@@ -236,8 +236,8 @@ pub enum RateError {
     /// `XXX` with a price.
     #[error("asset XXX means free: its price is 0, not {0}")]
     FreeWithPrice(PricePerGib),
-    /// A date beyond the year 9999.
-    #[error("{0} is later than {max}", max = UnixSeconds::MAX)]
+    /// A date beyond the year 9999, or the very first second.
+    #[error("{0} is not within {min} to {max}", min = UnixSeconds(1), max = UnixSeconds::MAX)]
     Date(UnixSeconds),
     /// The commitment ends before the price takes effect.
     #[error("committed until {until}, but the price begins only on {from}")]
@@ -321,6 +321,7 @@ mod tests {
             Err(RateError::FreeWithPrice(PricePerGib(1)))
         );
         assert!(matches!(line(1, None, Some(u64::MAX), None), Err(RateError::Date(_))));
+        assert_eq!(line(1, Some(0), None, None), Err(RateError::Date(T(0))));
     }
 
     #[test]

@@ -36,7 +36,7 @@ const COMMITTED_UNTIL: u64 = 6;
 pub struct Delegation {
     bytes: Box<[u8]>,
     payload: Range<usize>,
-    grid: [u8; 32],
+    grid: GridId,
     serial: UnixSeconds,
     publisher: PublicKey,
     not_after: UnixSeconds,
@@ -87,7 +87,7 @@ impl Delegation {
             .map_err(|_| RecordError::BadSignature { object: OBJECT, signer: "the grid key" })?;
         let Head { serial, publisher, not_after } = head;
         let payload = base..base + envelope.payload().len();
-        Ok(Self { bytes: bytes.into(), payload, grid: *grid.as_bytes(), serial, publisher, not_after })
+        Ok(Self { bytes: bytes.into(), payload, grid: *grid, serial, publisher, not_after })
     }
 
     /// Signs what `draft` says with the grid key.
@@ -117,7 +117,7 @@ impl Delegation {
 
     /// Whether `grid` signed it.
     pub fn is_of(&self, grid: &GridId) -> bool {
-        self.grid == *grid.as_bytes()
+        self.grid == *grid
     }
 
     /// The serial: read as a time, when it was signed.
@@ -153,7 +153,7 @@ impl Delegation {
                 SERIAL..=NOT_AFTER => reader.skip()?,
                 NEXT => limits.next = Some(KeyDigest(reader.array_of()?)),
                 MAX_LIMIT => limits.max_limit = Some(Limit::read(reader)?),
-                COMMITTED_UNTIL => limits.committed_until = date(reader, 1)?,
+                COMMITTED_UNTIL => limits.committed_until = date(reader)?,
                 FIRST_IGNORABLE_KEY.. => reader.skip()?,
                 _ => return Err(FieldError::unknown(start, Unknown::Key { map: OBJECT, key })),
             }
@@ -200,12 +200,12 @@ impl Head {
                     0 => return Err(FieldError::new(start, Fault::Range { found: 0, min: 1, max: u64::MAX })),
                     known => format = Some(known),
                 },
-                SERIAL => serial = Some(date(reader, 0)?),
+                SERIAL => serial = Some(date(reader)?),
                 PUBLISHER => {
                     let key = PublicKey::from_bytes(&reader.array_of()?);
                     publisher = Some(key.map_err(|error| FieldError::new(start, error))?);
                 }
-                NOT_AFTER => not_after = Some((start, date(reader, 1)?)),
+                NOT_AFTER => not_after = Some((start, date(reader)?)),
                 _ => reader.skip()?,
             }
             Ok(())
@@ -224,14 +224,94 @@ impl Head {
     }
 }
 
-/// A time of at least `min` that has a date of four digits.
-pub(super) fn date(reader: &mut Reader<'_>, min: u64) -> Result<UnixSeconds, FieldError> {
+/// A time, as every field of a record or a delegation has it: from 1 second to the last that has a date of four digits.
+pub(super) fn date(reader: &mut Reader<'_>) -> Result<UnixSeconds, FieldError> {
     let start = reader.offset();
     let found = reader.uint()?;
-    let max = UnixSeconds::MAX.0;
+    let (min, max) = (1, UnixSeconds::MAX.0);
     if (min..=max).contains(&found) {
         Ok(UnixSeconds(found))
     } else {
         Err(FieldError::new(start, Fault::Range { found, min, max }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{DAY, NOW, delegation_draft, grid, grid_key, other_grid, publisher_key};
+    use super::*;
+
+    fn sealed(build: impl FnOnce(&mut MapWriter) -> &mut MapWriter) -> Vec<u8> {
+        let mut map = MapWriter::new();
+        build(&mut map);
+        seal(ObjectType::Delegation, &map.finish(), &grid_key())
+    }
+
+    fn error(bytes: &[u8]) -> String {
+        Delegation::from_bytes(bytes, &grid()).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn what_is_issued_is_what_is_read() {
+        let draft = DelegationDraft {
+            next: Some(KeyDigest([6; 32])),
+            committed_until: Some(NOW.plus(Seconds::days(90))),
+            ..delegation_draft()
+        };
+        let delegation = Delegation::issue(&grid_key(), &draft).expect("issued");
+        assert_eq!(Delegation::from_bytes(delegation.bytes(), &grid()), Ok(delegation.clone()));
+        assert_eq!((delegation.serial(), delegation.not_after()), (draft.serial, draft.not_after));
+        assert_eq!(delegation.publisher(), &draft.publisher);
+        assert!(delegation.is_of(&grid()) && !delegation.is_of(&other_grid(9)));
+        let limits = delegation.limits().expect("known words");
+        assert_eq!((limits.next, limits.max_limit), (draft.next, draft.max_limit));
+        assert_eq!(Some(limits.committed_until), draft.committed_until);
+        let plain = Delegation::issue(&grid_key(), &delegation_draft()).expect("issued");
+        assert_eq!(plain.limits().expect("known words").committed_until, plain.not_after());
+    }
+
+    #[test]
+    fn what_makes_no_delegation_is_refused() {
+        let issue = |change: &dyn Fn(&mut DelegationDraft)| {
+            let mut draft = delegation_draft();
+            change(&mut draft);
+            Delegation::issue(&grid_key(), &draft).expect_err("refused").to_string()
+        };
+        assert!(issue(&|draft| draft.publisher = grid_key().public()).contains("the grid key itself"));
+        assert!(issue(&|draft| draft.not_after = draft.serial).contains("is not within"));
+        assert!(
+            issue(&|draft| draft.not_after = draft.serial.plus(MAX_DELEGATION).plus(DAY)).contains("is not within")
+        );
+        assert!(error(&[]).contains("the delegation is empty"));
+        assert!(error(&sealed(|map| map.uint(0, 1).uint(1, 5).uint(3, 9))).contains("the publisher key is missing"));
+        assert!(error(&sealed(|map| map.uint(0, 0))).contains("authority, byte 9: 0 is not within"));
+        assert!(error(&sealed(|map| map.uint(0, 1).uint(1, 5).bytes(2, &[0; 32]))).contains("small order"));
+        let record = seal(ObjectType::Record, &MapWriter::new().uint(0, 1).finish(), &grid_key());
+        assert!(error(&record).contains("is missing"));
+    }
+
+    #[test]
+    fn a_delegation_holds_for_the_grid_that_signed_it() {
+        let delegation = Delegation::issue(&grid_key(), &delegation_draft()).expect("issued");
+        assert_eq!(
+            Delegation::from_bytes(delegation.bytes(), &other_grid(9)),
+            Err(RecordError::BadSignature { object: "delegation", signer: "the grid key" })
+        );
+    }
+
+    fn head(format: u64, map: &mut MapWriter) -> &mut MapWriter {
+        map.uint(0, format).uint(1, NOW.0).bytes(2, publisher_key().public().as_bytes()).uint(3, NOW.0 + 9)
+    }
+
+    #[test]
+    fn a_holder_tolerates_what_a_reader_does_not() {
+        let later = |build: &dyn Fn(&mut MapWriter) -> &mut MapWriter| {
+            let bytes = sealed(|map| build(map));
+            Delegation::from_bytes(&bytes, &grid()).expect("kept").limits().map(drop)
+        };
+        assert!(later(&|map| head(2, map)).expect_err("a later format").is_upgrade());
+        assert!(later(&|map| head(1, map).uint(7, 0)).expect_err("a later key").is_upgrade());
+        assert_eq!(later(&|map| head(1, map).uint(64, 0)), Ok(()));
+        assert!(!later(&|map| head(1, map).uint(4, 0)).expect_err("no digest").is_upgrade());
     }
 }

@@ -5,7 +5,7 @@
 
 use super::grid_record::GridRecord;
 use super::time::CLOCK_TOLERANCE;
-use crate::rate::{Asset, Commitment};
+use crate::rate::{Asset, Commitment, DatedRate};
 use crate::signed::Identity;
 use crate::units::{PricePerGib, UnixSeconds};
 use std::cmp::Reverse;
@@ -64,27 +64,29 @@ pub struct Binding {
     pub record: Identity,
 }
 
-/// What binds for `asset` at `now`: the lowest of what `current` publishes and of every promise in `evidence`; of equal ones
-/// the one that lasts longest.
+/// What binds for `asset` at `now`: the lowest of what `current` publishes and of every promise, its own and those in
+/// `evidence`; of equal ones the one that lasts longest. While `XXX` binds, nothing is charged in any asset.
 ///
-/// `None` if neither has a price in force for it. Says nothing of `XXX`, which makes every other price void while it binds.
+/// `None` if there is no price in force for it. An expired record publishes nothing; what it promised binds all the same.
 pub fn binding(
     asset: Asset,
     current: Option<&GridRecord>,
     evidence: &[GridRecord],
     now: UnixSeconds,
 ) -> Option<Binding> {
-    let published = current.and_then(|record| {
-        let rate = record.rate(asset)?;
-        let promise = Commitment { price: rate.price_at(now)?, ..rate.commitment() };
-        Some(Binding { promise, record: record.signed().identity() })
+    let binding = |record: &GridRecord, promise| Binding { promise, record: record.signed().identity() };
+    let published = current.filter(|record| now < record.signed().expires_at()).into_iter().flat_map(|record| {
+        let published = |rate: &DatedRate| Some(Commitment { price: rate.price_at(now)?, ..rate.commitment() });
+        record.rates().iter().filter_map(published).map(move |promise| binding(record, promise))
     });
-    let promised = evidence.iter().flat_map(|record| {
-        let record_identity = record.signed().identity();
-        live_commitments(record, now).map(move |promise| Binding { promise, record: record_identity })
+    let promised = current.into_iter().chain(evidence).flat_map(|record| {
+        let promises = live_commitments(record, now).filter(|promise| promise.binds_at(now));
+        promises.map(move |promise| binding(record, promise))
     });
-    let promised = promised.filter(|binding| binding.promise.asset == asset && binding.promise.binds_at(now));
-    published.into_iter().chain(promised).min_by_key(|binding| (binding.promise.price, Reverse(binding.promise.until)))
+    published
+        .chain(promised)
+        .filter(|binding| binding.promise.asset == asset || binding.promise.asset.is_free())
+        .min_by_key(|binding| (binding.promise.price, Reverse(binding.promise.until)))
 }
 
 /// The price of [`binding`].
@@ -185,4 +187,180 @@ fn rank(promise: &Commitment, records: &[GridRecord], now: UnixSeconds) -> usize
     let cheaper = others().filter(|other| other.price < promise.price).count();
     let longer = others().filter(|other| other.until > promise.until).count();
     cheaper.min(longer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::RecordDraft;
+    use super::super::fixtures::{DAY, NOW, any_line, by_grid, grid, grid_key, with_rates};
+    use super::*;
+    use crate::rate::RateLine;
+    use crate::units::Seconds;
+    use proptest::prelude::*;
+
+    fn usd() -> Asset {
+        Asset::from_code("USD").expect("known")
+    }
+
+    fn in_days(days: u64) -> UnixSeconds {
+        NOW.plus(Seconds::days(days))
+    }
+
+    #[test]
+    fn what_breaks_a_promise_is_found_and_said() {
+        let older = with_rates(&["0.02 USD/GiB until 2027-06-01", "1 EUR/GiB"], NOW);
+        let newer = with_rates(&["0.03 USD/GiB"], NOW.plus(DAY));
+        let found = breaches(&older, &newer);
+        let assets: Vec<&str> = found.iter().map(|breach| breach.promised.asset.code()).collect();
+        assert_eq!(assets, ["EUR", "USD"]);
+        assert_eq!((found[1].older, found[1].newer), (older.signed().identity(), newer.signed().identity()));
+        assert_eq!(
+            found[1].to_string(),
+            "0.02 USD/GiB is promised until 2027-06-01T00:00:00Z, and this record asks 0.03 USD/GiB"
+        );
+        assert_eq!(breaches(&older, &with_rates(&["0.03 USD/GiB"], in_days(300))), [], "it ended");
+        assert_eq!(breaches(&older, &older), []);
+    }
+
+    #[test]
+    fn a_promise_to_be_free_binds_too() {
+        let older = with_rates(&["free until 2027-06-01"], NOW);
+        let found = breaches(&older, &with_rates(&["0.01 USD/GiB"], NOW.plus(DAY)));
+        assert_eq!(found[0].to_string(), "free is promised until 2027-06-01T00:00:00Z, and this record drops it");
+    }
+
+    #[test]
+    fn the_lowest_price_in_force_binds() {
+        let old = with_rates(&["0.02 USD/GiB until 2027-06-01"], NOW);
+        let cheap = with_rates(&["0.01 USD/GiB until 2026-11-10"], in_days(1));
+        let current = with_rates(&["0.03 USD/GiB"], in_days(2));
+        let evidence = [old.clone(), cheap.clone()];
+        let price = |current: Option<&GridRecord>, evidence: &[GridRecord], now| {
+            binding_price(usd(), current, evidence, now).map(|price| price.0)
+        };
+        assert_eq!(price(Some(&current), &[], in_days(2)), Some(30_000_000));
+        assert_eq!(price(Some(&current), &evidence, in_days(2)), Some(10_000_000));
+        assert_eq!(price(Some(&current), &evidence, in_days(9)), Some(20_000_000));
+        assert_eq!(price(None, &evidence, in_days(300)), None);
+        assert_eq!(
+            price(Some(&with_rates(&["0.04 USD/GiB"], in_days(220))), &evidence, in_days(220)),
+            Some(40_000_000)
+        );
+        let binding = binding(usd(), Some(&current), &evidence, in_days(9)).expect("a price");
+        assert_eq!(binding.record, old.signed().identity());
+    }
+
+    #[test]
+    fn while_a_grid_is_free_nothing_is_charged_in_any_asset() {
+        let price = |current: &GridRecord, evidence: &[GridRecord], days| {
+            binding_price(usd(), Some(current), evidence, in_days(days)).map(|price| price.0)
+        };
+        let both = with_rates(&["free from 2026-11-03 until 2027-06-01", "0.02 USD/GiB until 2027-06-01"], NOW);
+        assert_eq!(price(&both, &[], 1), Some(20_000_000));
+        assert_eq!(price(&both, &[], 2), Some(0));
+        let charging = with_rates(&["0.02 USD/GiB"], in_days(3));
+        assert_eq!(price(&charging, std::slice::from_ref(&both), 3), Some(0));
+        assert_eq!(price(&with_rates(&["free"], NOW), &[], 1), Some(0), "also where the asset has no line");
+    }
+
+    #[test]
+    fn an_expired_record_publishes_nothing_and_is_bound_all_the_same() {
+        let lapsed = with_rates(&["0.02 USD/GiB until 2026-11-20", "1 EUR/GiB"], NOW);
+        let price = |code: &str, days| {
+            let asset = Asset::from_code(code).expect("known");
+            binding_price(asset, Some(&lapsed), &[], in_days(days)).map(|price| price.0)
+        };
+        assert_eq!((price("EUR", 6), price("EUR", 7)), (Some(1_000_000_000), None));
+        assert_eq!((price("USD", 7), price("USD", 19)), (Some(20_000_000), None));
+    }
+
+    #[test]
+    fn a_record_dated_in_the_future_promises_nothing_yet() {
+        let future = with_rates(&["0 USD/GiB until 2027-06-01"], in_days(1));
+        assert_eq!(live_commitments(&future, NOW).count(), 0);
+        assert_eq!(live_commitments(&future, in_days(1).minus(CLOCK_TOLERANCE)).count(), 1);
+        assert!(!outlasts(&future, None, NOW) && outlasts(&future, None, in_days(1)));
+    }
+
+    #[test]
+    fn evidence_keeps_what_others_do_not_promise() {
+        let mut evidence = Evidence::new();
+        let long = with_rates(&["0.02 USD/GiB until 2027-06-01"], NOW);
+        let cheap = with_rates(&["0.01 USD/GiB until 2026-11-10"], in_days(1));
+        let weaker = with_rates(&["0.03 USD/GiB until 2027-05-01"], in_days(2));
+        for record in [&weaker, &cheap, &long, &weaker] {
+            evidence.add(record.clone(), in_days(2));
+        }
+        assert_eq!(evidence.records(), [cheap.clone(), long.clone()], "newest first");
+        assert_eq!(evidence.against(Some(&weaker), in_days(2)), [cheap.clone(), long.clone()]);
+        assert_eq!(evidence.against(Some(&long), in_days(2)), [cheap]);
+        evidence.prune(in_days(9));
+        assert_eq!(evidence.records(), [long.clone()]);
+        let again = with_rates(&["0.02 USD/GiB until 2027-06-01"], in_days(9));
+        evidence.add(again.clone(), in_days(9));
+        evidence.add(long, in_days(9));
+        assert_eq!(evidence.records(), [again], "of two that promise the same, the newer");
+        evidence.prune(in_days(300));
+        assert_eq!(evidence.records(), []);
+    }
+
+    #[test]
+    fn a_flood_of_promises_pushes_out_neither_the_cheapest_nor_the_longest() {
+        let lines: Vec<String> =
+            (0..20).map(|n| format!("0.{:02} USD/GiB until 2027-02-{:02}", 2 + n, 1 + n)).collect();
+        let records: Vec<GridRecord> =
+            lines.iter().enumerate().map(|(n, line)| with_rates(&[line], NOW.plus(Seconds(n as u64)))).collect();
+        let mut evidence = Evidence::new();
+        for record in records[1..19].iter().chain([&records[0], &records[19]]).chain(&records[1..19]) {
+            evidence.add(record.clone(), NOW);
+        }
+        assert_eq!(evidence.records().len(), Evidence::MAX);
+        assert!(evidence.records().contains(&records[0]) && evidence.records().contains(&records[19]));
+    }
+
+    /// Rates and how many days pass before they are signed.
+    fn chain() -> impl Strategy<Value = Vec<(Vec<RateLine>, u64)>> {
+        proptest::collection::vec((proptest::collection::vec(any_line(), 0..3), 0..12u64), 2..10)
+    }
+
+    proptest! {
+        /// Signing against the last record alone keeps the promises of all.
+        #[test]
+        fn a_chain_that_signing_accepts_breaks_no_promise(steps in chain()) {
+            let mut signed: Vec<GridRecord> = Vec::new();
+            let mut now = NOW;
+            for (rates, days) in steps {
+                now = now.plus(Seconds::days(days));
+                let draft = RecordDraft { rates, ..RecordDraft::new(grid()) };
+                signed.extend(draft.sign(by_grid(&grid_key()), signed.last(), &[], now));
+            }
+            for (index, newer) in signed.iter().enumerate() {
+                for older in &signed[..index] {
+                    prop_assert_eq!(breaches(older, newer), []);
+                }
+            }
+        }
+
+        /// What evidence drops never binds, and the order in which records come does not matter.
+        #[test]
+        fn evidence_binds_as_all_records_do(steps in chain(), days in 0..60u64) {
+            let sign = |(rates, day): (Vec<RateLine>, u64)| {
+                RecordDraft { rates, ..RecordDraft::new(grid()) }.sign(by_grid(&grid_key()), None, &[], in_days(day)).ok()
+            };
+            let records: Vec<GridRecord> = steps.into_iter().filter_map(sign).take(Evidence::MAX).collect();
+            let collected = |records: &mut dyn Iterator<Item = &GridRecord>| {
+                let mut evidence = Evidence::new();
+                records.for_each(|record| evidence.add(record.clone(), in_days(12)));
+                evidence
+            };
+            let evidence = collected(&mut records.iter());
+            prop_assert_eq!(&evidence, &collected(&mut records.iter().rev()));
+            let now = in_days(12 + days);
+            for code in ["USD", "EUR", "XXX"] {
+                let asset = Asset::from_code(code).expect("known");
+                let price = |records| binding_price(asset, None, records, now);
+                prop_assert_eq!(price(evidence.records()), price(&records));
+            }
+        }
+    }
 }

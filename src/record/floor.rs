@@ -191,3 +191,103 @@ impl FromStr for Floor {
 fn parsed<T: FromStr>(expected: &'static str, text: &str) -> Result<T, FloorTextError> {
     text.parse().map_err(|_| FloorTextError { expected })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{DAY, NOW, grid, grid_key, key, other_grid};
+    use super::super::{RecordDraft, Signer};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(serial: u64, at: u64, next: Option<u8>, withdrawn: bool) -> GridRecord {
+        let draft = RecordDraft { next: next.map(|n| KeyDigest([n; 32])), withdrawn, ..RecordDraft::new(grid()) };
+        let signer = Signer::Grid { key: &grid_key(), serial: UnixSeconds(NOW.0 + serial) };
+        draft.sign(signer, None, &[], UnixSeconds(NOW.0 + at)).expect("signed")
+    }
+
+    fn floor(record: &GridRecord) -> Floor {
+        Floor::of(record, NOW).expect("not of the future")
+    }
+
+    #[test]
+    fn what_is_below_is_not_admitted() {
+        let low = record(0, 0, None, false);
+        let high = floor(&record(0, 1, None, false));
+        assert!(!high.admits(low.signed()));
+        assert!(high.admits(record(0, 1, None, false).signed()));
+        assert!(high.admits(record(1, 0, None, false).signed()), "a higher serial goes before");
+        assert!(high.admits(record(0, 0, None, true).signed()), "withdrawn goes before all");
+        let foreign = RecordDraft::new(other_grid(9));
+        let foreign =
+            foreign.sign(Signer::Grid { key: &key(9), serial: NOW }, None, &[], NOW.plus(DAY)).expect("signed");
+        assert!(!high.admits(foreign.signed()));
+        assert_eq!(high.raised_by(&foreign, NOW.plus(DAY)), None);
+    }
+
+    #[test]
+    fn the_future_lays_no_floor() {
+        let early = record(0, 0, None, false);
+        let late = record(0, 86_400, None, false);
+        assert_eq!(Floor::of(&late, NOW), None);
+        assert_eq!(floor(&early).raised_by(&late, NOW), None);
+        assert!(floor(&early).raised_by(&late, NOW.plus(DAY)).is_some());
+    }
+
+    #[test]
+    fn an_announced_key_stays_and_a_second_one_contests_it() {
+        let none = floor(&record(0, 0, None, false));
+        let one = none.raised_by(&record(0, 1, Some(1), false), NOW).expect("news");
+        assert_eq!((one.next(), one.contested()), (Some(KeyDigest([1; 32])), false));
+        let kept = one.raised_by(&record(0, 2, None, false), NOW).expect("higher");
+        assert_eq!((kept.next(), kept.contested()), (Some(KeyDigest([1; 32])), false));
+        let contested = kept.raised_by(&record(0, 0, Some(2), false), NOW).expect("even from an older record");
+        assert_eq!((contested.next(), contested.contested()), (Some(KeyDigest([1; 32])), true));
+        assert_eq!(contested.sequence(), kept.sequence());
+    }
+
+    #[test]
+    fn seeing_the_same_again_is_written_once_a_day() {
+        let first = record(0, 0, None, false);
+        let floor = floor(&first);
+        assert_eq!(floor.raised_by(&first, NOW.plus(Seconds(3600))), None);
+        let later = floor.raised_by(&first, NOW.plus(DAY)).expect("a day later");
+        assert_eq!(later, Floor { seen_at: NOW.plus(DAY), ..floor });
+        assert!(!later.is_over(NOW.plus(DAY).plus(FLOOR_KEPT)));
+        assert!(later.is_over(NOW.plus(DAY).plus(FLOOR_KEPT).plus(Seconds(1))));
+    }
+
+    #[test]
+    fn a_floor_prints_as_it_parses() {
+        for next in [None, Some(3)] {
+            let floor = floor(&record(0, 0, next, false));
+            assert_eq!(floor.to_string().parse(), Ok(floor));
+        }
+        let text = floor(&record(0, 0, None, false)).to_string();
+        assert_eq!(text.replace("sequence=", "seq=").parse::<Floor>(), Err(FloorTextError { expected: "sequence" }));
+        assert_eq!(format!("{text} x").parse::<Floor>(), Err(FloorTextError { expected: "the end" }));
+        assert_eq!("".parse::<Floor>(), Err(FloorTextError { expected: "grid" }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_floor_never_sinks(
+            seen in proptest::collection::vec((0..3u64, 0..5u64, proptest::option::of(0..2u8), any::<bool>(), 0..3u64), 1..8)
+        ) {
+            let mut seen = seen.into_iter();
+            let (serial, at, next, withdrawn, _) = seen.next().expect("at least one");
+            let mut floor = floor(&record(serial, at, next, withdrawn));
+            for (serial, at, next, withdrawn, days) in seen {
+                let record = record(serial, at, next, withdrawn);
+                let admitted = floor.admits(record.signed());
+                if let Some(raised) = floor.raised_by(&record, NOW.plus(Seconds::days(days))) {
+                    prop_assert!(raised.position() >= floor.position());
+                    prop_assert!(raised.seen_at >= floor.seen_at);
+                    prop_assert!(floor.next.is_none() || raised.next == floor.next);
+                    prop_assert!(raised.contested || !floor.contested);
+                    floor = raised;
+                }
+                prop_assert_eq!(floor.admits(record.signed()), admitted);
+            }
+        }
+    }
+}

@@ -170,6 +170,9 @@ pub enum GatewayError {
     /// A FURL that does not fit.
     #[error("the FURL has {0} octets, and at most {MAX_FURL_BYTES} fit")]
     FurlSize(usize),
+    /// A FURL without a location hint.
+    #[error("the FURL has no location hint: nobody could find the gateway")]
+    FurlNowhere,
     /// Some of host, port and SPKI hash without the others.
     #[error("host, port and SPKI hash belong together")]
     PartOfAddress,
@@ -204,6 +207,9 @@ impl Gateway {
                 let size = furl.to_string().len();
                 if size > MAX_FURL_BYTES {
                     return Err(GatewayError::FurlSize(size));
+                }
+                if furl.hints().is_empty() {
+                    return Err(GatewayError::FurlNowhere);
                 }
             }
         }
@@ -383,6 +389,9 @@ mod tests {
         assert_eq!(new(nurl("a.example"), Some(key()), Roles::SERVE, limit()), Err(GatewayError::LimitOfNothing));
         let long = format!("{0}.{0}.{0}.example", "a".repeat(50));
         assert_eq!(new(nurl(&long), None, Roles::SERVE, None), Err(GatewayError::HostSize(160)));
+        let nowhere = "pb://bmkwj5qbxzvgf3hdcpl5wyp5ti6ueqsb@/gateway";
+        let nowhere = Some(GatewayAddress::Furl(nowhere.parse().expect(nowhere)));
+        assert_eq!(new(nowhere, None, Roles::SERVE, None), Err(GatewayError::FurlNowhere));
         assert!(matches!(new(nurl("::ffff:192.0.2.1"), None, Roles::SERVE, None), Err(GatewayError::Mapped(_))));
     }
 
@@ -393,68 +402,26 @@ mod tests {
         assert_eq!(Gateway::new(Some(secret), None, Roles::SERVE, None), Err(GatewayError::SecretNurl));
     }
 
+    fn address(map: &mut MapWriter) -> &mut MapWriter {
+        map.bytes(HOST, &[192, 0, 2, 1]).uint(PORT, 443).bytes(SPKI_HASH, &[9; 32])
+    }
+
     #[test]
     fn second_forms_are_refused() {
-        let with = |build: &dyn Fn(&mut MapWriter)| {
+        let with = |build: &dyn Fn(&mut MapWriter) -> &mut MapWriter| {
             let mut map = MapWriter::new();
             build(&mut map);
             read(&map.finish()).expect_err("refused")
         };
-        let address = |map: &mut MapWriter| {
-            map.bytes(HOST, &[192, 0, 2, 1]).uint(PORT, 443).bytes(SPKI_HASH, &[9; 32]);
-        };
-        assert!(
-            with(&|map| {
-                address(map);
-                map.uint(ROLES, 1);
-            })
-            .contains("leave them out")
-        );
-        assert!(
-            with(&|map| {
-                address(map);
-                map.uint(ROLES, 16);
-            })
-            .contains("0x10")
-        );
-        assert!(
-            with(&|map| {
-                address(map);
-                map.uint(7, 0);
-            })
-            .contains("key 7 of a gateway")
-        );
-        assert!(
-            with(&|map| {
-                map.bytes(HOST, &[192, 0, 2, 1]);
-            })
-            .contains("belong together")
-        );
-        assert!(
-            with(&|map| {
-                map.text(HOST, "192.0.2.1");
-            })
-            .contains("written as text")
-        );
-        assert!(
-            with(&|map| {
-                map.bytes(HOST, &[1; 5]);
-            })
-            .contains("4 or 16 octets, not 5")
-        );
-        assert!(
-            with(&|map| {
-                map.bytes(HOST, &[1; 4]).uint(PORT, 0);
-            })
-            .contains("0 is not within 1 to 65535")
-        );
-        assert!(
-            with(&|map| {
-                map.text(HOST, "Gateway.example");
-            })
-            .contains("character 0 of the host")
-        );
-        assert!(with(&|_| {}).contains("needs an address"));
+        assert!(with(&|map| address(map).uint(ROLES, 1)).contains("leave them out"));
+        assert!(with(&|map| address(map).uint(ROLES, 16)).contains("0x10"));
+        assert!(with(&|map| address(map).uint(7, 0)).contains("key 7 of a gateway"));
+        assert!(with(&|map| map.bytes(HOST, &[192, 0, 2, 1])).contains("belong together"));
+        assert!(with(&|map| map.text(HOST, "192.0.2.1")).contains("written as text"));
+        assert!(with(&|map| map.bytes(HOST, &[1; 5])).contains("4 or 16 octets, not 5"));
+        assert!(with(&|map| map.bytes(HOST, &[1; 4]).uint(PORT, 0)).contains("0 is not within 1 to 65535"));
+        assert!(with(&|map| map.text(HOST, "Gateway.example")).contains("character 0 of the host"));
+        assert!(with(&|map| map).contains("needs an address"));
         let mut both = MapWriter::new();
         address(&mut both);
         both.text(FURL, "pb://bmkwj5qbxzvgf3hdcpl5wyp5ti6ueqsb@tcp:192.0.2.1:4100/gateway");

@@ -76,8 +76,8 @@ impl<'b> Slots<'b> {
                 format => self.format = Some(format),
             },
             Field::Sequence => self.sequence = Some((start, reader.uint()?)),
-            Field::IssuedAt => self.issued_at = Some(date(reader, 1)?),
-            Field::ExpiresAt => self.expires_at = Some((start, date(reader, 1)?)),
+            Field::IssuedAt => self.issued_at = Some(date(reader)?),
+            Field::ExpiresAt => self.expires_at = Some((start, date(reader)?)),
             Field::Withdrawn => self.withdrawn = Some((start, reader.bool()?)),
             Field::Authority => {
                 self.authority = Some(match reader.peek()? {
@@ -85,7 +85,7 @@ impl<'b> Slots<'b> {
                         let bytes = reader.bytes(MAX_DELEGATION_BYTES)?;
                         RawAuthority::Delegation { bytes, offset: reader.offset() - bytes.len() }
                     }
-                    _ => RawAuthority::Serial(date(reader, 0)?),
+                    _ => RawAuthority::Serial(date(reader)?),
                 });
             }
             Field::Next => {

@@ -84,3 +84,99 @@ fn evidence_of(older: &SignedRecord, current: Option<&SignedRecord>, now: UnixSe
     let current = current.and_then(|current| GridRecord::read(current.clone()).ok());
     outlasts(&older, current.as_ref(), now).then_some(older)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{DAY, NOW, grid, grid_key, hand_made, key, other_grid, rate, with_rates};
+    use super::super::{CLOCK_TOLERANCE, RecordDraft, Signer};
+    use super::*;
+    use crate::units::Seconds;
+    use proptest::prelude::*;
+
+    fn verdict(held: Option<&GridRecord>, offered: &[u8], now: UnixSeconds) -> Verdict {
+        judge(held.map(GridRecord::signed), offered, &grid(), now).verdict
+    }
+
+    #[test]
+    fn an_offer_gets_its_true_verdict() {
+        let old = with_rates(&["free"], NOW);
+        let new = with_rates(&["free"], NOW.plus(DAY));
+        let now = NOW.plus(DAY);
+        assert_eq!(verdict(None, old.signed().bytes(), now), Verdict::Stored);
+        assert_eq!(verdict(Some(&old), new.signed().bytes(), now), Verdict::Stored);
+        assert_eq!(verdict(Some(&new), new.signed().bytes(), now), Verdict::Held);
+        assert_eq!(verdict(Some(&new), old.signed().bytes(), now), Verdict::Stale(new.signed().clone()));
+        assert_eq!(verdict(None, old.signed().bytes(), NOW.plus(Seconds::days(7))), Verdict::Expired);
+        assert_eq!(verdict(None, &[0; 996], now), Verdict::TooBig);
+        assert_eq!(verdict(None, &[], now), Verdict::Bad(RecordError::Empty { object: "record" }));
+        let early = NOW.minus(CLOCK_TOLERANCE).minus(Seconds(1));
+        assert!(matches!(verdict(None, old.signed().bytes(), early), Verdict::Bad(RecordError::Time(_))));
+    }
+
+    #[test]
+    fn what_is_held_of_another_grid_does_not_count() {
+        let foreign = RecordDraft::new(other_grid(9));
+        let foreign = foreign.sign(Signer::Grid { key: &key(9), serial: NOW }, None, &[], NOW).expect("signed");
+        let offered = with_rates(&["free"], NOW);
+        assert_eq!(verdict(Some(&foreign), offered.signed().bytes(), NOW), Verdict::Stored);
+    }
+
+    #[test]
+    fn what_only_a_newer_version_can_read_is_stored() {
+        let later = hand_made(|map| map.uint(17, 0));
+        assert_eq!(verdict(None, &later, NOW), Verdict::Stored);
+    }
+
+    #[test]
+    fn a_broken_promise_is_kept_whichever_record_comes_first() {
+        let promised = with_rates(&["0.02 USD/GiB until 2027-06-01"], NOW);
+        let breach = with_rates(&["0.03 USD/GiB"], NOW.plus(DAY));
+        let now = NOW.plus(DAY);
+        let forth = judge(Some(promised.signed()), breach.signed().bytes(), &grid(), now);
+        assert_eq!(forth.evidence, Some(promised.clone()));
+        let back = judge(Some(breach.signed()), promised.signed().bytes(), &grid(), now);
+        assert_eq!((back.store, back.evidence), (None, Some(promised.clone())));
+        let later = NOW.plus(Seconds::days(7));
+        let expired = judge(None, promised.signed().bytes(), &grid(), later);
+        assert_eq!((expired.verdict, expired.evidence), (Verdict::Expired, Some(promised.clone())));
+        let over = judge(None, promised.signed().bytes(), &grid(), rate_end());
+        assert_eq!((over.verdict, over.evidence), (Verdict::Expired, None));
+        let kept = with_rates(&["0.02 USD/GiB until 2027-06-01"], NOW.plus(DAY));
+        let kept = judge(Some(promised.signed()), kept.signed().bytes(), &grid(), now);
+        assert_eq!((kept.verdict, kept.evidence), (Verdict::Stored, None));
+    }
+
+    fn rate_end() -> UnixSeconds {
+        rate("free until 2027-06-01").committed_until().expect("a date")
+    }
+
+    fn offers() -> impl Strategy<Value = Vec<(u64, u64, bool, u64)>> {
+        proptest::collection::vec((0..2u64, 0..4u64, any::<bool>(), 0..3u64), 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_of_offers_ends_with_the_newest(offers in offers(), order in proptest::collection::vec(any::<usize>(), 12)) {
+            let records: Vec<GridRecord> = offers.iter().map(|(serial, at, withdrawn, name)| {
+                let nickname = (!withdrawn && *name > 0).then(|| name.to_string().parse().expect("a name"));
+                let draft = RecordDraft { withdrawn: *withdrawn, nickname, ..RecordDraft::new(grid()) };
+                let signer = Signer::Grid { key: &grid_key(), serial: UnixSeconds(NOW.0 + serial) };
+                draft.sign(signer, None, &[], UnixSeconds(NOW.0 + at)).expect("signed")
+            }).collect();
+            let end = |order: &mut dyn Iterator<Item = usize>| {
+                let mut held: Option<SignedRecord> = None;
+                for index in order {
+                    let judgement = judge(held.as_ref(), records[index % records.len()].signed().bytes(), &grid(), NOW);
+                    held = judgement.store.or(held);
+                }
+                held.map(|held| held.identity())
+            };
+            let straight = end(&mut (0..records.len()));
+            // Any order at first, some of them twice, and each of them once.
+            prop_assert_eq!(end(&mut order.into_iter().chain(0..records.len())), straight);
+            prop_assert_eq!(end(&mut (0..records.len()).rev()), straight);
+            let newest = records.iter().find(|record| !records.iter().any(|other| other.signed().supersedes(record.signed())));
+            prop_assert_eq!(newest.map(|record| record.signed().identity()), straight);
+        }
+    }
+}

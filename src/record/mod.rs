@@ -3,7 +3,6 @@
 //! Rules only: no clock, no file, no network; the time is an argument. A *holder* keeps records and understands
 //! [`SignedRecord`]; a *reader* acts on them and needs a [`GridRecord`]. Specification: `docs/spec/record.md`.
 
-mod admission;
 mod contact;
 mod delegation;
 mod draft;
@@ -30,7 +29,6 @@ mod time;
 mod view;
 mod weight;
 
-pub use admission::{Admission, Place, Resident, admit};
 pub use contact::{ContactError, ContactUri};
 pub use delegation::{Delegation, DelegationDraft, DelegationLimits, MAX_DELEGATION};
 pub use draft::RecordDraft;

@@ -1,6 +1,7 @@
 //! A node of the grid's own, where its freshest record is to be had.
 
 use super::error::{Fault, FieldError, Unknown};
+use crate::address::{PrivateAddresses, Undialable, undialable};
 use crate::cbor::{FIRST_IGNORABLE_KEY, MapWriter, Reader};
 use libp2p_identity::PeerId;
 use minicbor::Encoder;
@@ -38,18 +39,23 @@ pub enum NodeError {
     /// Empty or too long.
     #[error("address {0} has more than {MAX_ADDR_BYTES} octets, or none")]
     AddrSize(Multiaddr),
-    /// A trailing `/p2p`: the peer id is said once, beside the addresses.
-    #[error("address {0} ends in /p2p: leave it off, the peer id stands beside it")]
-    TrailingPeer(Multiaddr),
+    /// Not of the form that nodes speak.
+    #[error("address {0}: {1}")]
+    Form(Multiaddr, Undialable),
     /// The same address twice.
     #[error("address {0} twice")]
     Twice(Multiaddr),
+    /// A trailing `/p2p`: the peer id is said once, beside the addresses.
+    #[error("address {0} ends in /p2p: leave it off, the peer id stands beside it")]
+    TrailingPeer(Multiaddr),
 }
 
 impl NodeEntry {
     /// The node `peer_id` at `addrs`, best first.
     pub fn new(peer_id: PeerId, addrs: Vec<Multiaddr>) -> Result<Self, NodeError> {
-        if peer_id.to_bytes().len() > MAX_PEER_ID_BYTES {
+        // A key itself (code 0) or a SHA-256 (code 0x12), of which the library does not ask that it be whole.
+        let multihash = peer_id.to_bytes();
+        if multihash.len() > MAX_PEER_ID_BYTES || multihash[0] == 0x12 && multihash.len() != 34 {
             return Err(NodeError::PeerId);
         }
         if !(1..=MAX_NODE_ADDRS).contains(&addrs.len()) {
@@ -61,6 +67,12 @@ impl NodeEntry {
             }
             if matches!(addr.iter().last(), Some(Protocol::P2p(_))) {
                 return Err(NodeError::TrailingPeer(addr.clone()));
+            }
+            // Whether it leads to a private place is for who dials it, and no matter of form.
+            if let Some(fault) = undialable(addr, PrivateAddresses::Allowed)
+                && !matches!(fault, Undialable::Private(_))
+            {
+                return Err(NodeError::Form(addr.clone(), fault));
             }
             if addrs[..index].contains(addr) {
                 return Err(NodeError::Twice(addr.clone()));
@@ -100,8 +112,8 @@ impl NodeEntry {
             match key {
                 PEER_ID => {
                     let bytes = reader.bytes(MAX_PEER_ID_BYTES)?;
-                    let known = PeerId::from_bytes(bytes).ok().filter(|peer| peer.to_bytes() == bytes);
-                    peer_id = Some(known.ok_or_else(|| FieldError::new(start, NodeError::PeerId))?);
+                    let known = PeerId::from_bytes(bytes).map_err(|_| FieldError::new(start, NodeError::PeerId));
+                    peer_id = Some(known?);
                 }
                 ADDRS => addrs = Some(reader.array(MAX_NODE_ADDRS, read_addr)?),
                 FIRST_IGNORABLE_KEY.. => reader.skip()?,
@@ -119,10 +131,7 @@ impl NodeEntry {
 fn read_addr(reader: &mut Reader<'_>) -> Result<Multiaddr, FieldError> {
     let start = reader.offset();
     let bytes = reader.bytes(MAX_ADDR_BYTES)?;
-    let addr = Multiaddr::try_from(bytes.to_vec()).ok();
-    // A second encoding of a length inside would make two addresses of one.
-    let addr = addr.filter(|addr| addr.iter().collect::<Multiaddr>().as_ref() == bytes);
-    addr.ok_or_else(|| FieldError::new(start, NodeError::NotAMultiaddr))
+    Multiaddr::try_from(bytes.to_vec()).map_err(|_| FieldError::new(start, NodeError::NotAMultiaddr))
 }
 
 #[cfg(test)]
@@ -154,6 +163,12 @@ mod tests {
         assert_eq!(NodeEntry::new(peer(1), vec![]), Err(NodeError::Addrs(0)));
         assert_eq!(NodeEntry::new(peer(1), vec![plain.clone(); 3]), Err(NodeError::Addrs(3)));
         assert_eq!(NodeEntry::new(peer(1), vec![plain.clone(); 2]), Err(NodeError::Twice(plain.clone())));
+        for form in
+            ["/ip4/192.0.2.1", "/ip4/192.0.2.1/udp/1", "/ip4/192.0.2.1/tcp/1/ws", "/ip4/192.0.2.1/tcp/0", "/tcp/1"]
+        {
+            assert!(matches!(NodeEntry::new(peer(1), vec![addr(form)]), Err(NodeError::Form(..))), "{form}");
+        }
+        assert!(NodeEntry::new(peer(1), vec![addr("/ip4/0.0.0.0/tcp/1"), addr("/dnsaddr/a.b")]).is_ok());
         let trailing = plain.with(Protocol::P2p(peer(2)));
         assert_eq!(NodeEntry::new(peer(1), vec![trailing.clone()]), Err(NodeError::TrailingPeer(trailing)));
         let empty = Multiaddr::empty();
@@ -163,13 +178,23 @@ mod tests {
     }
 
     #[test]
-    fn a_second_encoding_of_an_address_is_refused() {
-        // /dns4/a with the length of `a` written in two bytes of varint.
-        let bytes = MapWriter::new()
-            .bytes(PEER_ID, &peer(1).to_bytes())
-            .array(ADDRS, &[vec![0x44, 0x36, 0x81, 0x00, b'a']])
-            .finish();
-        assert!(NodeEntry::read(&mut Reader::new(&bytes)).is_err());
+    fn second_encodings_are_refused() {
+        let read = |peer_id: &[u8], addr: &[u8]| {
+            let mut item = Vec::new();
+            Encoder::new(&mut item).bytes(addr).expect("memory");
+            let bytes = MapWriter::new().bytes(PEER_ID, peer_id).array(ADDRS, &[item]).finish();
+            NodeEntry::read(&mut Reader::new(&bytes)).map_err(|error| error.in_field("nodes").to_string())
+        };
+        let peer_id = peer(1).to_bytes();
+        let plain = addr("/dns4/a/tcp/1").to_vec();
+        assert!(read(&peer_id, &plain).is_ok());
+        let error =
+            read(&peer_id, &[&[0x36, 0x81, 0], &plain[2..]].concat()).expect_err("its length in two bytes of varint");
+        assert!(error.contains("not a multiaddr"), "{error}");
+        let short_hash = [&[0x12, 31][..], &[7; 31]].concat();
+        for other in [&[&peer_id[..], &[0]].concat(), &peer_id[..37], &short_hash] {
+            assert!(read(other, &plain).expect_err("no peer id").contains("not a peer id"), "{other:x?}");
+        }
     }
 
     proptest! {

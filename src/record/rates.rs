@@ -69,8 +69,8 @@ fn read_line(reader: &mut Reader<'_>) -> Result<RateLine, FieldError> {
         match key {
             ASSET => asset = Some(read_asset(reader)?),
             PRICE => price = Some(read_price(reader)?),
-            NOT_BEFORE => not_before = Some(date(reader, 0)?),
-            COMMITTED_UNTIL => committed_until = Some(date(reader, 0)?),
+            NOT_BEFORE => not_before = Some(date(reader)?),
+            COMMITTED_UNTIL => committed_until = Some(date(reader)?),
             NEXT => next = Some(read_next(reader)?),
             FIRST_IGNORABLE_KEY.. => reader.skip()?,
             _ => return Err(FieldError::unknown(start, Unknown::Key { map: "a rate line", key })),
@@ -90,7 +90,7 @@ fn read_next(reader: &mut Reader<'_>) -> Result<NextPrice, FieldError> {
         let start = reader.offset();
         match key {
             NEXT_PRICE => price = Some(read_price(reader)?),
-            NEXT_NOT_BEFORE => not_before = Some(date(reader, 0)?),
+            NEXT_NOT_BEFORE => not_before = Some(date(reader)?),
             FIRST_IGNORABLE_KEY.. => reader.skip()?,
             _ => return Err(FieldError::unknown(start, Unknown::Key { map: "a next price", key })),
         }

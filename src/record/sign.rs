@@ -10,7 +10,7 @@ use super::key_digest::KeyDigest;
 use super::signed_record::SignedRecord;
 use super::time::{CLOCK_TOLERANCE, MAX_FINAL_LIFETIME, MAX_LIFETIME};
 use super::weight::Weights;
-use crate::keys::SecretKey;
+use crate::keys::{GridId, SecretKey};
 use crate::signed::{ObjectType, seal};
 use crate::units::UnixSeconds;
 
@@ -39,8 +39,8 @@ pub enum SignError {
     /// The key is not the grid's.
     #[error("the key given is not the key of the grid {grid}")]
     NotTheGridKey {
-        /// The grid, as text.
-        grid: String,
+        /// The grid.
+        grid: GridId,
     },
     /// The key is not the one that the delegation names.
     #[error("the key given is not the publisher key that the delegation names")]
@@ -48,8 +48,8 @@ pub enum SignError {
     /// The delegation is another grid's.
     #[error("the delegation is not one of the grid {grid}")]
     ForeignDelegation {
-        /// The grid, as text.
-        grid: String,
+        /// The grid.
+        grid: GridId,
     },
     /// The delegation's time is over.
     #[error("the delegation ended on {not_after}: the grid key must sign a new one")]
@@ -63,8 +63,8 @@ pub enum SignError {
     /// The record before, or one of the evidence, is another grid's.
     #[error("the earlier record given is not one of the grid {grid}")]
     ForeignRecord {
-        /// The grid, as text.
-        grid: String,
+        /// The grid.
+        grid: GridId,
     },
     /// Withdrawn is final.
     #[error("the record before is withdrawn, and that is final")]
@@ -129,7 +129,7 @@ impl RecordDraft {
         let hand = Hand::of(self, signer, now)?;
         let earlier = || previous.into_iter().chain(evidence);
         if earlier().any(|record| *record.grid() != self.grid) {
-            return Err(SignError::ForeignRecord { grid: self.grid.to_string() });
+            return Err(SignError::ForeignRecord { grid: self.grid });
         }
         let signed = previous.map(GridRecord::signed);
         if let Some(previous) = signed {
@@ -208,14 +208,14 @@ impl<'a> Hand<'a> {
         let hand = match signer {
             Signer::Grid { key, serial } => {
                 if key.public() != *grid.key() {
-                    return Err(SignError::NotTheGridKey { grid: grid.to_string() });
+                    return Err(SignError::NotTheGridKey { grid: *grid });
                 }
                 Self { key, serial, not_after: None, next: draft.next }
             }
             Signer::Publisher { key, delegation } => {
                 let not_after = delegation.not_after();
                 if !delegation.is_of(grid) {
-                    return Err(SignError::ForeignDelegation { grid: grid.to_string() });
+                    return Err(SignError::ForeignDelegation { grid: *grid });
                 }
                 if key.public() != *delegation.publisher() {
                     return Err(SignError::NotThePublisher);
@@ -257,6 +257,7 @@ mod tests {
         DAY, NOW, by_grid, delegation, delegation_draft, grid, grid_key, key, other_grid, publisher_key, rate,
         realistic, with_rates,
     };
+    use super::super::{DelegationDraft, Gateway, Roles};
     use super::*;
     use crate::units::Seconds;
 
@@ -321,7 +322,7 @@ mod tests {
         let key = publisher_key();
         let delegation = Delegation::issue(
             &grid_key(),
-            &crate::record::DelegationDraft {
+            &DelegationDraft {
                 not_after: NOW.plus(DAY),
                 committed_until: Some(NOW.plus(Seconds::days(300))),
                 ..delegation_draft()
@@ -346,6 +347,20 @@ mod tests {
         let previous = previous.sign(Signer::Grid { key: &key(5), serial: NOW }, None, &[], NOW).expect("signed");
         let error = realistic().sign(by_grid(&grid_key()), Some(&previous), &[], NOW).expect_err("foreign");
         assert!(matches!(error, SignError::ForeignRecord { .. }));
+    }
+
+    #[test]
+    fn a_publisher_leaves_the_key_to_follow_to_its_delegation() {
+        let announced = DelegationDraft { next: Some(KeyDigest([1; 32])), ..delegation_draft() };
+        let announced = Delegation::issue(&grid_key(), &announced).expect("a delegation");
+        let key = publisher_key();
+        let sign = |next: u8, delegation: &Delegation| {
+            let draft = RecordDraft { next: Some(KeyDigest([next; 32])), ..realistic() };
+            draft.sign(Signer::Publisher { key: &key, delegation }, None, &[], NOW).map(|record| record.next())
+        };
+        assert_eq!(sign(1, &announced), Ok(Some(KeyDigest([1; 32]))));
+        assert_eq!(sign(2, &announced), Err(SignError::NextUnderDelegation));
+        assert_eq!(sign(2, &delegation()), Err(SignError::NextUnderDelegation));
     }
 
     #[test]
@@ -402,10 +417,10 @@ mod tests {
     fn what_is_too_big_is_weighed() {
         let mut draft = realistic();
         draft.gateways.extend(realistic().gateways.into_iter().map(|gateway| {
-            crate::record::Gateway::new(
+            Gateway::new(
                 gateway.address().cloned(),
                 gateway.key().copied().or(Some(key(77).public())),
-                gateway.roles().and(crate::record::Roles::LOCATOR),
+                gateway.roles().and(Roles::LOCATOR),
                 None,
             )
             .expect("a gateway")
@@ -414,7 +429,7 @@ mod tests {
             draft.contact.push(format!("https://example.org/{}", path.repeat(100)).parse().expect("a contact"));
         }
         draft.predecessor = Some(other_grid(40));
-        draft.next = Some(crate::record::KeyDigest([4; 32]));
+        draft.next = Some(KeyDigest([4; 32]));
         let Err(SignError::Overweight(weights)) = draft.sign(by_grid(&grid_key()), None, &[], NOW) else {
             panic!("too big")
         };

@@ -14,27 +14,27 @@ pub enum MoveFault {
     #[error("the grid names the successor {successor}, and had not announced any key to follow")]
     NotAnnounced {
         /// The grid that it names.
-        successor: Box<GridId>,
+        successor: GridId,
     },
     /// The grid had announced another key.
     #[error("the grid names the successor {successor}, and had announced another key to follow")]
     AnotherKey {
         /// The grid that it names.
-        successor: Box<GridId>,
+        successor: GridId,
     },
     /// Two different keys were announced: one of them by a thief.
     #[error("the grid names the successor {successor}, and two different keys were announced to follow")]
     Contested {
         /// The grid that it names.
-        successor: Box<GridId>,
+        successor: GridId,
     },
     /// The successor's record does not name this grid as its predecessor.
     #[error("the successor {successor} does not name {grid} as its predecessor")]
     NotAcknowledged {
         /// The grid that moved.
-        grid: Box<GridId>,
+        grid: GridId,
         /// The grid that it names.
-        successor: Box<GridId>,
+        successor: GridId,
     },
 }
 
@@ -43,13 +43,12 @@ pub enum MoveFault {
 /// The move stands only once the record found there passes [`heir_of`].
 pub fn moved_to<'r>(record: &'r GridRecord, floor: &Floor) -> Option<Result<&'r GridId, MoveFault>> {
     let successor = record.successor()?;
-    let named = || Box::new(*successor);
     let floor = Some(floor).filter(|floor| floor.grid() == record.grid());
     Some(match floor.map(|floor| (floor.contested(), floor.next())) {
-        Some((true, _)) => Err(MoveFault::Contested { successor: named() }),
+        Some((true, _)) => Err(MoveFault::Contested { successor: *successor }),
         Some((false, Some(next))) if next.0 == successor.digest() => Ok(successor),
-        Some((false, Some(_))) => Err(MoveFault::AnotherKey { successor: named() }),
-        Some((false, None)) | None => Err(MoveFault::NotAnnounced { successor: named() }),
+        Some((false, Some(_))) => Err(MoveFault::AnotherKey { successor: *successor }),
+        Some((false, None)) | None => Err(MoveFault::NotAnnounced { successor: *successor }),
     })
 }
 
@@ -58,7 +57,7 @@ pub fn heir_of(record: &GridRecord, heir: &GridRecord) -> Result<(), MoveFault> 
     if record.successor() == Some(heir.grid()) && heir.predecessor() == Some(record.grid()) {
         Ok(())
     } else {
-        Err(MoveFault::NotAcknowledged { grid: Box::new(*record.grid()), successor: Box::new(*heir.grid()) })
+        Err(MoveFault::NotAcknowledged { grid: *record.grid(), successor: *heir.grid() })
     }
 }
 

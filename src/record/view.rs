@@ -96,7 +96,8 @@ pub struct RateView {
     pub scale: u32,
     /// Minor units for each 2^30 octets: what is charged.
     pub price_per_gib: String,
-    /// What the record publishes, where a promise makes it differ; `null` where the record drops the line.
+    /// What the record publishes, where something else binds: an earlier promise, or that the grid is free. `null` where
+    /// the record has no line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_price_per_gib: Option<Option<String>>,
     /// From when on it binds.
@@ -170,8 +171,7 @@ impl RecordView {
 
 fn rates(record: &GridRecord, evidence: &[GridRecord], now: UnixSeconds) -> Vec<RateView> {
     let published = record.rates().iter().map(|rate| rate.asset());
-    let promised =
-        evidence.iter().flat_map(|record| live_commitments(record, now)).filter(|promise| promise.binds_at(now));
+    let promised = evidence.iter().flat_map(|record| live_commitments(record, now));
     let assets: BTreeSet<Asset> = published.chain(promised.map(|promise| promise.asset)).collect();
     assets.into_iter().filter_map(|asset| RateView::new(asset, record, evidence, now)).collect()
 }

@@ -66,3 +66,47 @@ impl fmt::Display for Weights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{NOW, by_grid, delegation, grid_key, publisher_key, realistic};
+    use super::super::{Delegation, MAX_RECORD_BYTES, RecordDraft, Signer};
+    use super::*;
+    use crate::signed::ENVELOPE_BYTES;
+
+    fn part(weights: &Weights, name: &str) -> usize {
+        weights.parts().iter().find(|part| part.0 == name).map_or(0, |part| part.1)
+    }
+
+    #[test]
+    fn each_part_weighs_what_it_adds() {
+        let weigh =
+            |draft: &RecordDraft| draft.sign(by_grid(&grid_key()), None, &[], NOW).expect("signed").signed().weights();
+        let full = weigh(&realistic());
+        // The envelope and the head of the map.
+        assert_eq!(part(&full, "envelope"), ENVELOPE_BYTES + 1);
+        assert_eq!(part(&full, "sequence"), 10);
+        let without = weigh(&RecordDraft { gateways: vec![], ..realistic() });
+        assert_eq!(full.used() - without.used(), part(&full, "gateways"));
+        let without = weigh(&RecordDraft { nickname: None, ..realistic() });
+        assert_eq!(full.used() - without.used(), part(&full, "nickname"));
+        assert_eq!(full.limit(), MAX_RECORD_BYTES);
+    }
+
+    #[test]
+    fn the_line_adds_up() {
+        let delegation: Delegation = delegation();
+        let key = publisher_key();
+        let signer = Signer::Publisher { key: &key, delegation: &delegation };
+        let record = realistic().sign(signer, None, &[], NOW).expect("signed");
+        let text = record.signed().weights().to_string();
+        let (parts, sum) = text.split_once(": ").expect("two halves");
+        let total: usize = parts
+            .split(", ")
+            .map(|part| part.rsplit(' ').next().expect("a number").parse::<usize>().expect("one"))
+            .sum();
+        let size = record.signed().bytes().len();
+        assert_eq!(total, size, "{text}");
+        assert_eq!(sum, format!("{size} of 995 bytes used, {} left", 995 - size));
+    }
+}

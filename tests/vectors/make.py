@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the test vectors beside this file: `python3 tests/vectors/make.py`.
+"""Writes the test vectors: `python3 tests/vectors/make.py [DIR]`, beside this file by default.
 
 Standard library only; no clock, no randomness: two runs write the same bytes. Format: README.md. What is right and
 what is wrong: docs/spec/signed-objects.md, docs/spec/record.md. Each wrong vector has one fault, and is signed properly
@@ -8,10 +8,10 @@ unless the signature is the fault.
 
 import json
 import pathlib
+import sys
 
 from cases import authority, fields, form, good, money, values
 
-HERE = pathlib.Path(__file__).parent
 FILES = (
     ("record/good", "record", good.good),
     ("record/upgrade", "record", good.upgrade),
@@ -32,17 +32,18 @@ FILES = (
 )
 
 
-def write(file, kind, about, vectors):
-    """Writes one file of vectors."""
+def write(folder, file, kind, about, vectors):
+    """Writes one file of vectors below `folder`."""
     names = [vector["name"] for vector in vectors]
     assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
-    path = HERE / f"{file}.json"
-    path.parent.mkdir(exist_ok=True)
+    path = folder / f"{file}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     document = {"about": about, "kind": kind, "vectors": vectors}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=True) + "\n", encoding="ascii")
-    print(f"{len(vectors):4} {path.relative_to(HERE)}")
+    print(f"{len(vectors):4} {path.relative_to(folder)}")
 
 
 if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
     for file, kind, make in FILES:
-        write(file, kind, make.__doc__, make())
+        write(folder, file, kind, make.__doc__, make())

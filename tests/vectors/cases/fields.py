@@ -140,7 +140,8 @@ def fields():
         "contact",
         [
             ("empty", "no empty arrays", {7: []}),
-            ("five", "4 are the most", {7: ["tel:1"] * 5}),
+            ("five", "4 are the most", {7: [f"tel:{n}" for n in range(5)]}),
+            ("twice", "entries are distinct", {7: ["tel:1", "tel:1"]}),
             ("empty-text", "no empty texts", {7: [""]}),
             ("text", "a text where the array belongs", {7: "tel:1"}),
             ("129-octets", "128 octets are the most", {7: ["https://" + "x" * 121]}),
@@ -335,6 +336,7 @@ def fields():
                 "2 are the most",
                 {10: [node({1: [ADDRESS_TCP[:-1] + bytes([n]) for n in (1, 2, 3)]})]},
             ),
+            ("address-twice", "addresses are distinct", {10: [node({1: [ADDRESS, ADDRESS]})]}),
             ("address-empty", "an empty address", {10: [node({1: [b""]})]}),
             ("address-text", "a text", {10: [node({1: ["/ip4/203.0.113.7/tcp/4001"]})]}),
             (

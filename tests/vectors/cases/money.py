@@ -89,20 +89,13 @@ def commitments():
         of_rates([], later, later + 7 * DAY, {4: True}),
         [],
     )
-    pair(
-        "moved",
-        "nor does one with a successor and without rates",
-        [promised],
-        of_rates([], later, later + 7 * DAY, {14: NEXT.public}),
-        [],
-    )
-    pair(
-        "moved-and-dearer",
-        "with rates it does",
-        [promised],
-        of_rates([rate({1: 9 * 10**9})], later, later + 7 * DAY, {14: NEXT.public}),
-        usd,
-    )
+    moved = of_rates([], later, later + 7 * DAY, {14: NEXT.public})
+    pair("moved-and-dropped", "one with a successor does: there is room for the line in it", [promised], moved, usd)
+    moved = of_rates([promised], later, later + 7 * DAY, {14: NEXT.public})
+    pair("moved-and-kept", "and so it keeps it", [promised], moved, [])
+    older = of_rates([rate({2: 1, 3: end})], later + 5, later + 5 + 7 * DAY)
+    newer = of_rates([rate({2: later + 5, 3: end})], ISSUED, ISSUED + 7 * DAY, {5: ISSUED + 1})
+    pair("newer-by-serial-issued-before", "the later of the two times of issue counts", older, newer, [])
     return out
 
 
