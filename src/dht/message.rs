@@ -277,11 +277,8 @@ impl Response {
                     room -= record.len();
                     map.bytes(2, record);
                 }
-                let evidence: Vec<Vec<u8>> = evidence
-                    .iter()
-                    .take(MAX_EVIDENCE)
-                    .map(|bytes| byte_string(bytes))
-                    .collect();
+                let evidence: Vec<Vec<u8>> =
+                    evidence.iter().take(MAX_EVIDENCE).map(|bytes| byte_string(bytes)).collect();
                 if !evidence.is_empty() {
                     room -= evidence.iter().map(Vec::len).sum::<usize>();
                     map.array(3, &evidence);

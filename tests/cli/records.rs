@@ -71,7 +71,9 @@ fn each_way_of_being_wrong_has_its_words_and_its_code() {
     // An unprotected header that is not empty.
     not_canonical[5] = 0xa1;
     let long = [bytes.clone(), vec![0; 995]].concat();
-    let cases: [(&str, &[u8], &str, &str, i32, &str); 11] = [
+    /// Name, bytes, grid, time of judgement, exit code, what the message has.
+    type Case<'a> = (&'a str, &'a [u8], &'a str, &'a str, i32, &'a str);
+    let cases: [Case<'_>; 11] = [
         ("good", &bytes, &grid, "2027-01-16", 0, ""),
         ("empty", b"", &grid, "2027-01-16", 2, "the record is empty: no bytes at all"),
         ("cut off", &bytes[..bytes.len() - 1], &grid, "2027-01-16", 2, "not a signed record: [..]byte [..]"),
