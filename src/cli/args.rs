@@ -2,12 +2,24 @@
 
 use crate::cli::cap::CapCommand;
 use crate::cli::delegate::DelegateArgs;
+use crate::cli::exit::ExitCode;
 use crate::cli::init::InitArgs;
+use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
 use crate::cli::status::StatusArgs;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+const EXAMPLE: &str = "\
+Example:
+  clearinghouse init node --grid-manager gm0 --nickname \"Example grid\"
+  clearinghouse run -d node";
+
+/// The tree of commands, with the exit codes at its root.
+pub(super) fn command() -> clap::Command {
+    Cli::command().after_help(format!("{EXAMPLE}\n\n{}", ExitCode::table()))
+}
 
 /// The telephone exchange between Tahoe-LAFS grids.
 ///
@@ -34,4 +46,6 @@ pub(super) enum Command {
     Delegate(DelegateArgs),
     #[command(subcommand)]
     Cap(CapCommand),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }

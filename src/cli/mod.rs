@@ -12,6 +12,7 @@ mod failures;
 mod home_arg;
 mod init;
 mod input;
+mod manual;
 mod network_args;
 mod record;
 mod resolve;
@@ -25,13 +26,8 @@ use crate::cli::args::{Cli, Command};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::Outcome;
 use crate::cli::terminal::{Form, Terminal};
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use std::ffi::OsString;
-
-const EXAMPLE: &str = "\
-Example:
-  clearinghouse init node --grid-manager gm0 --nickname \"Example grid\"
-  clearinghouse run -d node";
 
 /// Runs the program with these words, the program's name first, and says how the process is to end.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
@@ -63,8 +59,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
 }
 
 fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
-    let command = Cli::command().after_help(format!("{EXAMPLE}\n\n{}", ExitCode::table()));
-    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
+    Cli::from_arg_matches(&args::command().try_get_matches_from(words)?)
 }
 
 fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
@@ -76,5 +71,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
+        Command::Completions(args) => manual::completions(&args, terminal),
+        Command::Man(args) => manual::man(&args, terminal),
     }
 }

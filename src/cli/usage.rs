@@ -1,9 +1,8 @@
 //! What clap says of a wrong command line, said as every other failure is.
 
-use crate::cli::args::Cli;
+use crate::cli::args::command;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, chain};
-use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error;
 use std::ffi::OsString;
@@ -45,7 +44,7 @@ fn hint(error: &clap::Error, words: &[OsString]) -> String {
 
 /// The command that the words name, as far as they do.
 fn command_of(words: &[OsString]) -> String {
-    let program = Cli::command();
+    let program = command();
     let (mut command, mut name) = (&program, program.get_name().to_owned());
     for word in words.iter().skip(1).filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')) {
         let Some(found) = command.find_subcommand(word) else { break };

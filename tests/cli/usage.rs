@@ -3,7 +3,7 @@
 use crate::place::Place;
 use std::process::Stdio;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "init",
     "run",
     "status",
@@ -17,6 +17,8 @@ const COMMANDS: [&str; 13] = [
     "delegate",
     "cap show",
     "cap foreign",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -99,4 +101,22 @@ fn a_closed_pipe_is_no_failure() {
         let ended = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]), "{line}");
     }
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let place = Place::new();
+    let bash = place.run("completions bash");
+    assert_eq!((bash.status, bash.stderr.as_str()), (0, ""));
+    place.run("man .").is(0, ".\n", "");
+    for command in COMMANDS {
+        assert!(bash.stdout.contains(&format!("clearinghouse,{}", command.split(' ').next().unwrap())), "{command}");
+        let page = String::from_utf8(place.read(&format!("clearinghouse-{}.1", command.replace(' ', "-")))).unwrap();
+        assert!(page.contains("Example:"), "{command}");
+    }
+    place.run("man nowhere").is(
+        3,
+        "",
+        "clearinghouse: error: cannot write manual pages into `nowhere`: No such file or directory (os error 2)\n",
+    );
 }
