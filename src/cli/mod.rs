@@ -9,6 +9,7 @@ mod delegate;
 mod exit;
 mod failure;
 mod failures;
+mod gateways;
 mod home_arg;
 mod init;
 mod input;

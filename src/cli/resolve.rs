@@ -75,6 +75,11 @@ fn ask_network(home: &Home, settings: ClientSettings, question: Question) -> Out
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
     let named = !settings.bootstrap.is_empty();
+    let mut settings = settings;
+    if question.policy == Policy::Cached {
+        // What is at hand needs nobody, and nobody is to see that it is looked at.
+        settings.bootstrap.clear();
+    }
     runtime.block_on(async {
         let client = Client::start(home, settings, Clock::system()).await?;
         let answer = if question.policy != Policy::Cached && !named && client.dht.servers().await.is_empty() {

@@ -2,6 +2,7 @@
 
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::gateways::refuse_storage_furls;
 use crate::cli::home_arg::HomeArg;
 use crate::cli::network_args::NetworkArgs;
 use crate::cli::terminal::{Form, Terminal};
@@ -36,6 +37,7 @@ pub(super) fn run(args: RunArgs, terminal: &Terminal) -> Outcome<()> {
     if let Some(network) = args.network.network {
         config.network = network;
     }
+    refuse_storage_furls(&config.gateway, terminal)?;
     log();
     let runtime = tokio::runtime::Runtime::new();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;

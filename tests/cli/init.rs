@@ -167,7 +167,7 @@ fn a_storage_servers_address_is_no_gateways() {
         place.run(&format!("init node --grid-manager gm --tahoe-node tahoe --gateway {gateway}")).is(
             2,
             "",
-            "clearinghouse: error: --gateway, number 1: this is an address of that Tahoe-LAFS node's own services\n\
+            "clearinghouse: error: gateway number 1: this is an address of that Tahoe-LAFS node's own services\n\
              clearinghouse: hint: whoever knows a storage server's address may write there: publish the gateway's own, which ends in `/gateway#v=1`\n",
         );
     }

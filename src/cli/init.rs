@@ -1,9 +1,8 @@
 //! `init`: a data directory with its keys and settings.
 
-mod gateways;
-
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::gateways::refuse_storage_servers;
 use crate::cli::network_args::NetworkArgs;
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
@@ -81,7 +80,7 @@ pub(super) fn run(args: InitArgs, terminal: &Terminal) -> Outcome<()> {
     }
     // All that can be wrong is looked at before anything is written.
     let (grid_id, grid_manager) = whose(&args)?;
-    gateways::refuse_storage_servers(&args.gateway, args.tahoe_node.as_deref(), terminal)?;
+    refuse_storage_servers(&args.gateway, args.tahoe_node.as_deref(), terminal)?;
     let publishes_alone = args.grid_id.is_some();
     let config = config(args, grid_id, grid_manager, terminal)?;
     let text = config.to_commented_toml();
