@@ -1,13 +1,14 @@
 //! `delegate`: the grid key's permission for a publisher key, so that the grid key can stay in a drawer.
 
-use crate::cli::failure::Outcome;
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::input;
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{PUBLIC_MODE, create_new};
 use crate::keys::{GridId, PublicKey};
-use crate::record::{Delegation, DelegationDraft, KeyDigest, Limit};
+use crate::record::{Delegation, DelegationDraft, KeyDigest, Limit, MAX_DELEGATION};
 use crate::units::UnixSeconds;
 use clap::Args;
 use serde::Serialize;
@@ -47,8 +48,15 @@ pub(super) struct DelegateArgs {
 
 pub(super) fn run(args: &DelegateArgs, terminal: &Terminal) -> Outcome<()> {
     let manager = input::grid_manager(&args.grid_manager)?;
+    let now = Clock::system().now();
+    in_range("--until", args.until, now)?;
+    args.committed_until.map_or(Ok(()), |until| in_range("--committed-until", until, now))?;
+    if args.publisher == *manager.grid_id().key() {
+        return Err(Failure::new(ExitCode::Malformed, "<PUBLISHER_KEY>: this is the grid key itself")
+            .hint("`clearinghouse init --grid-id` prints the publisher key of the node that it makes"));
+    }
     let draft = DelegationDraft {
-        serial: Clock::system().now(),
+        serial: now,
         publisher: args.publisher,
         not_after: args.until,
         next: args.next.map(|grid| KeyDigest(grid.digest())),
@@ -66,6 +74,18 @@ pub(super) fn run(args: &DelegateArgs, terminal: &Terminal) -> Outcome<()> {
         serial: delegation.serial(),
         not_after_unix_seconds: delegation.not_after(),
     })
+}
+
+fn in_range(option: &str, until: UnixSeconds, now: UnixSeconds) -> Outcome<()> {
+    let latest = now.plus(MAX_DELEGATION);
+    if until <= now {
+        return Err(Failure::new(ExitCode::Malformed, format!("{option}: {until} has passed")));
+    }
+    if until > latest {
+        let message = format!("{option}: {until} is more than {MAX_DELEGATION} away");
+        return Err(Failure::new(ExitCode::Malformed, message).hint(format!("the latest is {latest}")));
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

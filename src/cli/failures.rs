@@ -28,8 +28,11 @@ impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         match error {
             KeyFileError::File(error) => error.into(),
-            KeyFileError::Exposed { ref exposure, .. } => {
-                let hint = format!("`chmod 700 {}` keeps other users out", exposure.folder.display());
+            KeyFileError::Exposed { ref path, .. } => {
+                let hint = format!(
+                    "`chmod 600 {}` keeps other users out, as a folder of mode 700 around it does",
+                    path.display()
+                );
                 Self::because(ExitCode::Refused, &error).hint(hint)
             }
             KeyFileError::NotAKey { .. } | KeyFileError::Json { .. } | KeyFileError::Version { .. } => {

@@ -2,7 +2,7 @@
 
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
-use crate::config::{Home, NodeConfig};
+use crate::config::{GridManager, Home, NodeConfig};
 use crate::keys::GridId;
 use clap::Args;
 use std::path::PathBuf;
@@ -46,10 +46,14 @@ impl HomeArg {
     /// The grid that the directory's node speaks for, if the directory and the grid are there.
     pub(super) fn grid(&self) -> Outcome<GridId> {
         let (home, config) = self.config()?;
-        config.grid_id.ok_or_else(|| {
-            let path = home.config();
-            Failure::new(ExitCode::Malformed, format!("`{}` names no grid", path.display()))
-                .hint("name the grid with `--grid ID`, or set `grid-id` in that file")
-        })
+        if let Some(grid) = config.grid_id {
+            return Ok(grid);
+        }
+        if let Some(path) = &config.grid_manager {
+            return Ok(GridManager::open(path)?.grid_id());
+        }
+        let message = format!("`{}` names no grid", home.config().display());
+        Err(Failure::new(ExitCode::Malformed, message)
+            .hint("name the grid with `--grid ID`, or set `grid-id` in that file"))
     }
 }

@@ -3,14 +3,17 @@
 //! A command parses its words into values, asks the rooms below, and prints one result. It keeps no rule of its own.
 
 mod api;
+mod args;
 mod cap;
 mod delegate;
 mod exit;
 mod failure;
 mod failures;
+mod gateways;
 mod home_arg;
 mod init;
 mod input;
+mod manual;
 mod network_args;
 mod record;
 mod resolve;
@@ -20,43 +23,12 @@ mod table;
 mod terminal;
 mod usage;
 
+use crate::cli::args::{Cli, Command};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::Outcome;
 use crate::cli::terminal::{Form, Terminal};
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::FromArgMatches;
 use std::ffi::OsString;
-
-/// The telephone exchange between Tahoe-LAFS grids.
-///
-/// A foreign cap names a file and the grid it lives on. `resolve` finds that grid's signed record: where its gateways are, what a
-/// download costs, and until when that binds.
-#[derive(Debug, Parser)]
-#[command(name = "clearinghouse", version, max_term_width = 100, subcommand_required = true)]
-struct Cli {
-    /// Print one JSON value on standard output, errors included
-    #[arg(long, global = true)]
-    json: bool,
-    #[command(subcommand)]
-    command: Command,
-}
-
-const EXAMPLE: &str = "\
-Example:
-  clearinghouse init node --grid-manager gm0 --nickname \"Example grid\"
-  clearinghouse run -d node";
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Init(Box<init::InitArgs>),
-    Run(run::RunArgs),
-    Status(status::StatusArgs),
-    Resolve(resolve::ResolveArgs),
-    #[command(subcommand)]
-    Record(record::RecordCommand),
-    Delegate(delegate::DelegateArgs),
-    #[command(subcommand)]
-    Cap(cap::CapCommand),
-}
 
 /// Runs the program with these words, the program's name first, and says how the process is to end.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
@@ -64,7 +36,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     // Asked before the words are understood, because an error among them is told in JSON too.
     let form = if words.iter().any(|word| word == "--json") { Form::Json } else { Form::Text };
     let terminal = Terminal::new(form);
-    let code = match parse(words) {
+    let code = match parse(&words) {
         Ok(cli) => match dispatch(cli.command, &terminal) {
             Ok(()) => ExitCode::Done,
             Err(failure) => {
@@ -72,7 +44,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
                 failure.exit
             }
         },
-        Err(error) => match usage::failure(&error) {
+        Err(error) => match usage::failure(&error, &words) {
             Some(failure) => {
                 terminal.fail(&failure);
                 failure.exit
@@ -87,9 +59,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     code.into()
 }
 
-fn parse(words: Vec<OsString>) -> Result<Cli, clap::Error> {
-    let command = Cli::command().after_help(format!("{EXAMPLE}\n\n{}", ExitCode::table()));
-    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
+fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&args::command().try_get_matches_from(words)?)
 }
 
 fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
@@ -101,5 +72,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
+        Command::Completions(args) => manual::completions(&args, terminal),
+        Command::Man(args) => manual::man(&args, terminal),
     }
 }

@@ -46,8 +46,7 @@ pub(super) fn run(args: &ResolveArgs, terminal: &Terminal) -> Outcome<()> {
     let grid = subject.grid()?;
     let question = Question { grid, policy: args.policy, deadline: args.deadline };
     let home = args.home.home()?;
-    let own_way = !args.network.bootstrap.is_empty() || args.network.network.is_some();
-    let running = if own_way { None } else { Api::of_running_node(&home)? };
+    let running = if args.network.says_where() { None } else { Api::of_running_node(&home)? };
     let started = Instant::now();
     let (answer, network) = match running {
         Some(api) => (api.resolve(question), "that the node is part of".to_owned()),
@@ -66,19 +65,21 @@ pub(super) fn run(args: &ResolveArgs, terminal: &Terminal) -> Outcome<()> {
 /// What the command line says, then what the data directory says if `init` made it.
 fn settings(home: &Home, args: &NetworkArgs) -> Outcome<ClientSettings> {
     let config = if home.config().exists() { NodeConfig::read(&home.config())? } else { NodeConfig::default() };
-    let mut bootstrap = args.bootstrap.clone();
+    let private = args.private_addresses(config.allow_private_addresses);
+    let mut bootstrap = args.bootstrap(private)?;
     bootstrap.extend(config.bootstrap);
-    Ok(ClientSettings {
-        network: args.network.clone().unwrap_or(config.network),
-        bootstrap,
-        private: args.private_addresses(config.allow_private_addresses),
-    })
+    Ok(ClientSettings { network: args.network.clone().unwrap_or(config.network), bootstrap, private })
 }
 
 fn ask_network(home: &Home, settings: ClientSettings, question: Question) -> Outcome<Answer> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
     let named = !settings.bootstrap.is_empty();
+    let mut settings = settings;
+    if question.policy == Policy::Cached {
+        // What is at hand needs nobody, and nobody is to see that it is looked at.
+        settings.bootstrap.clear();
+    }
     runtime.block_on(async {
         let client = Client::start(home, settings, Clock::system()).await?;
         let answer = if question.policy != Policy::Cached && !named && client.dht.servers().await.is_empty() {

@@ -2,6 +2,7 @@
 
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::gateways::refuse_storage_furls;
 use crate::cli::home_arg::HomeArg;
 use crate::cli::network_args::NetworkArgs;
 use crate::cli::terminal::{Form, Terminal};
@@ -32,10 +33,11 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: RunArgs, terminal: &Terminal) -> Outcome<()> {
     let (home, mut config) = args.home.config()?;
     config.allow_private_addresses = args.network.private_addresses(config.allow_private_addresses);
-    config.bootstrap.splice(0..0, args.network.bootstrap);
+    config.bootstrap.splice(0..0, args.network.bootstrap(config.allow_private_addresses)?);
     if let Some(network) = args.network.network {
         config.network = network;
     }
+    refuse_storage_furls(&config.gateway, terminal)?;
     log();
     let runtime = tokio::runtime::Runtime::new();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;

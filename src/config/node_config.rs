@@ -244,6 +244,16 @@ fn key_at(text: &str, line: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nothing_makes_the_settings_panic(key in "[a-z-]{1,12}|rate|gateway|listen|external|bootstrap|lifetime", value in ".{0,40}") {
+            for text in [value.clone(), format!("{key} = {value}"), format!("{key} = [{value:?}]"), format!("{key} = {value:?}")] {
+                let _ = NodeConfig::from_toml(&text, Path::new("c.toml"));
+            }
+        }
+    }
 
     fn error(text: &str) -> String {
         NodeConfig::from_toml(text, Path::new("c.toml")).expect_err(text).to_string()

@@ -246,3 +246,45 @@ impl fmt::Display for InstalledView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> StatusView {
+        let dht = DhtStatus {
+            peer_id: libp2p::PeerId::random(),
+            external: vec!["/ip4/192.0.2.1/tcp/1".parse().unwrap()],
+            listening: Vec::new(),
+            serves: true,
+            servers_known: 3,
+            connected: 3,
+            records_held: 5,
+            clock_behind_seconds: None,
+        };
+        StatusView::of("main", &dht, None)
+    }
+
+    #[test]
+    fn a_node_without_a_grid_is_ready_once_it_serves_and_can_be_named() {
+        assert_eq!(status().waits_for(), None);
+        let client = StatusView { mode: Mode::Client, ..status() };
+        assert!(client.waits_for().unwrap().contains("nobody has confirmed"));
+        let nowhere = StatusView { addrs: Vec::new(), ..status() };
+        assert!(nowhere.waits_for().unwrap().contains("no address"));
+    }
+
+    #[test]
+    fn a_node_with_a_grid_waits_until_its_record_is_held_widely() {
+        let publishing = StatusView { published_widely: false, published_to: Some(2), ..status() };
+        assert_eq!(publishing.waits_for().unwrap(), "the record is held by 2 of 3 servers");
+        let failing = StatusView { problem: Some("no key".to_owned()), ..publishing };
+        assert_eq!(failing.waits_for().unwrap(), "no key");
+    }
+
+    #[test]
+    fn addresses_are_those_that_others_paste() {
+        let status = status();
+        assert_eq!(status.addrs[0].to_string(), format!("/ip4/192.0.2.1/tcp/1/p2p/{}", status.peer_id));
+    }
+}

@@ -3,6 +3,7 @@
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::gateways::refuse_storage_furls;
 use crate::cli::home_arg::HomeArg;
 use crate::cli::terminal::Terminal;
 use crate::config::{Home, NodeConfig, PUBLIC_MODE, peer_id, read_key, write_atomically};
@@ -30,6 +31,7 @@ pub(in crate::cli) struct DraftArgs {
 pub(in crate::cli) fn run(args: &DraftArgs, terminal: &Terminal) -> Outcome<()> {
     let (home, config) = args.home.config()?;
     let grid = args.home.grid()?;
+    refuse_storage_furls(&config.gateway, terminal)?;
     let addrs = node_addrs(&home, &config)?;
     if addrs.is_empty() {
         terminal.warn(

@@ -29,8 +29,7 @@ pub(super) fn refuse_storage_servers(
             && (swissnum(address).is_some_and(|swissnum| secrets.has_swissnum(swissnum))
                 || places.iter().any(|place| secrets.has_place(place)))
         {
-            let message =
-                format!("--gateway, number {number}: this is an address of that Tahoe-LAFS node's own services");
+            let message = format!("gateway number {number}: this is an address of that Tahoe-LAFS node's own services");
             return Err(refusal(message));
         }
         for place in places {
@@ -38,6 +37,14 @@ pub(super) fn refuse_storage_servers(
         }
     }
     Ok(())
+}
+
+/// Refuses a Foolscap FURL that a storage server answers to: the settings may have been edited since `init` looked. A NURL
+/// gives nothing away, whoever answers there.
+pub(super) fn refuse_storage_furls(gateways: &[GatewayEntry], terminal: &Terminal) -> Outcome<()> {
+    let has_furl = |entry: &&GatewayEntry| matches!(entry.gateway().address(), Some(GatewayAddress::Furl(_)));
+    let furls: Vec<GatewayEntry> = gateways.iter().filter(has_furl).cloned().collect();
+    refuse_storage_servers(&furls, None, terminal)
 }
 
 fn ask(address: &GatewayAddress, place: &HostPort, number: usize, terminal: &Terminal) -> Outcome<()> {
@@ -51,7 +58,7 @@ fn ask(address: &GatewayAddress, place: &HostPort, number: usize, terminal: &Ter
     };
     match probe(place, secret, PATIENCE) {
         Ok(Answers::StorageServer) => {
-            return Err(refusal(format!("--gateway, number {number}: a storage server answers at `{place}`")));
+            return Err(refusal(format!("gateway number {number}: a storage server answers at `{place}`")));
         }
         Ok(Answers::PerhapsStorageServer) => {
             terminal.warn(format_args!("`{place}` answers as a storage server might: is it a gateway's address?"));

@@ -1,9 +1,8 @@
 //! `init`: a data directory with its keys and settings.
 
-mod gateways;
-
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
+use crate::cli::gateways::refuse_storage_servers;
 use crate::cli::network_args::NetworkArgs;
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
@@ -81,9 +80,9 @@ pub(super) fn run(args: InitArgs, terminal: &Terminal) -> Outcome<()> {
     }
     // All that can be wrong is looked at before anything is written.
     let (grid_id, grid_manager) = whose(&args)?;
-    gateways::refuse_storage_servers(&args.gateway, args.tahoe_node.as_deref(), terminal)?;
+    refuse_storage_servers(&args.gateway, args.tahoe_node.as_deref(), terminal)?;
     let publishes_alone = args.grid_id.is_some();
-    let config = config(args, grid_id, grid_manager, terminal);
+    let config = config(args, grid_id, grid_manager, terminal)?;
     let text = config.to_commented_toml();
     NodeConfig::from_toml(&text, &home.config())?;
 
@@ -134,14 +133,20 @@ fn whose(args: &InitArgs) -> Outcome<(Option<GridId>, Option<PathBuf>)> {
     Ok((Some(manager.grid_id()), Some(absolute)))
 }
 
-fn config(args: InitArgs, grid_id: Option<GridId>, grid_manager: Option<PathBuf>, terminal: &Terminal) -> NodeConfig {
+fn config(
+    args: InitArgs,
+    grid_id: Option<GridId>,
+    grid_manager: Option<PathBuf>,
+    terminal: &Terminal,
+) -> Outcome<NodeConfig> {
     let mut rate = args.rate;
     if rate.is_empty() && grid_id.is_some() {
         terminal.note("no `--rate` was given: downloads are free for everybody, and the settings say so");
         rate.push(RateLine::free(None));
     }
     let defaults = NodeConfig::default();
-    NodeConfig {
+    let private = args.network.private_addresses(defaults.allow_private_addresses);
+    Ok(NodeConfig {
         grid_id,
         grid_manager,
         nickname: args.nickname,
@@ -151,11 +156,11 @@ fn config(args: InitArgs, grid_id: Option<GridId>, grid_manager: Option<PathBuf>
         next: args.next,
         listen: args.listen,
         external: args.external,
-        allow_private_addresses: args.network.private_addresses(defaults.allow_private_addresses),
+        allow_private_addresses: private,
+        bootstrap: args.network.bootstrap(private)?,
         network: args.network.network.unwrap_or_default(),
-        bootstrap: args.network.bootstrap,
         ..defaults
-    }
+    })
 }
 
 /// What the grid's operator types where the grid key is.

@@ -1,0 +1,13 @@
+//! The program `clearinghouse` as people and scripts meet it: the real binary in a temporary folder, and all of what it
+//! prints on both outputs with the code that it ends with.
+
+#![cfg(feature = "node")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod api;
+mod caps;
+mod init;
+mod nodes;
+mod place;
+mod records;
+mod usage;

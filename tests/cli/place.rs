@@ -1,0 +1,166 @@
+//! A temporary folder to run the program in.
+
+use lafs_clearinghouse::keys::{GridId, SecretKey};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// A folder of its own for each test; nobody else can enter it. Gone when dropped.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// A grid manager's folder, as Tahoe's tool makes it, with the key that grows from `seed`.
+    pub(crate) fn grid_manager(&self, name: &str, seed: u8) -> GridId {
+        let key = SecretKey::from_seed(&[seed; 32]);
+        fs::create_dir(self.path(name)).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o700)).unwrap();
+        let private = key.to_private_text();
+        let json = format!("{{\n    \"grid_manager_config_version\": 0,\n    \"private_key\": \"{}\"\n}}\n", *private);
+        self.write(&format!("{name}/config.json"), json);
+        GridId::new(key.public())
+    }
+
+    /// The program with these words, in an environment that has nothing of the tester's.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clearinghouse"));
+        command.args(words).current_dir(self.dir.path()).env_clear().env("HOME", self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `line`, parted at spaces, to its end.
+    pub(crate) fn run(&self, line: &str) -> Ended {
+        self.run_words(line.split_whitespace())
+    }
+
+    pub(crate) fn run_words<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Ended {
+        Ended::of(self.command(words).output().unwrap())
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn run_with_stdin(&self, line: &str, stdin: &str) -> Ended {
+        let mut command = self.command(line.split_whitespace());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        Ended::of(child.wait_with_output().unwrap())
+    }
+
+    /// Starts the node of `dir`, made beforehand.
+    pub(crate) fn start(&self, dir: &str) -> Running {
+        let log = fs::File::create(self.path(&format!("{dir}.log"))).unwrap();
+        let mut command = self.command(["run", "-d", dir]);
+        Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+}
+
+/// What came of a command.
+pub(crate) struct Ended {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) status: i32,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            status: output.status.code().expect("an exit code"),
+        }
+    }
+
+    /// Compares everything; `[..]` stands for any text within a line.
+    #[track_caller]
+    pub(crate) fn is(&self, status: i32, stdout: &str, stderr: &str) {
+        let same = self.status == status && matches(stdout, &self.stdout) && matches(stderr, &self.stderr);
+        assert!(
+            same,
+            "expected {status}\n{stdout}\n--- and on standard error:\n{stderr}\n=== found {}\n{}\n--- and on standard error:\n{}",
+            self.status, self.stdout, self.stderr
+        );
+    }
+
+    /// The JSON on standard output of a command that ended with 0.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.status, 0, "{}{}", self.stdout, self.stderr);
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+}
+
+fn matches(pattern: &str, text: &str) -> bool {
+    let (patterns, lines): (Vec<&str>, Vec<&str>) = (pattern.lines().collect(), text.lines().collect());
+    patterns.len() == lines.len() && patterns.iter().zip(lines).all(|(pattern, line)| line_matches(pattern, line))
+}
+
+fn line_matches(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split("[..]");
+    let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    for (index, part) in parts.iter().enumerate() {
+        if index + 1 == parts.len() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+/// A node at work; killed when dropped.
+pub(crate) struct Running(Child);
+
+impl Running {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) fn terminate(mut self) -> i32 {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.0.wait().unwrap().code().expect("an exit code")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The permission bits of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_pattern_fits_whole_lines() {
+    assert!(matches("a[..]c\nd\n", "abc\nd\n"));
+    assert!(!matches("a[..]c", "abc\nd"));
+    assert!(!matches("a", "ab") && !matches("a[..]c", "abd"));
+}
