@@ -7,6 +7,7 @@ speak over loopback as they would over a network. Each file becomes three shares
 is over when the last cap is printed; the shares stay in DIR. Nothing but caps goes to stdout.
 """
 
+import random
 import socket
 import sys
 from pathlib import Path
@@ -19,10 +20,17 @@ SERVERS, NEEDED = 3, 2
 DEADLINE_SECONDS = 60
 
 
-def free_port():
+def free_port(address):
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return probe.getsockname()[1]
+
+
+def loopback_address():
+    """One that nobody else is likely to use: a node wants its port in advance, and it must still be free then."""
+    if sys.platform != "linux":
+        return "127.0.0.1"
+    return ".".join(["127"] + [str(random.randint(2, 250)) for _ in range(3)])
 
 
 def node_dir(directory, name, settings):
@@ -38,13 +46,14 @@ def node_dir(directory, name, settings):
 
 
 async def start_server(directory, number):
-    port = free_port()
+    address = loopback_address()
+    port = free_port(address)
     path = node_dir(directory, f"server{number}", {
         "node": {
             "nickname": f"server{number}",
             "web.port": "",
-            "tub.port": f"tcp:{port}:interface=127.0.0.1",
-            "tub.location": f"tcp:127.0.0.1:{port}",
+            "tub.port": f"tcp:{port}:interface={address}",
+            "tub.location": f"tcp:{address}:{port}",
         },
         "storage": {"enabled": "true"},
     })
@@ -62,12 +71,12 @@ async def store(reactor, directory, files):
         for number in range(SERVERS):
             node, key, furl = await start_server(directory, number)
             nodes.append(node)
-            # A server in this list needs no introducer. JSON is YAML.
+            # A server in this list needs no introducer.
             servers.append(f'  {key}: {{ann: {{nickname: server{number}, anonymous-storage-FURL: "{furl}"}}}}\n')
         path = node_dir(directory, "client", {
             "node": {"nickname": "client", "web.port": "", "tub.port": "disabled", "tub.location": "disabled"},
             "storage": {"enabled": "false"},
-        "client": {"shares.needed": NEEDED, "shares.happy": NEEDED, "shares.total": SERVERS},
+            "client": {"shares.needed": NEEDED, "shares.happy": NEEDED, "shares.total": SERVERS},
         })
         (path / "private" / "servers.yaml").write_text("storage:\n" + "".join(servers))
         client = await create_client(str(path))

@@ -34,6 +34,14 @@ pub mod publisher;
 #[cfg(feature = "node")]
 pub mod resolver;
 
+// The face:
+#[cfg(feature = "node")]
+pub mod http;
+
 // The composition:
 #[cfg(feature = "node")]
 pub mod node;
+
+// The program, beside `testnet/`:
+#[cfg(feature = "node")]
+pub mod cli;

@@ -6,6 +6,7 @@ use crate::config::{
     FileError, GridManager, Home, KeyFileError, NetworkName, NodeConfig, create_private_dir, read_or_create_key,
 };
 use crate::dht::{Dht, DhtSettings, Role, StartError, start};
+use crate::http::{Api, ApiError, ApiParts};
 use crate::keys::{GridId, SecretKey};
 use crate::publisher::Publisher;
 use crate::resolver::Resolver;
@@ -23,6 +24,7 @@ pub struct Node {
     pub resolver: Resolver,
     /// Keeps the own record published; `None` for a node that speaks for no grid.
     pub publisher: Option<Publisher>,
+    api: Api,
     _lock: DirectoryLock,
 }
 
@@ -43,6 +45,7 @@ impl Node {
             external: config.external_addrs(),
             bootstrap: config.bootstrap.clone(),
             private: config.allow_private_addresses,
+            whole_network_limit: config.whole_network_limit,
         };
         let dht = start(settings, Book::open(home, grid, clock)?, clock)?;
         let resolver = Resolver::new(
@@ -53,12 +56,27 @@ impl Node {
             Floors::open(home)?,
         );
         let publisher = grid.map(|grid| Publisher::start(home, config, grid, dht.clone(), clock));
-        info!(peer_id = %dht.peer_id(), network = %config.network, "started");
-        Ok(Self { dht, resolver, publisher, _lock: lock })
+        let parts = ApiParts {
+            home: home.clone(),
+            network: config.network.to_string(),
+            dht: dht.clone(),
+            resolver: resolver.clone(),
+            publisher: publisher.clone(),
+            clock,
+        };
+        let api = Api::start(config.api, parts).await?;
+        info!(peer_id = %dht.peer_id(), network = %config.network, api = api.url(), "started");
+        Ok(Self { dht, resolver, publisher, api, _lock: lock })
+    }
+
+    /// Where the local API answers: `http://127.0.0.1:PORT`.
+    pub fn api_url(&self) -> &str {
+        self.api.url()
     }
 
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
+        self.api.stop().await;
         if let Some(publisher) = &self.publisher {
             publisher.stop().await;
         }
@@ -125,6 +143,7 @@ impl Client {
             external: Vec::new(),
             bootstrap: settings.bootstrap,
             private,
+            whole_network_limit: 0,
         };
         let dht = start(settings, book, clock)?;
         let resolver = Resolver::new(dht.clone(), clock, private, false, Floors::open(home)?);
@@ -172,4 +191,7 @@ pub enum NodeError {
     /// The network part did not start: a port in use, mostly.
     #[error(transparent)]
     Dht(#[from] StartError),
+    /// The local API did not start.
+    #[error(transparent)]
+    Api(#[from] ApiError),
 }

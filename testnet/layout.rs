@@ -134,7 +134,7 @@ fn place_node(index: usize, block: u8, width: usize, relay: bool, dir: &Path) ->
     let port = reserved.address().map_err(|source| LayoutError::NoPort { ip, source })?.port();
     let dir = dir.join(&name);
     Ok(NodePlace {
-        log: dir.join("log"),
+        log: dir.join("node.log"),
         name,
         dir,
         external: SocketAddrV4::new(ip, port),
@@ -154,7 +154,7 @@ fn claim_blocks(count: usize) -> Result<(Vec<u8>, Vec<TcpListener>), LayoutError
         if blocks.len() == count {
             break;
         }
-        match TcpListener::bind((Ipv4Addr::new(127, block, 0, 1), CLAIM_PORT)) {
+        match claim(block) {
             Ok(claim) => {
                 blocks.push(block);
                 claims.push(claim);
@@ -163,6 +163,10 @@ fn claim_blocks(count: usize) -> Result<(Vec<u8>, Vec<TcpListener>), LayoutError
         }
     }
     if blocks.len() == count { Ok((blocks, claims)) } else { Err(LayoutError::NoAddresses(last_error)) }
+}
+
+fn claim(block: u8) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::new(127, block, 0, 1), CLAIM_PORT))
 }
 
 fn make_empty(dir: &Path) -> Result<(), LayoutError> {
@@ -237,9 +241,11 @@ mod tests {
 
     #[test]
     fn a_claimed_block_is_not_claimed_again() {
-        let (mine, _claims) = claim_blocks(3).unwrap();
-        let (others, _their_claims) = claim_blocks(3).unwrap();
-        assert!(mine.iter().all(|block| !others.contains(block) && BLOCKS.contains(block)), "{mine:?} {others:?}");
+        let (blocks, claims) = claim_blocks(2).unwrap();
+        assert_ne!(blocks[0], blocks[1]);
+        assert!(blocks.iter().all(|block| BLOCKS.contains(block) && claim(*block).is_err()));
+        drop(claims);
+        claim(blocks[0]).unwrap();
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! `testnet`: a network of nodes on this machine, with real distances between them.
 
-#![expect(dead_code, reason = "the commands that use these parts come with the node")]
-
+mod cli;
 mod grid_manager;
 mod layout;
 mod leash;
+mod member;
 mod ports;
 mod relay;
+mod report;
 mod supervise;
+mod up;
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

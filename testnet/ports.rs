@@ -14,6 +14,7 @@ pub(crate) struct PortPair {
 
 impl PortPair {
     /// Takes a port of `ip` that the kernel chooses.
+    #[cfg(test)]
     pub(crate) fn any(ip: Ipv4Addr) -> io::Result<Self> {
         Self::any_with(ip, |_| Ok(())).map(|(pair, ())| pair)
     }

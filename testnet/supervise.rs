@@ -1,4 +1,4 @@
-//! Child processes that are stopped together, and that end with this process however it ends.
+//! Nodes that are stopped together, and that end with this process however it ends: child processes, or tasks.
 //!
 //! Each child's standard input is a pipe whose other end is held here and closed to stop it; [`leash`](crate::leash) is
 //! the child's side. Children are in process groups of their own, so that Ctrl-C reaches this process alone and the order
@@ -26,7 +26,7 @@ pub(crate) struct StartError {
     source: io::Error,
 }
 
-/// A child that has ended.
+/// A node that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Its name.
@@ -37,43 +37,42 @@ pub(crate) struct Ended {
     pub(crate) how: End,
 }
 
-/// How a child ended.
+/// How a node ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// By itself, before it was asked to.
-    ByItself(ExitStatus),
-    /// After it was asked to, in time.
-    Asked(ExitStatus),
+    /// By itself, before it was asked to; the text says how.
+    ByItself(String),
+    /// Well, after it was asked to.
+    Asked,
+    /// Badly, after it was asked to; the text says how.
+    Badly(String),
     /// It did not end when asked to, and was killed.
     Killed,
-    /// The operating system would not say.
-    Unknown(io::Error),
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, log, how } = self;
         match how {
-            End::ByItself(status) => write!(f, "{name} ended unexpectedly ({status})")?,
-            End::Asked(status) if status.success() => write!(f, "{name} stopped")?,
-            End::Asked(status) => write!(f, "{name} stopped badly ({status})")?,
+            End::ByItself(how) => write!(f, "{name} ended unexpectedly ({how})")?,
+            End::Asked => write!(f, "{name} stopped")?,
+            End::Badly(how) => write!(f, "{name} stopped badly ({how})")?,
             End::Killed => write!(f, "{name} did not stop within {} s and was killed", STOP_GRACE.as_secs())?,
-            End::Unknown(error) => write!(f, "{name}: how it ended is unknown ({error})")?,
         }
         write!(f, "; its log is `{}`", log.display())
     }
 }
 
-/// Children. Dropped without [`stop`](Self::stop), it kills them.
+/// Nodes. Dropped without [`stop`](Self::stop), it kills them.
 pub(crate) struct Supervisor {
     stopping: watch::Sender<bool>,
-    children: JoinSet<Ended>,
+    nodes: JoinSet<Ended>,
 }
 
 impl Supervisor {
-    /// No children yet.
+    /// No nodes yet.
     pub(crate) fn new() -> Self {
-        Self { stopping: watch::Sender::new(false), children: JoinSet::new() }
+        Self { stopping: watch::Sender::new(false), nodes: JoinSet::new() }
     }
 
     /// Starts `command` as the child `name`. Its standard output must be read: it is a pipe of limited length.
@@ -82,26 +81,36 @@ impl Supervisor {
             start(log, command).map_err(|source| StartError { name: name.to_owned(), log: log.to_owned(), source })?;
         let output = child.stdout.take().expect("standard output was asked for as a pipe");
         let (name, log, stopping) = (name.to_owned(), log.to_owned(), self.stopping.subscribe());
-        self.children.spawn(async move { Ended { how: mind(child, leash, stopping).await, name, log } });
+        self.nodes.spawn(async move { Ended { how: mind(child, leash, stopping).await, name, log } });
         Ok(output)
     }
 
-    /// Waits until a child ends; for ever if there is none. Dropping it halfway is safe.
+    /// Runs `node` as the task `name` of this process. It is given the end that it is to stop at, and says what went wrong.
+    pub(crate) fn run<F>(&mut self, name: &str, log: &Path, node: impl FnOnce(Released) -> F)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let (name, log, stopping) = (name.to_owned(), log.to_owned(), self.stopping.subscribe());
+        let node = node(Released(self.stopping.subscribe()));
+        self.nodes.spawn(async move { Ended { how: mind_task(node, stopping).await, name, log } });
+    }
+
+    /// Waits until a node ends; for ever if there is none. Dropping it halfway is safe.
     pub(crate) async fn next_end(&mut self) -> Ended {
-        match self.children.join_next().await {
+        match self.nodes.join_next().await {
             Some(Ok(ended)) => ended,
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             None => std::future::pending().await,
         }
     }
 
-    /// Stops all children at once and waits until each has ended. Returns those that did not end well.
+    /// Stops all nodes at once and waits until each has ended. Returns those that did not end well.
     pub(crate) async fn stop(mut self) -> Vec<Ended> {
         self.stopping.send_replace(true);
         let mut badly = Vec::new();
-        while let Some(ended) = self.children.join_next().await {
+        while let Some(ended) = self.nodes.join_next().await {
             match ended {
-                Ok(Ended { how: End::Asked(status), .. }) if status.success() => {}
+                Ok(Ended { how: End::Asked, .. }) => {}
                 Ok(ended) => badly.push(ended),
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
@@ -119,15 +128,49 @@ fn start(log: &Path, mut command: Command) -> io::Result<(Child, ChildStdin)> {
     Ok((child, leash))
 }
 
+/// When a node that runs as a task is to stop.
+pub(crate) struct Released(watch::Receiver<bool>);
+
+impl Released {
+    /// Completes when the node is to stop.
+    pub(crate) async fn wait(mut self) {
+        // An error means that the supervisor is gone, which is an end too.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
+    }
+}
+
 async fn mind(mut child: Child, leash: ChildStdin, mut stopping: watch::Receiver<bool>) -> End {
     tokio::select! {
-        ended = child.wait() => return ended.map_or_else(End::Unknown, End::ByItself),
+        // First: what ends at the same moment was asked to.
+        biased;
         _ = stopping.wait_for(|stopping| *stopping) => {}
+        ended = child.wait() => return End::ByItself(said(&ended)),
     }
     drop(leash);
     match tokio::time::timeout(STOP_GRACE, child.wait()).await {
-        Ok(ended) => ended.map_or_else(End::Unknown, End::Asked),
-        Err(_) => child.kill().await.map_or_else(End::Unknown, |()| End::Killed),
+        Ok(Ok(status)) if status.success() => End::Asked,
+        Ok(ended) => End::Badly(said(&ended)),
+        Err(_) => child.kill().await.map_or_else(|error| End::Badly(error.to_string()), |()| End::Killed),
+    }
+}
+
+fn said(ended: &io::Result<ExitStatus>) -> String {
+    match ended {
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn mind_task(node: impl Future<Output = Result<(), String>>, mut stopping: watch::Receiver<bool>) -> End {
+    tokio::pin!(node);
+    tokio::select! {
+        biased;
+        _ = stopping.wait_for(|stopping| *stopping) => {}
+        ended = &mut node => return End::ByItself(ended.err().unwrap_or_else(|| "without an error".to_owned())),
+    }
+    match tokio::time::timeout(STOP_GRACE, node).await {
+        Ok(ended) => ended.map_or_else(End::Badly, |()| End::Asked),
+        Err(_) => End::Killed,
     }
 }
 
@@ -161,6 +204,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_leashed_node_ends_well_when_it_is_let_go() {
+        let (_temp, log) = log();
+        let mut supervisor = Supervisor::new();
+        let _output = supervisor.start("node-00", &log, this_test("a_leashed_node")).unwrap();
+        let badly = supervisor.stop().await;
+        assert!(badly.is_empty(), "{badly:?}");
+    }
+
+    #[tokio::test]
     async fn a_child_that_dies_is_named_with_its_log() {
         let (_temp, log) = log();
         let mut supervisor = Supervisor::new();
@@ -170,6 +222,26 @@ mod tests {
         let told = supervisor.next_end().await.to_string();
         assert!(told.starts_with("node-07 ended unexpectedly (exit status: 3); its log is `/"), "{told}");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "why\n");
+    }
+
+    #[tokio::test]
+    async fn a_task_is_stopped_and_told_of_as_a_process_is() {
+        let (_temp, log) = log();
+        let mut supervisor = Supervisor::new();
+        supervisor.run("good", &log, |released| async move {
+            released.wait().await;
+            Ok(())
+        });
+        supervisor.run("dies", &log, |_| async { Err("why".to_owned()) });
+        let told = supervisor.next_end().await.to_string();
+        assert!(told.starts_with("dies ended unexpectedly (why); its log is `"), "{told}");
+        supervisor.run("bad", &log, |released| async move {
+            released.wait().await;
+            Err("disk full".to_owned())
+        });
+        let badly = supervisor.stop().await;
+        assert_eq!(badly.len(), 1);
+        assert!(badly[0].to_string().starts_with("bad stopped badly (disk full)"), "{}", badly[0]);
     }
 
     #[tokio::test]

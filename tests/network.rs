@@ -1,5 +1,6 @@
 //! Nodes in one process, on loopback, over the real transports: each on a /24 of its own.
 
+#![cfg(feature = "node")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod network {

@@ -6,5 +6,9 @@
 
 #[path = "oracle/caps.rs"]
 mod caps;
+#[path = "oracle/grid.rs"]
+mod grid;
+#[path = "oracle/grid_manager.rs"]
+mod grid_manager;
 #[path = "oracle/python.rs"]
 mod python;

@@ -442,7 +442,11 @@ mod tests {
                     prop_assert_eq!(read.to_string(), mutated.clone());
                     prop_assert_eq!(read == cap, mutated == text);
                 }
-                Err(error) => prop_assert!(error.position <= position, "{} for {}", error, position),
+                Err(error) => {
+                    // Shares are judged together, and a colon makes two fields of one: the fault may lie behind these.
+                    let told = error.position <= position || other == ":" || other.bytes().all(|c| c.is_ascii_digit());
+                    prop_assert!(told, "{} for {}", error, position);
+                }
             }
         }
 

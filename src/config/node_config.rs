@@ -188,9 +188,9 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// What the settings make a record say, with these nodes; `None` without a grid.
-    pub fn draft(&self, nodes: Vec<NodeEntry>) -> Option<RecordDraft> {
-        Some(RecordDraft {
+    /// What the settings make a record of `grid` say, with these nodes.
+    pub fn draft(&self, grid: GridId, nodes: Vec<NodeEntry>) -> RecordDraft {
+        RecordDraft {
             lifetime: Some(self.lifetime),
             nickname: self.nickname.clone(),
             contact: self.contact.clone(),
@@ -201,8 +201,8 @@ impl NodeConfig {
             next: self.next.map(|grid| KeyDigest(grid.digest())),
             successor: self.successor,
             predecessor: self.predecessor,
-            ..RecordDraft::new(self.grid_id?)
-        })
+            ..RecordDraft::new(grid)
+        }
     }
 
     /// The public addresses that the operator states, QUIC first; none if nothing was stated.
@@ -290,12 +290,11 @@ mod tests {
         let text =
             format!("grid-id = \"{grid}\"\nnickname = \"x\"\nlifetime = \"3 d\"\nrate = [\"free\"]\nnext = \"{grid}\"");
         let config = NodeConfig::from_toml(&text, Path::new("c.toml")).unwrap();
-        let draft = config.draft(Vec::new()).unwrap();
+        let draft = config.draft(grid, Vec::new());
         assert_eq!((draft.grid, draft.lifetime), (grid, Some(Seconds::days(3))));
         assert_eq!(draft.nickname, config.nickname);
         assert_eq!(draft.rates, config.rate);
         assert_eq!(draft.next, Some(KeyDigest(grid.digest())));
-        assert_eq!(NodeConfig::default().draft(Vec::new()), None);
     }
 
     #[test]

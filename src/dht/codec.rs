@@ -1,6 +1,6 @@
 //! Messages on a stream: one question, one answer, each ended by closing its side, each with a hard limit.
 
-use crate::dht::message::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, Request, Response};
+use crate::dht::message::{MAX_PAGE_BYTES, MAX_REQUEST_BYTES, Request, Response};
 use futures::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::StreamProtocol;
 use libp2p::request_response;
@@ -28,7 +28,7 @@ impl request_response::Codec for RecordCodec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        let bytes = read_at_most(io, MAX_RESPONSE_BYTES).await?;
+        let bytes = read_at_most(io, MAX_PAGE_BYTES).await?;
         Response::decode(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 

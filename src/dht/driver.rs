@@ -9,9 +9,14 @@ use crate::dht::behaviour::{Behaviour, BehaviourEvent, Role, kad_protocol, recor
 use crate::dht::clocks::PeerClocks;
 use crate::dht::connections::Connections;
 use crate::dht::handle::{AskError, Command, DhtStatus};
-use crate::dht::message::{Body, MAX_EVIDENCE, MAX_NEARER, Request, Response, SERVERS_PER_PAGE, WireVerdict};
+use crate::dht::message::{
+    Body, DIGESTS_PER_PAGE, FetchedRow, MAX_EVIDENCE, MAX_NEARER, Request, Response, RowDigest, SERVERS_PER_PAGE,
+    WireVerdict,
+};
 use crate::dht::peers::{Peers, Standing};
 use crate::dht::server::{Point, Server};
+use crate::dht::vouchers::Vouchers;
+use crate::dht::walk::WIDTH;
 use crate::keys::{GridId, RecordKey};
 use crate::record::Verdict;
 use crate::store::Book;
@@ -52,6 +57,8 @@ pub(crate) struct Driver {
     network: String,
     connections: Connections,
     admission: Admission,
+    vouchers: Vouchers,
+    whole_network_limit: usize,
     clocks: PeerClocks,
     open: HashMap<OutboundRequestId, (PeerId, Purpose)>,
     pages_asked: HashMap<PeerId, Instant>,
@@ -78,6 +85,7 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         known: watch::Sender<usize>,
         listening: watch::Sender<bool>,
+        whole_network_limit: usize,
     ) -> Self {
         Self {
             swarm,
@@ -93,6 +101,8 @@ impl Driver {
             network: format!("/lafs-clearinghouse/{network}"),
             connections: Connections::default(),
             admission: Admission::default(),
+            vouchers: Vouchers::default(),
+            whole_network_limit,
             clocks: PeerClocks::default(),
             open: HashMap::new(),
             pages_asked: HashMap::new(),
@@ -155,6 +165,9 @@ impl Driver {
                 }
             }
             Command::Offer { grid, record, reply } => drop(reply.send(self.book().offer(&grid, &record))),
+            Command::Buckets { reply } => drop(reply.send(self.book().digests().buckets())),
+            Command::Wanted { from, rows, reply } => drop(reply.send(self.wanted(from, &rows))),
+            Command::Pulled { rows, reply } => drop(reply.send(self.take_in(rows))),
             Command::Status { reply } => drop(reply.send(self.status())),
             Command::AddExternal { addr } => self.swarm.add_external_address(addr),
             Command::Stop { .. } => {}
@@ -332,7 +345,73 @@ impl Driver {
                 let (page, more) = self.peers.page(after, SERVERS_PER_PAGE);
                 Body::Servers { page, more }
             }
+            Request::Digest => Body::Digest { buckets: self.book().digests().buckets() },
+            Request::Bucket { bucket, after } => {
+                let (rows, more) = self.book().digests().page(bucket, after, DIGESTS_PER_PAGE);
+                Body::Bucket { rows, more }
+            }
+            Request::Fetch { grids } => {
+                Body::Fetched { rows: grids.into_iter().filter_map(|grid| self.fetched(grid)).collect() }
+            }
         }
+    }
+
+    /// What we hold of a grid, for another node; `None` if that is nothing.
+    fn fetched(&mut self, grid: GridId) -> Option<FetchedRow> {
+        let record = self.book().current(&grid).map(|row| row.record.bytes().to_vec());
+        let evidence = self.book().all_evidence(&grid);
+        let evidence: Vec<Vec<u8>> =
+            evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
+        (record.is_some() || !evidence.is_empty()).then_some(FetchedRow { grid, record, evidence })
+    }
+
+    /// Which of the rows that `from` holds we want: those that differ from ours, lie where we are to hold, and, where the
+    /// key is new to us, are vouched for.
+    fn wanted(&mut self, from: PeerId, rows: &[([u8; 32], RowDigest)]) -> Vec<GridId> {
+        let network = self.connections.network(&from);
+        let now = Instant::now();
+        let mut wanted = Vec::new();
+        for (key, digest) in rows {
+            if self.book().digests().of(key) == Some(digest) {
+                continue;
+            }
+            let Ok(grid) = GridId::from_bytes(key) else { continue };
+            if self.book().row(&grid).is_none() {
+                if !self.is_ours(&grid) {
+                    continue;
+                }
+                let others = self.peers.networks();
+                if !self.vouchers.vouch(*key, network, others) && !self.admission.admits_new_key(from, network, now) {
+                    continue;
+                }
+            }
+            wanted.push(grid);
+        }
+        wanted
+    }
+
+    /// Whether we are among those who should hold a grid's record: always in a small network, else if fewer than twenty
+    /// known servers are nearer to it.
+    fn is_ours(&self, grid: &GridId) -> bool {
+        if self.peers.len() <= self.whole_network_limit {
+            return true;
+        }
+        let target = Point::of(grid.record_key().as_bytes());
+        let own = target.distance(&Point::of(&self.swarm.local_peer_id().to_bytes()));
+        self.peers.nearest(target, WIDTH).last().is_none_or(|last| own < target.distance(&last.point()))
+    }
+
+    fn take_in(&mut self, rows: Vec<FetchedRow>) -> usize {
+        let mut news = 0;
+        for row in rows {
+            for evidence in &row.evidence {
+                self.book().offer_evidence(&row.grid, evidence);
+            }
+            if let Some(record) = &row.record {
+                news += usize::from(matches!(self.book().offer(&row.grid, record), Verdict::Stored));
+            }
+        }
+        news
     }
 
     fn verdict(&mut self, peer: PeerId, grid: &GridId, record: &[u8]) -> Body {

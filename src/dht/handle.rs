@@ -1,6 +1,6 @@
 //! The handle of the task that owns the swarm: cheap to clone, each method one question with one answer.
 
-use crate::dht::message::{Request, Response};
+use crate::dht::message::{BUCKETS, BucketDigest, FetchedRow, Request, Response, RowDigest};
 use crate::dht::server::{Point, Server};
 use crate::keys::GridId;
 use crate::record::{GridRecord, SignedRecord, Verdict};
@@ -21,6 +21,9 @@ pub(crate) enum Command {
     Evidence { grid: GridId, reply: oneshot::Sender<Vec<GridRecord>> },
     OfferEvidence { grid: GridId, records: Vec<Vec<u8>> },
     Offer { grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
+    Buckets { reply: oneshot::Sender<Box<[BucketDigest; BUCKETS]>> },
+    Wanted { from: PeerId, rows: Vec<([u8; 32], RowDigest)>, reply: oneshot::Sender<Vec<GridId>> },
+    Pulled { rows: Vec<FetchedRow>, reply: oneshot::Sender<usize> },
     Status { reply: oneshot::Sender<DhtStatus> },
     AddExternal { addr: Multiaddr },
     Stop { reply: oneshot::Sender<()> },
@@ -135,6 +138,21 @@ impl Dht {
         if !records.is_empty() {
             let _ = self.commands.send(Command::OfferEvidence { grid, records }).await;
         }
+    }
+
+    /// The digests of our own book.
+    pub(super) async fn buckets(&self) -> Option<Box<[BucketDigest; BUCKETS]>> {
+        self.call(|reply| Command::Buckets { reply }).await
+    }
+
+    /// Which of the rows that `from` holds are to be fetched from it.
+    pub(super) async fn wanted(&self, from: PeerId, rows: Vec<([u8; 32], RowDigest)>) -> Vec<GridId> {
+        self.call(|reply| Command::Wanted { from, rows, reply }).await.unwrap_or_default()
+    }
+
+    /// Offers fetched rows to our own book. Returns how many brought something new.
+    pub(super) async fn pulled(&self, rows: Vec<FetchedRow>) -> usize {
+        self.call(|reply| Command::Pulled { rows, reply }).await.unwrap_or_default()
     }
 
     /// How the node stands. `None` if it has stopped.

@@ -10,8 +10,8 @@ use futures::stream::FuturesUnordered;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How many of the connected servers are asked before anybody is dialled.
-const ASKED_FIRST: usize = 3;
+/// How many servers are asked before the others: two of them may be dead.
+const FIRST_FLIGHT: usize = 3;
 /// How long they are waited for: a round trip half around the world.
 const HEAD_START: Duration = Duration::from_millis(250);
 /// How many findings may wait for whoever reads them.
@@ -60,16 +60,20 @@ impl Dht {
         let target = Point::of(grid.record_key().as_bytes());
         let mut walk = Walk::new(target, width, self.nearest(target, width * 2).await);
         let mut open = FuturesUnordered::new();
-        let ask = async |server: Server| {
+        let ask = |server: Server| async move {
             let answer = self.ask(&server, Request::Resolve { grid }).await;
             (server, answer)
         };
-        // Those at hand answer in one round trip and often know: nobody is dialled before they had the time.
-        for server in self.connected(target).await.into_iter().take(ASKED_FIRST) {
+        // Those at hand answer in one round trip and often know: nobody else is dialled before they had the time. With
+        // nobody at hand a few are dialled, not all at once: ten handshakes cost more than the first answer waits for.
+        for server in self.connected(target).await.into_iter().take(FIRST_FLIGHT) {
             walk.ask_first(&server);
             open.push(ask(server));
         }
-        let head_start = tokio::time::sleep(if open.is_empty() { Duration::ZERO } else { HEAD_START });
+        if open.is_empty() {
+            open.extend(std::iter::from_fn(|| walk.next_to_ask()).take(FIRST_FLIGHT).map(ask));
+        }
+        let head_start = tokio::time::sleep(HEAD_START);
         tokio::pin!(head_start);
         let mut waiting = !open.is_empty();
         loop {

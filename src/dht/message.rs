@@ -12,14 +12,28 @@ use libp2p_identity::PeerId;
 
 /// The largest question: a record and its frame.
 pub const MAX_REQUEST_BYTES: usize = 2 * 1024;
-/// The largest answer: a record, two more as evidence, twenty peers.
+/// The largest answer to a question about one grid or about servers: a record, two more as evidence, twenty peers.
 pub const MAX_RESPONSE_BYTES: usize = 8 * 1024;
+/// The largest answer of all: a page of digests, or of records asked for by key.
+pub const MAX_PAGE_BYTES: usize = 64 * 1024;
 /// How many records of evidence come with an answer.
 pub const MAX_EVIDENCE: usize = 2;
 /// How many nearer peers come with an answer: Kademlia's k.
 pub const MAX_NEARER: usize = 20;
 /// How many servers one page of the list holds: what fits in [`MAX_RESPONSE_BYTES`] with two short addresses each.
 pub const SERVERS_PER_PAGE: usize = 60;
+
+/// Into how many buckets the keys are divided for comparing two books: by their first octet.
+pub const BUCKETS: usize = 256;
+/// How many digests one page holds: 48 octets each.
+pub const DIGESTS_PER_PAGE: usize = 1_200;
+/// How many grids' records are fetched with one question: each with its evidence, they fit in [`MAX_PAGE_BYTES`].
+pub const GRIDS_PER_FETCH: usize = 16;
+
+/// What two books compare of one bucket: equal only if the bucket is.
+pub type BucketDigest = [u8; 8];
+/// What two books compare of one row: the identities of its record and of its evidence.
+pub type RowDigest = [u8; 16];
 
 /// What one node asks another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +54,20 @@ pub enum Request {
     Servers {
         /// The last peer id of the page before.
         after: Option<PeerId>,
+    },
+    /// In which buckets does your book differ from mine?
+    Digest,
+    /// Which rows are in this bucket? In the order of their keys, a page at a time.
+    Bucket {
+        /// The first octet of the keys.
+        bucket: u8,
+        /// The last key of the page before.
+        after: Option<[u8; 32]>,
+    },
+    /// Give me what you hold of these grids.
+    Fetch {
+        /// At most [`GRIDS_PER_FETCH`].
+        grids: Vec<GridId>,
     },
 }
 
@@ -78,8 +106,36 @@ pub enum Body {
         /// Whether there is a page after this one.
         more: bool,
     },
+    /// To [`Request::Digest`].
+    Digest {
+        /// One digest for each bucket.
+        buckets: Box<[BucketDigest; BUCKETS]>,
+    },
+    /// To [`Request::Bucket`].
+    Bucket {
+        /// Keys and digests, in the order of the keys.
+        rows: Vec<([u8; 32], RowDigest)>,
+        /// Whether there is a page after this one.
+        more: bool,
+    },
+    /// To [`Request::Fetch`].
+    Fetched {
+        /// What is held, a row for each grid of which something is.
+        rows: Vec<FetchedRow>,
+    },
     /// The question is of a kind this node does not know.
     Unsupported,
+}
+
+/// What a node holds of one grid, on its way to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedRow {
+    /// The grid.
+    pub grid: GridId,
+    /// Its newest record, unless only evidence is left.
+    pub record: Option<Vec<u8>>,
+    /// Records that prove a commitment.
+    pub evidence: Vec<Vec<u8>>,
 }
 
 /// What became of a record that was offered.
@@ -119,6 +175,9 @@ const FRAMED_RECORD: usize = MAX_RECORD_BYTES + 512;
 const RESOLVE: u64 = 0;
 const STORE: u64 = 1;
 const SERVERS: u64 = 2;
+const DIGEST: u64 = 3;
+const BUCKET: u64 = 4;
+const FETCH: u64 = 5;
 const UNSUPPORTED: u64 = 255;
 
 impl Request {
@@ -135,6 +194,18 @@ impl Request {
                     None => map,
                 }
             }
+            Self::Digest => map.uint(0, DIGEST),
+            Self::Bucket { bucket, after } => {
+                let map = map.uint(0, BUCKET).uint(4, u64::from(*bucket));
+                match after {
+                    Some(key) => map.bytes(5, key),
+                    None => map,
+                }
+            }
+            Self::Fetch { grids } => {
+                let grids: Vec<Vec<u8>> = grids.iter().map(|grid| byte_string(grid.as_bytes())).collect();
+                map.uint(0, FETCH).array(6, &grids)
+            }
         };
         map.finish()
     }
@@ -143,6 +214,7 @@ impl Request {
     pub fn decode(bytes: &[u8]) -> Result<Option<Self>, MessageError> {
         let mut reader = Reader::new(bytes);
         let (mut kind, mut grid, mut record, mut after) = (None, None, None, None);
+        let (mut bucket, mut after_key, mut grids) = (None, None, Vec::new());
         reader.map(|key, reader| -> Result<(), MessageError> {
             match key {
                 0 => kind = Some(reader.uint()?),
@@ -153,6 +225,17 @@ impl Request {
                     let peer = PeerId::from_bytes(reader.bytes(64)?)
                         .map_err(|_| CborError { offset, fault: CborFault::Expected("a peer id") })?;
                     after = Some(peer);
+                }
+                4 => {
+                    let offset = reader.offset();
+                    let fault = CborFault::Expected("the first octet of a key");
+                    bucket = Some(u8::try_from(reader.uint()?).map_err(|_| CborError { offset, fault })?);
+                }
+                5 => after_key = Some(reader.array_of()?),
+                6 => {
+                    grids = reader.array(GRIDS_PER_FETCH, |reader| -> Result<GridId, MessageError> {
+                        GridId::from_bytes(&reader.array_of()?).map_err(|_| MessageError::GridId)
+                    })?;
                 }
                 _ => reader.skip()?,
             }
@@ -166,13 +249,20 @@ impl Request {
                 record: record.ok_or(MessageError::Missing("record"))?,
             })),
             SERVERS => Ok(Some(Self::Servers { after })),
+            DIGEST => Ok(Some(Self::Digest)),
+            BUCKET => {
+                Ok(Some(Self::Bucket { bucket: bucket.ok_or(MessageError::Missing("bucket"))?, after: after_key }))
+            }
+            FETCH if grids.is_empty() => Err(MessageError::Missing("list of grids")),
+            FETCH => Ok(Some(Self::Fetch { grids })),
             _ => Ok(None),
         }
     }
 }
 
 impl Response {
-    /// The bytes on the stream, at most [`MAX_RESPONSE_BYTES`]: the farthest peers are left out to keep to it.
+    /// The bytes on the stream, at most [`MAX_RESPONSE_BYTES`], or [`MAX_PAGE_BYTES`] for pages of the book: the farthest
+    /// peers, or the last rows, are left out to keep to it.
     pub fn encode(&self) -> Vec<u8> {
         let mut map = MapWriter::new();
         let head = |map: &mut MapWriter, kind| {
@@ -190,10 +280,7 @@ impl Response {
                 let evidence: Vec<Vec<u8>> = evidence
                     .iter()
                     .take(MAX_EVIDENCE)
-                    .map(|bytes| {
-                        minicbor::to_vec(minicbor::bytes::ByteVec::from(bytes.clone()))
-                            .expect("memory takes every byte")
-                    })
+                    .map(|bytes| byte_string(bytes))
                     .collect();
                 if !evidence.is_empty() {
                     room -= evidence.iter().map(Vec::len).sum::<usize>();
@@ -213,6 +300,33 @@ impl Response {
                 let pushed = push_servers(&mut map, 4, page, SERVERS_PER_PAGE, room);
                 map.bool(6, *more || pushed < page.len());
             }
+            Body::Digest { buckets } => {
+                head(&mut map, DIGEST);
+                map.bytes(7, buckets.as_flattened());
+            }
+            Body::Bucket { rows, more } => {
+                head(&mut map, BUCKET);
+                let page = &rows[..rows.len().min(DIGESTS_PER_PAGE)];
+                map.bool(6, *more || page.len() < rows.len());
+                let bytes: Vec<u8> = page.iter().flat_map(|(key, digest)| key.iter().chain(digest)).copied().collect();
+                map.bytes(8, &bytes);
+            }
+            Body::Fetched { rows } => {
+                head(&mut map, FETCH);
+                let mut room = MAX_PAGE_BYTES - 64;
+                let rows: Vec<Vec<u8>> = rows
+                    .iter()
+                    .map(FetchedRow::encode)
+                    .take_while(|row| {
+                        let fits = row.len() <= room;
+                        room -= row.len().min(room);
+                        fits
+                    })
+                    .collect();
+                if !rows.is_empty() {
+                    map.array(9, &rows);
+                }
+            }
             Body::Unsupported => head(&mut map, UNSUPPORTED),
         }
         map.finish()
@@ -223,6 +337,7 @@ impl Response {
         let mut reader = Reader::new(bytes);
         let (mut kind, mut time, mut record, mut verdict, mut more) = (None, None, None, None, false);
         let (mut evidence, mut servers) = (Vec::new(), Vec::new());
+        let (mut buckets, mut digests, mut rows) = (None, None, Vec::new());
         reader.map(|key, reader| -> Result<(), MessageError> {
             match key {
                 0 => kind = Some(reader.uint()?),
@@ -235,21 +350,86 @@ impl Response {
                 4 => servers = reader.array(SERVERS_PER_PAGE, Server::decode)?,
                 5 => verdict = WireVerdict::from_code(reader.uint()?),
                 6 => more = reader.bool()?,
+                7 => {
+                    let bytes = reader.array_of::<{ BUCKETS * size_of::<BucketDigest>() }>()?;
+                    let (chunks, _) = bytes.as_chunks();
+                    buckets = <[BucketDigest; BUCKETS]>::try_from(chunks).ok().map(Box::new);
+                }
+                8 => {
+                    let bytes = reader.bytes(DIGESTS_PER_PAGE * DIGEST_BYTES)?;
+                    let (chunks, rest) = bytes.as_chunks::<DIGEST_BYTES>();
+                    if !rest.is_empty() {
+                        return Err(reader.fault(CborFault::Expected("whole digests")).into());
+                    }
+                    digests = Some(chunks.iter().map(split_digest).collect());
+                }
+                9 => rows = reader.array(GRIDS_PER_FETCH, FetchedRow::decode)?,
                 _ => reader.skip()?,
             }
             Ok(())
         })?;
         reader.end()?;
-        let body = match kind.ok_or(MessageError::Missing("kind"))? {
+        let kind = kind.ok_or(MessageError::Missing("kind"))?;
+        if bytes.len() > MAX_RESPONSE_BYTES && !matches!(kind, DIGEST | BUCKET | FETCH) {
+            return Err(MessageError::TooLong(bytes.len()));
+        }
+        let body = match kind {
             RESOLVE => {
                 servers.truncate(MAX_NEARER);
                 Body::Found { record, evidence, nearer: servers }
             }
             STORE => Body::Verdict { verdict: verdict.ok_or(MessageError::Missing("verdict"))?, newer: record },
             SERVERS => Body::Servers { page: servers, more },
+            DIGEST => Body::Digest { buckets: buckets.ok_or(MessageError::Missing("digest"))? },
+            BUCKET => Body::Bucket { rows: digests.ok_or(MessageError::Missing("digest"))?, more },
+            FETCH => Body::Fetched { rows },
             _ => Body::Unsupported,
         };
         Ok(Self { time: time.ok_or(MessageError::Missing("time"))?, body })
+    }
+}
+
+/// A key and its row's digest.
+const DIGEST_BYTES: usize = 32 + size_of::<RowDigest>();
+
+fn split_digest(bytes: &[u8; DIGEST_BYTES]) -> ([u8; 32], RowDigest) {
+    (std::array::from_fn(|i| bytes[i]), std::array::from_fn(|i| bytes[32 + i]))
+}
+
+fn byte_string(bytes: &[u8]) -> Vec<u8> {
+    minicbor::to_vec(minicbor::bytes::ByteVec::from(bytes.to_vec())).expect("memory takes every byte")
+}
+
+impl FetchedRow {
+    fn encode(&self) -> Vec<u8> {
+        let mut map = MapWriter::new();
+        map.bytes(0, self.grid.as_bytes());
+        if let Some(record) = &self.record {
+            map.bytes(1, record);
+        }
+        if !self.evidence.is_empty() {
+            let evidence: Vec<Vec<u8>> =
+                self.evidence.iter().take(MAX_EVIDENCE).map(|bytes| byte_string(bytes)).collect();
+            map.array(2, &evidence);
+        }
+        map.finish()
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, MessageError> {
+        let (mut grid, mut record, mut evidence) = (None, None, Vec::new());
+        reader.map(|key, reader| -> Result<(), MessageError> {
+            match key {
+                0 => grid = Some(GridId::from_bytes(&reader.array_of()?).map_err(|_| MessageError::GridId)?),
+                1 => record = Some(reader.bytes(MAX_RECORD_BYTES)?.to_vec()),
+                2 => {
+                    evidence = reader
+                        .array(MAX_EVIDENCE, |reader| Ok::<_, CborError>(reader.bytes(MAX_RECORD_BYTES)?.to_vec()))?;
+                }
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Self { grid: grid.ok_or(MessageError::Missing("grid"))?, record, evidence })
     }
 }
 
@@ -283,6 +463,9 @@ pub enum MessageError {
     /// 32 bytes that are no grid's key.
     #[error("the grid id is no Ed25519 key")]
     GridId,
+    /// More octets than an answer of its kind may have.
+    #[error("an answer of {0} bytes where {MAX_RESPONSE_BYTES} are allowed")]
+    TooLong(usize),
     /// A part that this kind of message must have.
     #[error("the message has no {0}")]
     Missing(&'static str),
@@ -312,6 +495,10 @@ mod tests {
             Request::Store { grid: grid(), record: vec![1; MAX_RECORD_BYTES] },
             Request::Servers { after: None },
             Request::Servers { after: Some(server(1).peer) },
+            Request::Digest,
+            Request::Bucket { bucket: 255, after: None },
+            Request::Bucket { bucket: 0, after: Some([7; 32]) },
+            Request::Fetch { grids: vec![grid(); GRIDS_PER_FETCH] },
         ] {
             let bytes = request.encode();
             assert!(bytes.len() <= MAX_REQUEST_BYTES);
@@ -331,6 +518,13 @@ mod tests {
             Body::Verdict { verdict: WireVerdict::Stale, newer: Some(vec![3; 100]) },
             Body::Verdict { verdict: WireVerdict::Busy, newer: None },
             Body::Servers { page: vec![server(3)], more: true },
+            Body::Digest { buckets: Box::new(std::array::from_fn(|n| [n as u8; 8])) },
+            Body::Bucket { rows: vec![([1; 32], [2; 16]); DIGESTS_PER_PAGE], more: true },
+            Body::Bucket { rows: Vec::new(), more: false },
+            Body::Fetched {
+                rows: vec![FetchedRow { grid: grid(), record: Some(vec![1; 995]), evidence: vec![vec![2; 9]] }],
+            },
+            Body::Fetched { rows: Vec::new() },
             Body::Unsupported,
         ];
         for body in body {
@@ -362,6 +556,29 @@ mod tests {
             panic!("own form")
         };
         assert!(more && page.len() < 60, "what did not fit is on the next page");
+    }
+
+    #[test]
+    fn the_fullest_pages_keep_to_their_limit() {
+        let row = FetchedRow { grid: grid(), record: Some(vec![1; 995]), evidence: vec![vec![2; 995]; MAX_EVIDENCE] };
+        let fetched = Body::Fetched { rows: vec![row; GRIDS_PER_FETCH] };
+        let bucket = Body::Bucket { rows: vec![([1; 32], [2; 16]); DIGESTS_PER_PAGE + 1], more: false };
+        for body in [fetched, bucket] {
+            let bytes = Response { time: UnixSeconds(u64::MAX), body }.encode();
+            assert!(bytes.len() <= MAX_PAGE_BYTES, "{}", bytes.len());
+            match Response::decode(&bytes).map(|response| response.body) {
+                Ok(Body::Fetched { rows }) => assert_eq!(rows.len(), GRIDS_PER_FETCH),
+                Ok(Body::Bucket { rows, more }) => assert!(rows.len() == DIGESTS_PER_PAGE && more),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_pages_may_be_long() {
+        let mut map = MapWriter::new();
+        map.uint(0, RESOLVE).uint(1, 0).bytes(99, &vec![0; MAX_RESPONSE_BYTES]);
+        assert!(matches!(Response::decode(&map.finish()), Err(MessageError::TooLong(_))));
     }
 
     #[test]

@@ -25,6 +25,8 @@ mod handle;
 #[cfg(feature = "node")]
 mod kad_store;
 #[cfg(feature = "node")]
+mod keep;
+#[cfg(feature = "node")]
 mod listen;
 #[cfg(feature = "node")]
 mod lookup;
@@ -32,6 +34,8 @@ mod lookup;
 mod peers;
 #[cfg(feature = "node")]
 mod start;
+#[cfg(feature = "node")]
+mod vouchers;
 
 #[cfg(feature = "node")]
 pub use behaviour::{Role, kad_protocol, record_protocol};

@@ -148,6 +148,11 @@ impl Peers {
         self.entries.values().map(|entry| entry.server.clone()).collect()
     }
 
+    /// In how many networks the servers are.
+    pub(super) fn networks(&self) -> usize {
+        self.per_network.len()
+    }
+
     /// How many servers are known.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

@@ -8,6 +8,7 @@ use crate::dht::behaviour::{Role, swarm};
 use crate::dht::driver::Driver;
 use crate::dht::handle::{COMMANDS, Dht};
 use crate::dht::kad_store::KadStore;
+use crate::dht::keep::keep;
 use crate::dht::listen::listen_addrs;
 use crate::dht::peers::{Peers, Standing};
 use crate::dht::server::Server;
@@ -35,6 +36,8 @@ pub struct DhtSettings {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether loopback and private addresses may be dialled.
     pub private: PrivateAddresses,
+    /// Up to how many servers each holds every record.
+    pub whole_network_limit: usize,
 }
 
 /// Starts the task that owns the swarm. It holds `book` until it stops.
@@ -73,9 +76,14 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         receiver,
         known,
         listening,
+        settings.whole_network_limit,
     );
     tokio::spawn(driver.run());
-    Ok(Dht::new(commands, local, known_receiver, listening_receiver))
+    let dht = Dht::new(commands, local, known_receiver, listening_receiver);
+    if settings.role != Role::Client {
+        tokio::spawn(keep(dht.clone(), settings.whole_network_limit));
+    }
+    Ok(dht)
 }
 
 /// Why a node could not start.

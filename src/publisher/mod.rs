@@ -2,12 +2,14 @@
 //!
 //! What other nodes' records need is `dht`'s business.
 
+mod install;
 mod own;
 mod receipt;
 mod region;
 mod spread;
 mod task;
 
+pub use install::{InstallError, Installed, MAX_INSTALL_BYTES, install};
 pub use own::OwnError;
 pub use receipt::{Reach, Receipt};
 pub use task::{PublishError, Published, Publisher};

@@ -24,6 +24,19 @@ enum Hand {
     Publisher(SecretKey, Delegation),
 }
 
+impl Hand {
+    /// Whether this hand may sign what takes the place of `held`. A publisher may not once its delegation is revoked, nor undo
+    /// what only the grid key can say: that the grid has moved.
+    fn may_replace(&self, held: Option<&GridRecord>) -> bool {
+        match (self, held) {
+            (Self::Publisher(_, delegation), Some(held)) => {
+                delegation.serial() >= held.signed().serial() && held.successor().is_none()
+            }
+            (Self::Grid(_), _) | (_, None) => true,
+        }
+    }
+}
+
 impl OwnRecord {
     pub(crate) fn new(home: Home, config: NodeConfig, grid: GridId) -> Self {
         // Settings that name only the grid manager leave the grid to its key.
@@ -40,8 +53,8 @@ impl OwnRecord {
     /// installed. `None` if there is nothing and nobody to sign.
     pub(crate) fn current(&self, nodes: Vec<NodeEntry>, now: UnixSeconds) -> Result<Option<GridRecord>, OwnError> {
         let held = load_own_record(&self.home, &self.grid)?;
-        let Some(hand) = self.hand()? else { return Ok(held) };
-        let Some(mut draft) = self.config.draft(nodes) else { return Ok(held) };
+        let Some(hand) = self.hand()?.filter(|hand| hand.may_replace(held.as_ref())) else { return Ok(held) };
+        let mut draft = self.config.draft(self.grid, nodes);
         if let Hand::Publisher(..) = hand {
             // The next key is the grid key's to announce, and stands in the delegation.
             draft.next = None;
@@ -131,4 +144,79 @@ pub enum OwnError {
     /// The record may not be signed as the settings would have it.
     #[error("the record cannot be signed as the settings would have it")]
     Sign(#[from] SignError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::create_key;
+    use crate::record::{DelegationDraft, KeyDigest};
+
+    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+    struct Place {
+        _dir: tempfile::TempDir,
+        home: Home,
+        own: OwnRecord,
+    }
+
+    fn grid_key() -> SecretKey {
+        SecretKey::from_seed(&[1; 32])
+    }
+
+    /// A node whose publisher key has a delegation of this serial.
+    fn delegated(serial: UnixSeconds) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        let grid = GridId::new(grid_key().public());
+        let publisher = create_key(&home.publisher_key()).unwrap().public();
+        let draft = DelegationDraft {
+            serial,
+            publisher,
+            not_after: NOW.plus(Seconds::days(100)),
+            next: None,
+            max_limit: None,
+            committed_until: None,
+        };
+        std::fs::write(home.delegation(), Delegation::issue(&grid_key(), &draft).unwrap().bytes()).unwrap();
+        let config = NodeConfig { grid_id: Some(grid), ..NodeConfig::default() };
+        let own = OwnRecord::new(home.clone(), config, grid);
+        Place { _dir: dir, home, own }
+    }
+
+    fn signed_by_grid(draft: &RecordDraft, serial: UnixSeconds) -> GridRecord {
+        draft.sign(Signer::Grid { key: &grid_key(), serial }, None, &[], NOW).unwrap()
+    }
+
+    #[test]
+    fn a_publisher_takes_up_a_record_that_the_grid_key_signed() {
+        let place = delegated(NOW);
+        let record = signed_by_grid(&RecordDraft::new(*place.own.grid()), NOW);
+        save_own_record(&place.home, &record).unwrap();
+        let current = place.own.current(Vec::new(), NOW).unwrap().unwrap();
+        assert!(current.signed().supersedes(record.signed()));
+        assert!(current.signed().authority().delegation().is_some());
+    }
+
+    #[test]
+    fn a_revoked_publisher_leaves_what_the_grid_key_signed_since() {
+        let place = delegated(NOW.minus(Seconds(1)));
+        let record = signed_by_grid(&RecordDraft::new(*place.own.grid()), NOW);
+        save_own_record(&place.home, &record).unwrap();
+        assert_eq!(place.own.current(Vec::new(), NOW).unwrap(), Some(record));
+    }
+
+    #[test]
+    fn a_publisher_does_not_undo_a_move() {
+        let place = delegated(NOW);
+        let heir = GridId::new(SecretKey::from_seed(&[2; 32]).public());
+        let draft = RecordDraft {
+            next: Some(KeyDigest(heir.digest())),
+            successor: Some(heir),
+            ..RecordDraft::new(*place.own.grid())
+        };
+        let record = signed_by_grid(&draft, NOW);
+        save_own_record(&place.home, &record).unwrap();
+        assert_eq!(place.own.current(Vec::new(), NOW).unwrap(), Some(record));
+    }
 }

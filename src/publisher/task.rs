@@ -85,6 +85,11 @@ impl Publisher {
         self.published.borrow().clone()
     }
 
+    /// How things stand, as it changes.
+    pub fn changes(&self) -> watch::Receiver<Published> {
+        self.published.clone()
+    }
+
     /// Stops the task.
     pub async fn stop(&self) {
         let (reply, answer) = oneshot::channel();

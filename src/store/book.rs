@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Home;
 use crate::keys::GridId;
 use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts};
+use crate::store::digests::Digests;
 use crate::store::evidence::EvidenceFiles;
 use crate::store::shelf::{Shelf, ShelfError};
 use crate::units::{Seconds, UnixSeconds};
@@ -45,6 +46,7 @@ pub struct Book {
     clock: Clock,
     shelf: Option<Shelf>,
     servers: Vec<Vec<u8>>,
+    digests: Digests,
     dirty: HashSet<GridId>,
     swept_at: UnixSeconds,
 }
@@ -62,6 +64,7 @@ impl Book {
             clock,
             shelf: None,
             servers: Vec::new(),
+            digests: Digests::default(),
             dirty: HashSet::new(),
             swept_at: UnixSeconds(0),
         }
@@ -122,6 +125,12 @@ impl Book {
         }
     }
 
+    /// All records kept as evidence about a grid, kept commitments included: what another holder needs.
+    pub fn all_evidence(&self, grid: &GridId) -> Vec<GridRecord> {
+        let evidence = self.rows.get(grid).map(|row| &row.evidence).or_else(|| self.orphans.get(grid));
+        evidence.map(|evidence| evidence.records().to_vec()).unwrap_or_default()
+    }
+
     /// Offers a record, from whomever, and tells what became of it.
     pub fn offer(&mut self, grid: &GridId, bytes: &[u8]) -> Verdict {
         let now = self.clock.now();
@@ -173,6 +182,11 @@ impl Book {
     /// The grids of which a record is held.
     pub fn grids(&self) -> impl Iterator<Item = &GridId> {
         self.rows.keys()
+    }
+
+    /// What other books are compared by.
+    pub fn digests(&mut self) -> &mut Digests {
+        &mut self.digests
     }
 
     /// The servers that were remembered, as they were given.
@@ -248,11 +262,13 @@ impl Book {
                 self.rows.insert(grid, Row { record, evidence, confirmed_at });
             }
         }
+        self.note_digest(&grid);
     }
 
     fn remove(&mut self, grid: &GridId, now: UnixSeconds) {
         self.by_distance.remove(&(distance(&self.place, grid), *grid));
         let Some(row) = self.rows.remove(grid) else { return };
+        self.digests.remove(grid.as_bytes());
         if let Some(shelf) = &self.shelf {
             shelf.remove(*grid.as_bytes());
         }
@@ -278,6 +294,14 @@ impl Book {
         evidence.add(record, now);
         if *evidence != before {
             self.dirty.insert(grid);
+            self.note_digest(&grid);
+        }
+    }
+
+    fn note_digest(&mut self, grid: &GridId) {
+        if let Some(row) = self.rows.get(grid) {
+            let identities = row.evidence.records().iter().map(|record| record.signed().identity());
+            self.digests.set(*grid.as_bytes(), row.record.identity(), identities);
         }
     }
 

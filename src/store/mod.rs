@@ -11,10 +11,14 @@ mod own_record;
 #[cfg(feature = "node")]
 mod book;
 #[cfg(feature = "node")]
+mod digests;
+#[cfg(feature = "node")]
 mod shelf;
 
 #[cfg(feature = "node")]
 pub use book::{Book, Row};
+#[cfg(feature = "node")]
+pub use digests::Digests;
 pub use evidence::load_evidence;
 pub use floors::{FloorFileError, Floors};
 pub use lock::{DirectoryLock, LockError};

@@ -80,11 +80,6 @@ impl Relay {
         Ok(Self { address, faults, counters, _tasks: tasks })
     }
 
-    /// The address that clients use, for UDP and TCP.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// What it counts, as it changes.
     pub(crate) fn counters(&self) -> watch::Receiver<Counters> {
         self.counters.clone()
@@ -93,6 +88,11 @@ impl Relay {
 
 #[cfg_attr(not(test), expect(dead_code, reason = "for the fault commands"))]
 impl Relay {
+    /// The address that clients use, for UDP and TCP.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Lets nothing through until [`resume`](Self::resume).
     pub(crate) fn pause(&self) {
         self.faults.send_modify(|faults| faults.set_paused(true));

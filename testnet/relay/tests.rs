@@ -119,6 +119,19 @@ async fn the_first_answer_on_a_new_connection_takes_two_round_trips_and_later_on
 }
 
 #[tokio::test]
+async fn the_first_words_of_a_client_reach_the_node_after_a_round_trip_and_a_half() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let relay = relay_to(listener.local_addr().unwrap(), RTT);
+    let start = Instant::now();
+    let mut client = tcp_client(CLIENT, relay.address()).await.unwrap();
+    client.write_all(b"hello").await.unwrap();
+    let (mut node, _) = listener.accept().await.unwrap();
+    assert!(start.elapsed() >= RTT / 2);
+    node.read_exact(&mut [0; 5]).await.unwrap();
+    assert!(start.elapsed() >= RTT * 3 / 2);
+}
+
+#[tokio::test]
 async fn a_node_that_speaks_first_is_heard_after_two_round_trips() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let relay = relay_to(listener.local_addr().unwrap(), RTT);
@@ -232,6 +245,26 @@ async fn a_paused_relay_drops_datagrams_and_streams_go_on_when_it_is_resumed() {
     assert_eq!(&waited, b"waits");
     late.read_exact(&mut waited[..4]).await.unwrap();
     assert_eq!(&waited[..4], b"late");
+}
+
+#[tokio::test]
+async fn a_stream_waits_while_its_network_is_cut_off_and_others_go_on() {
+    let node = EchoNode::start();
+    let relay = relay_to(node.address, Duration::from_millis(2));
+    let mut cut = tcp_client(CLIENT, relay.address()).await.unwrap();
+    let mut free = tcp_client(OTHER_CLIENT, relay.address()).await.unwrap();
+    ask_tcp(&mut cut, b"before").await;
+    ask_tcp(&mut free, b"before").await;
+    relay.cut_off_from([CLIENT]);
+    cut.write_all(b"waits").await.unwrap();
+    for _ in 0..10 {
+        ask_tcp(&mut free, b"passes").await;
+    }
+    assert_eq!(cut.try_read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    relay.cut_off_from([]);
+    let mut waited = [0; 5];
+    cut.read_exact(&mut waited).await.unwrap();
+    assert_eq!(&waited, b"waits");
 }
 
 #[tokio::test]

@@ -1,0 +1,192 @@
+//! What each room's errors are to a person: an exit code and the next thing to try.
+
+use crate::capability::{CapError, ForeignCapError, GridOrCapError, ReservedArea};
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::Failure;
+use crate::config::{ConfigError, FileError, KeyFileError};
+use crate::dht::StartError;
+use crate::grid::TahoeNodeError;
+use crate::http::{ApiError, Problem};
+use crate::node::NodeError;
+use crate::publisher::InstallError;
+use crate::record::{DraftFileError, RecordError, SignError, TimeFault};
+use crate::store::{LockError, OwnRecordError};
+use std::io;
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let exit = match error.source.kind() {
+            io::ErrorKind::NotFound => ExitCode::NotFound,
+            io::ErrorKind::FileTooLarge => ExitCode::Malformed,
+            _ => ExitCode::Failed,
+        };
+        Self::because(exit, &error)
+    }
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        match error {
+            KeyFileError::File(error) => error.into(),
+            KeyFileError::Exposed { ref exposure, .. } => {
+                let hint = format!("`chmod 700 {}` keeps other users out", exposure.folder.display());
+                Self::because(ExitCode::Refused, &error).hint(hint)
+            }
+            KeyFileError::NotAKey { .. } | KeyFileError::Json { .. } | KeyFileError::Version { .. } => {
+                Self::because(ExitCode::Malformed, &error)
+            }
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::File(error) => error.into(),
+            _ => Self::because(ExitCode::Malformed, &error),
+        }
+    }
+}
+
+impl From<DraftFileError> for Failure {
+    fn from(error: DraftFileError) -> Self {
+        match error {
+            DraftFileError::Earlier { name, error } => Self::from(error).about(name),
+            _ => Self::because(ExitCode::Malformed, &error),
+        }
+    }
+}
+
+impl From<CapError> for Failure {
+    fn from(error: CapError) -> Self {
+        Self::because(ExitCode::Malformed, &error)
+    }
+}
+
+impl From<ForeignCapError> for Failure {
+    fn from(error: ForeignCapError) -> Self {
+        Self::because(ExitCode::Malformed, &error)
+    }
+}
+
+impl From<GridOrCapError> for Failure {
+    fn from(error: GridOrCapError) -> Self {
+        Self::because(ExitCode::Malformed, &error)
+    }
+}
+
+impl From<ReservedArea> for Failure {
+    fn from(error: ReservedArea) -> Self {
+        Self::because(ExitCode::Malformed, &error)
+    }
+}
+
+impl From<TahoeNodeError> for Failure {
+    fn from(error: TahoeNodeError) -> Self {
+        let exit = match error {
+            TahoeNodeError::NotANode(_) => ExitCode::Malformed,
+            TahoeNodeError::Unreadable { .. } => ExitCode::Failed,
+        };
+        Self::because(exit, &error)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match &error {
+            RecordError::BadSignature { .. } => Self::because(ExitCode::Integrity, &error).hint(
+                "is it the record of this grid? the grid id stands in the file's name, or is given with `--grid`",
+            ),
+            RecordError::Upgrade { .. } => Self::because(ExitCode::Failed, &error),
+            RecordError::Time(fault) => (*fault).into(),
+            RecordError::Empty { .. }
+            | RecordError::TooBig { .. }
+            | RecordError::Envelope { .. }
+            | RecordError::Form { .. } => Self::because(ExitCode::Malformed, &error),
+        }
+    }
+}
+
+impl From<TimeFault> for Failure {
+    fn from(fault: TimeFault) -> Self {
+        match fault {
+            TimeFault::Expired { .. } => Self::because(ExitCode::Expired, &fault),
+            TimeFault::IssuedInFuture { .. } | TimeFault::SerialInFuture { .. } => {
+                Self::because(ExitCode::Malformed, &fault).hint("compare this machine's clock with another")
+            }
+        }
+    }
+}
+
+impl From<SignError> for Failure {
+    fn from(error: SignError) -> Self {
+        match &error {
+            SignError::Refused(source) => source.clone().into(),
+            SignError::NotTheGridKey { .. } => Self::because(ExitCode::Malformed, &error)
+                .hint("is `--grid-manager` the folder of this grid's manager?"),
+            SignError::DelegationEnded { .. } => Self::because(ExitCode::Expired, &error)
+                .hint("the grid's operator signs a new one with `clearinghouse delegate`"),
+            SignError::Breach(_) => Self::because(ExitCode::Refused, &error).hint(
+                "keep the promised price until its date; a lower price, a later date or another asset may be added",
+            ),
+            SignError::Withdrawn => Self::because(ExitCode::Withdrawn, &error),
+            SignError::Overweight(_) => {
+                Self::because(ExitCode::Malformed, &error).hint("leave something out, or shorten the heaviest field")
+            }
+            _ => Self::because(ExitCode::Malformed, &error),
+        }
+    }
+}
+
+impl From<OwnRecordError> for Failure {
+    fn from(error: OwnRecordError) -> Self {
+        match error {
+            OwnRecordError::File(error) => error.into(),
+            OwnRecordError::Damaged { ref path, .. } => {
+                let hint =
+                    format!("move `{}` away: without it, the next record is signed as the first", path.display());
+                Self::because(ExitCode::Integrity, &error).hint(hint)
+            }
+        }
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        let hint = match &error {
+            InstallError::OtherPublisher { expected, .. } => Some(format!("delegate to `{expected}`")),
+            InstallError::Stale { .. } => {
+                Some("draft it anew from this node with `clearinghouse record draft`".to_owned())
+            }
+            _ => None,
+        };
+        Self { hint, ..Problem::from(error).into() }
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::InUse { .. } => Self::because(ExitCode::Failed, &error).hint(
+                "a node runs there already? `clearinghouse status` tells; a second one needs a directory of its own",
+            ),
+            LockError::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Lock(error) => error.into(),
+            NodeError::File(error) => error.into(),
+            NodeError::Key(error) => error.into(),
+            NodeError::OtherGrid { .. } => Self::because(ExitCode::Malformed, &error),
+            NodeError::Dht(StartError::Listen { .. }) => Self::because(ExitCode::Failed, &error)
+                .hint("set another `listen` in clearinghouse.toml, or end the process that listens there"),
+            NodeError::Api(ApiError::Listen { .. }) => Self::because(ExitCode::Failed, &error)
+                .hint("set another `api` in clearinghouse.toml; port 0 takes a free one"),
+            _ => Self::because(ExitCode::Failed, &error),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `-d DIR`: the data directory that a command works in.
+
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::{Failure, Outcome};
+use crate::config::{Home, NodeConfig};
+use crate::keys::GridId;
+use clap::Args;
+use std::path::PathBuf;
+
+/// The data directory of a node or a client.
+#[derive(Debug, Clone, Args)]
+pub(super) struct HomeArg {
+    /// The data directory [default: lafs-clearinghouse under $XDG_STATE_HOME or ~/.local/state]
+    #[arg(short = 'd', long = "dir", value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl HomeArg {
+    /// The directory that was named, or the user's own.
+    pub(super) fn home(&self) -> Outcome<Home> {
+        match &self.dir {
+            Some(dir) => Ok(Home::new(dir)),
+            None => Home::of_user(|name| std::env::var_os(name)).ok_or_else(|| {
+                Failure::new(ExitCode::Malformed, "neither $XDG_STATE_HOME nor $HOME names a folder for the data")
+                    .hint("name a data directory with `-d DIR`")
+            }),
+        }
+    }
+
+    /// The settings of a directory that `init` made.
+    pub(super) fn config(&self) -> Outcome<(Home, NodeConfig)> {
+        let home = self.home()?;
+        let config = NodeConfig::read(&home.config()).map_err(|error| {
+            let failure = Failure::from(error);
+            let dir = home.path().display();
+            match failure.exit {
+                ExitCode::NotFound => {
+                    failure.hint(format!("make the data directory with `clearinghouse init {dir} …`"))
+                }
+                _ => failure,
+            }
+        })?;
+        Ok((home, config))
+    }
+
+    /// The grid that the directory's node speaks for, if the directory and the grid are there.
+    pub(super) fn grid(&self) -> Outcome<GridId> {
+        let (home, config) = self.config()?;
+        config.grid_id.ok_or_else(|| {
+            let path = home.config();
+            Failure::new(ExitCode::Malformed, format!("`{}` names no grid", path.display()))
+                .hint("name the grid with `--grid ID`, or set `grid-id` in that file")
+        })
+    }
+}

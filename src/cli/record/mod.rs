@@ -1,0 +1,33 @@
+//! `record`: the grid's record from draft to publication, and anybody's record looked at.
+
+mod draft;
+mod install;
+mod publish;
+mod show;
+mod sign;
+
+use crate::cli::failure::Outcome;
+use crate::cli::terminal::Terminal;
+use clap::Subcommand;
+
+/// Draft, sign, install and publish the grid's record; show and verify anybody's
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum RecordCommand {
+    Draft(draft::DraftArgs),
+    Sign(sign::SignArgs),
+    Install(install::InstallArgs),
+    Show(show::ShowArgs),
+    Verify(show::VerifyArgs),
+    Publish(publish::PublishArgs),
+}
+
+pub(in crate::cli) fn run(command: &RecordCommand, terminal: &Terminal) -> Outcome<()> {
+    match command {
+        RecordCommand::Draft(args) => draft::run(args, terminal),
+        RecordCommand::Sign(args) => sign::run(args, terminal),
+        RecordCommand::Install(args) => install::run(args, terminal),
+        RecordCommand::Show(args) => show::show(args, terminal),
+        RecordCommand::Verify(args) => show::verify(args, terminal),
+        RecordCommand::Publish(args) => publish::run(args, terminal),
+    }
+}

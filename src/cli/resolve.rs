@@ -1,0 +1,100 @@
+//! `resolve`: from a grid id or a foreign cap to the grid's signed record.
+
+use crate::capability::GridOrCap;
+use crate::cli::api::{Api, about_grid};
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::home_arg::HomeArg;
+use crate::cli::input;
+use crate::cli::network_args::NetworkArgs;
+use crate::cli::terminal::Terminal;
+use crate::clock::Clock;
+use crate::config::{Home, NodeConfig};
+use crate::http::{AnswerView, Problem};
+use crate::node::{Client, ClientSettings};
+use crate::resolver::{Answer, Policy, Question};
+use crate::units::parse_span;
+use clap::Args;
+use std::time::{Duration, Instant};
+
+/// Find a grid's signed record: its gateways, what a download costs, and until when that binds
+///
+/// A running node of the data directory is asked; without one, or with --bootstrap, this process asks the network itself and
+/// holds nothing for others. No cap and no key of one leaves it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  clearinghouse resolve pub-v0-… --bootstrap /dns4/node.example.org/udp/25519/quic-v1/p2p/12D3KooW…")]
+pub(super) struct ResolveArgs {
+    /// A grid id, or a foreign cap; `-` reads it from standard input, out of sight of `ps`
+    #[arg(value_name = "GRID_ID|FOREIGN_CAP")]
+    subject: String,
+    /// cached: what is at hand; fast: the first valid answer; fresh: the newest of three networks
+    #[arg(long, value_name = "POLICY", default_value = "fast")]
+    policy: Policy,
+    /// How long it may take
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    deadline: Duration,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    home: HomeArg,
+}
+
+pub(super) fn run(args: &ResolveArgs, terminal: &Terminal) -> Outcome<()> {
+    let subject: GridOrCap = input::argument(&args.subject)?.parse()?;
+    let grid = subject.grid()?;
+    let question = Question { grid, policy: args.policy, deadline: args.deadline };
+    let home = args.home.home()?;
+    let own_way = !args.network.bootstrap.is_empty() || args.network.network.is_some();
+    let running = if own_way { None } else { Api::of_running_node(&home)? };
+    let started = Instant::now();
+    let (answer, network) = match running {
+        Some(api) => (api.resolve(question), "that the node is part of".to_owned()),
+        None => {
+            let settings = settings(&home, &args.network)?;
+            let network = settings.network.to_string();
+            (ask_network(&home, settings, question), network)
+        }
+    };
+    let answer = answer.map_err(|failure| about_grid(failure, &grid, &network))?;
+    let mut view = AnswerView::new(&answer, started.elapsed(), Clock::system().now());
+    view.home_cap = subject.home_cap().map(ToString::to_string);
+    terminal.print(&view)
+}
+
+/// What the command line says, then what the data directory says if `init` made it.
+fn settings(home: &Home, args: &NetworkArgs) -> Outcome<ClientSettings> {
+    let config = if home.config().exists() { NodeConfig::read(&home.config())? } else { NodeConfig::default() };
+    let mut bootstrap = args.bootstrap.clone();
+    bootstrap.extend(config.bootstrap);
+    Ok(ClientSettings {
+        network: args.network.clone().unwrap_or(config.network),
+        bootstrap,
+        private: args.private_addresses(config.allow_private_addresses),
+    })
+}
+
+fn ask_network(home: &Home, settings: ClientSettings, question: Question) -> Outcome<Answer> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
+    let named = !settings.bootstrap.is_empty();
+    runtime.block_on(async {
+        let client = Client::start(home, settings, Clock::system()).await?;
+        let answer = if question.policy != Policy::Cached && !named && client.dht.servers().await.is_empty() {
+            Err(no_network())
+        } else {
+            client.resolver.resolve(question).await.map_err(|error| Failure::from(Problem::from(error)))
+        };
+        client.stop().await;
+        answer
+    })
+}
+
+/// What is said where no node of any network is known.
+pub(super) fn no_network() -> Failure {
+    Failure::new(ExitCode::Unreachable, "no network is known: this program has no address built in").hint(
+        "name a node with `--bootstrap ADDR`, or a home gateway once with `clearinghouse join`, or raise a network on this \
+         machine with `testnet up`",
+    )
+}

@@ -1,0 +1,89 @@
+//! `run`: the node, until it is told to stop.
+
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::home_arg::HomeArg;
+use crate::cli::network_args::NetworkArgs;
+use crate::cli::terminal::{Form, Terminal};
+use crate::clock::Clock;
+use crate::config::{Home, NodeConfig};
+use crate::node::Node;
+use clap::Args;
+use serde::Serialize;
+use std::fmt;
+use std::io::IsTerminal;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Run the node of a data directory until SIGINT or SIGTERM
+///
+/// What happens is told on standard error; $RUST_LOG says how much, `info` by default.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  clearinghouse run -d node")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    home: HomeArg,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+pub(super) fn run(args: RunArgs, terminal: &Terminal) -> Outcome<()> {
+    let (home, mut config) = args.home.config()?;
+    config.allow_private_addresses = args.network.private_addresses(config.allow_private_addresses);
+    config.bootstrap.splice(0..0, args.network.bootstrap);
+    if let Some(network) = args.network.network {
+        config.network = network;
+    }
+    log();
+    let runtime = tokio::runtime::Runtime::new();
+    let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
+    runtime.block_on(serve(&home, &config, terminal))
+}
+
+async fn serve(home: &Home, config: &NodeConfig, terminal: &Terminal) -> Outcome<()> {
+    let no_signal = |error: std::io::Error| Failure::because(ExitCode::Failed, &error).about("cannot wait for signals");
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signal)?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(no_signal)?;
+    let node = Node::start(home, config, Clock::system()).await?;
+    if config.bootstrap.is_empty() && node.dht.servers().await.is_empty() {
+        terminal.note(format_args!(
+            "no other node is known: this one starts the network `{}`; `clearinghouse status` prints what others join with",
+            config.network
+        ));
+    }
+    if terminal.form() == Form::Json {
+        let ready = Ready { ready: true, peer_id: node.dht.peer_id().to_string(), api: node.api_url().to_owned() };
+        terminal.print(&ready)?;
+    }
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    tokio::select! {
+        () = node.stop() => Ok(()),
+        // Asked a second time, it does not finish what it is doing.
+        _ = interrupted.recv() => Err(Failure::new(ExitCode::Failed, "stopped before everything was written")),
+    }
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,libp2p_swarm=warn"));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // An error means that somebody else set one up: then that one counts.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).try_init();
+}
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    peer_id: String,
+    api: String,
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.peer_id, self.api)
+    }
+}

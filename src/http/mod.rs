@@ -1,0 +1,29 @@
+//! The local API of a running node, on loopback, and the JSON views that the CLI prints too.
+//!
+//! ```text
+//! GET  /health                                        200 once the node answers at all
+//! GET  /v1/status[?wait_ms=…]                         how the node stands; waits until it is ready, at most so long
+//! GET  /v1/resolve?grid=…[&policy=…][&deadline_ms=…]  a grid's record, verified, and how it was come by
+//! POST /v1/publish                                    brings the own record to its holders: the receipt
+//! POST /v1/install                                    body: a record or a delegation that the grid key signed
+//! ```
+//!
+//! It is asked for grid ids and never for caps. A web page in the user's browser cannot reach it: the `Host` must be a
+//! loopback name, and requests from other sites are refused. Errors are RFC 9457 problems.
+
+mod answer;
+mod api;
+mod api_file;
+mod guard;
+mod problem;
+mod record_text;
+mod routes;
+mod views;
+
+pub use answer::{AnswerBodyError, AnswerView, answer_from_body};
+pub use api::{Api, ApiError};
+pub use api_file::ApiFile;
+pub use problem::{Code, Problem};
+pub use record_text::RecordText;
+pub use routes::ApiParts;
+pub use views::{InstalledView, Mode, ReceiptView, StatusView};

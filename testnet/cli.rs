@@ -1,0 +1,278 @@
+//! What people and scripts type, and what they are told.
+
+use crate::grid_manager::GridKeys;
+use crate::leash;
+use crate::member;
+use crate::up::{Keep, Plan, Testnet, UpError, chain};
+use clap::{Args, Parser, Subcommand};
+use lafs_clearinghouse::config::{Home, NodeConfig};
+use lafs_clearinghouse::units::parse_span;
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The farthest that nodes may be apart: beyond it, time-outs are all one sees.
+const MAX_RTT: Duration = Duration::from_secs(10);
+
+/// As `clearinghouse` has it: malformed, unreachable or timed out, and any other failure.
+const MALFORMED: u8 = 2;
+const TIMED_OUT: u8 = 8;
+const FAILED: u8 = 1;
+
+/// A network of clearinghouse nodes on this machine.
+///
+/// Each node is a process of its own, with a loopback network of its own; some speak for a grid whose key is made here.
+#[derive(Debug, Parser)]
+#[command(name = "testnet", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: CliCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CliCommand {
+    Up(UpArgs),
+    /// One node of a testnet: what the testnet starts. Ends when its standard input does
+    #[command(hide = true)]
+    Node(NodeArgs),
+}
+
+/// Raise a network and keep it until Ctrl-C
+///
+/// Prints one table, or one line of JSON, once every grid's record has been read back from the other nodes; logs and all
+/// else go to the folder and to standard error.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  testnet up --nodes 20 --grids 5 --rtt 50ms
+
+Exit codes: 0 stopped when asked to · 1 failed · 2 wrong command line · 8 not ready in time")]
+struct UpArgs {
+    /// How many nodes
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    nodes: usize,
+    /// How many of them speak for a grid
+    #[arg(long, value_name = "M", default_value_t = 2)]
+    grids: usize,
+    /// A new or empty folder for keys, data and logs, which stays [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The round-trip time between any two nodes, such as 50ms: a relay in front of each delays every packet
+    #[arg(long, value_name = "TIME", value_parser = rtt)]
+    rtt: Option<Duration>,
+    /// Grid keys that are the same for the same text, and known to all who know it [default: new keys]
+    #[arg(long, value_name = "TEXT")]
+    seed: Option<String>,
+    /// All nodes in one process: lighter, and none can fail alone
+    #[arg(long)]
+    in_process: bool,
+    /// Print one JSON value on one line, errors included
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// Its data directory
+    #[arg(short = 'd', value_name = "DIR")]
+    dir: PathBuf,
+}
+
+fn rtt(text: &str) -> Result<Duration, String> {
+    let span = parse_span(text).map_err(|error| error.to_string())?;
+    if span <= MAX_RTT { Ok(span) } else { Err(format!("at most {} s", MAX_RTT.as_secs())) }
+}
+
+/// Runs the program.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return wrong_words(&error),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(false, FAILED, &format!("cannot start: {error}"), None),
+    };
+    match cli.command {
+        CliCommand::Up(args) => runtime.block_on(up(args)),
+        CliCommand::Node(args) => runtime.block_on(node(&args)),
+    }
+}
+
+/// Help and the version, or what is wrong with the command line.
+fn wrong_words(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        return fail(true, MALFORMED, first.trim_start_matches("error: "), Some("testnet up --help"));
+    }
+    // To standard output or standard error, as it belongs.
+    let _ = error.print();
+    if error.use_stderr() { MALFORMED.into() } else { ExitCode::SUCCESS }
+}
+
+async fn up(args: UpArgs) -> ExitCode {
+    let json = args.json;
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(json, FAILED, &format!("cannot listen for signals: {error}"), None),
+    };
+    let plan = Plan {
+        nodes: args.nodes,
+        grids: args.grids,
+        dir: args.dir,
+        keys: args.seed.map_or(GridKeys::Fresh, GridKeys::FromSeed),
+        rtt: args.rtt,
+        in_process: args.in_process,
+    };
+    let mut testnet = match Testnet::prepare(plan) {
+        Ok(testnet) => testnet,
+        Err(error) => return fail_up(json, &error),
+    };
+    log_to(&testnet.own_log());
+    let raised = tokio::select! {
+        raised = testnet.raise() => Some(raised),
+        () = signals.next() => None,
+    };
+    let (code, keep) = match raised {
+        None => (ExitCode::SUCCESS, Keep::IfSomethingFailed),
+        Some(Err(error)) => (fail_up(json, &error), Keep::Always),
+        Some(Ok(ready)) => {
+            print(&if json { serde_json::to_string(&ready).unwrap_or_default() } else { ready.to_string() });
+            loop {
+                tokio::select! {
+                    () = signals.next() => break,
+                    ended = testnet.next_end() => say("warning", &ended.to_string()),
+                }
+            }
+            (ExitCode::SUCCESS, Keep::IfSomethingFailed)
+        }
+    };
+    let stopped = testnet.stop(keep).await;
+    for ended in &stopped.badly {
+        say("warning", &ended.to_string());
+    }
+    if stopped.dropped > 0 {
+        say("warning", &format!("the relays dropped {} datagrams for want of room", stopped.dropped));
+    }
+    if let Some(dir) = stopped.left {
+        say("note", &format!("its keys, data and logs are in `{}`", dir.display()));
+    }
+    code
+}
+
+/// The child's side of `up`.
+async fn node(args: &NodeArgs) -> ExitCode {
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr).with_ansi(false);
+    subscriber.init();
+    let run = async || -> Result<(), Box<dyn Error>> {
+        let released = leash::released()?;
+        let mut signals = Signals::listen()?;
+        let home = Home::new(&args.dir);
+        let config = NodeConfig::read(&home.config())?;
+        let tell = |standing| print(&serde_json::to_string(&standing).unwrap_or_default());
+        let released = async {
+            tokio::select! {
+                _ = released => {}
+                () = signals.next() => {}
+            }
+        };
+        Ok(member::run(&home, &config, tell, released).await?)
+    };
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(false, FAILED, &chain(&*error), None),
+    }
+}
+
+/// The signals that ask this program to end: Ctrl-C, `kill`, and a terminal that went away.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [a, b, c] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self([a?, b?, c?]))
+    }
+
+    async fn next(&mut self) {
+        let [a, b, c] = &mut self.0;
+        tokio::select! {
+            _ = a.recv() => {}
+            _ = b.recv() => {}
+            _ = c.recv() => {}
+        }
+    }
+}
+
+fn filter() -> EnvFilter {
+    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// What the relays say, and the nodes of `--in-process`, goes to a file: standard error is for people.
+fn log_to(path: &Path) {
+    match OpenOptions::new().create(true).append(true).open(path) {
+        Ok(file) => tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_writer(file).init(),
+        Err(error) => say("warning", &format!("no log: cannot write `{}`: {error}", path.display())),
+    }
+}
+
+fn fail_up(json: bool, error: &UpError) -> ExitCode {
+    let (code, hint) = match error {
+        UpError::Layout(_) => (MALFORMED, None),
+        UpError::NotReady { .. } => (TIMED_OUT, Some("fewer nodes, or a faster machine; the logs tell more")),
+        _ => (FAILED, None),
+    };
+    fail(json, code, &chain(error), hint)
+}
+
+fn fail(json: bool, code: u8, message: &str, hint: Option<&str>) -> ExitCode {
+    if json {
+        let name = match code {
+            MALFORMED => "malformed",
+            TIMED_OUT => "unreachable",
+            _ => "failed",
+        };
+        print(&serde_json::json!({"error": {"code": name, "message": message, "hint": hint}}).to_string());
+    } else {
+        say("error", message);
+        if let Some(hint) = hint {
+            say("hint", hint);
+        }
+    }
+    code.into()
+}
+
+/// One line of data. A reader that has gone away wanted no more.
+fn print(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn say(kind: &str, text: &str) {
+    let _ = writeln!(io::stderr(), "testnet: {kind}: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_distance_is_a_span_of_at_most_ten_seconds() {
+        assert_eq!(rtt("50ms"), Ok(Duration::from_millis(50)));
+        assert_eq!(rtt("0ms"), Ok(Duration::ZERO));
+        assert!(rtt("11s").is_err());
+        assert!(rtt("50").is_err());
+    }
+}
