@@ -29,20 +29,14 @@ NAMES = {
 
 def named(value, name="record"):
     """The JSON view: keys by name, integers as digits, octets as in h'00ff', a delegation opened."""
-    match value:
-        case bool() | str():
-            return value
-        case int():
-            return str(value)
-        case bytes() if name == "authority":
-            return named(decoded(opened(value)[0]), "delegation")
-        case bytes():
-            return f"h'{value.hex()}'"
-        case list():
-            return [named(item, name) for item in value]
-        case dict():
-            names = NAMES[name].split()
-            return {names[k]: named(v, names[k]) for k, v in value.items() if k < len(names)}
+    if isinstance(value, dict):
+        names = NAMES[name].split()
+        return {names[k]: named(v, names[k]) for k, v in value.items() if k < len(names)}
+    if isinstance(value, list):
+        return [named(item, name) for item in value]
+    if isinstance(value, bytes):
+        return named(decoded(opened(value)[0]), "delegation") if name == "authority" else f"h'{value.hex()}'"
+    return value if isinstance(value, (bool, str)) else str(value)
 
 
 def key_bytes(text):
@@ -82,29 +76,28 @@ def found(kind, vector):
     hexes = {name.removesuffix("_hex"): value for name, value in vector.items() if name.endswith("_hex")}
     octets = {name: bytes.fromhex(value) for name, value in hexes.items() if type(value) is str}
     now = vector.get("now_unix_seconds")
-    match kind:
-        case "record":
-            out = {role: judged(octets["bytes"], grid, role, now) for role in ("holder", "reader")}
-            views = {f"{role}_view": view for role, (outcome, view) in out.items() if outcome == "ok"}
-            return {role: outcome for role, (outcome, _) in out.items()} | views
-        case "supersede":
-            return {"newer": record.newer(*(record.hold(octets[name], grid)[2] for name in ("a", "b")))}
-        case "commitment":
-            return {"broken": record.broken(*(record.hold(octets[name], grid)[0] for name in ("older", "newer")))}
-        case "binding":
-            records = [record.hold(bytes.fromhex(data), grid)[0] for data in hexes["records"]]
-            prices = {asset: record.binding(records, asset, now) for asset in vector["prices"]}
-            return {"prices": {asset: price if price is None else str(price) for asset, price in prices.items()}}
-        case "asset":
-            name = vector["name"]
-            outcome = outcome_of(lambda: need(record.asset(name), "no code"))
-            return {"outcome": outcome, "scale": record.SCALES.get(name) if outcome == "ok" else None}
-        case "ed25519":
-            three = octets["public_key"], octets["message"], octets["signature"]
-            return {"outcome": outcome_of(lambda: need(strict(three[0]), "key", "key") and verify(*three))}
-        case "key":
-            public = Ed25519PrivateKey.from_private_bytes(octets["seed"]).public_key().public_bytes_raw()
-            return {"public_key_hex": public.hex(), "grid_id": vector["grid_id"] if public == grid else "another"}
+    if kind == "record":
+        out = {role: judged(octets["bytes"], grid, role, now) for role in ("holder", "reader")}
+        views = {f"{role}_view": view for role, (outcome, view) in out.items() if outcome == "ok"}
+        return {role: outcome for role, (outcome, _) in out.items()} | views
+    if kind == "supersede":
+        return {"newer": record.newer(*(record.hold(octets[name], grid)[2] for name in ("a", "b")))}
+    if kind == "commitment":
+        return {"broken": record.broken(*(record.hold(octets[name], grid)[0] for name in ("older", "newer")))}
+    if kind == "binding":
+        records = [record.hold(bytes.fromhex(data), grid)[0] for data in hexes["records"]]
+        prices = {asset: record.binding(records, asset, now) for asset in vector["prices"]}
+        return {"prices": {asset: price if price is None else str(price) for asset, price in prices.items()}}
+    if kind == "asset":
+        name = vector["name"]
+        outcome = outcome_of(lambda: need(record.asset(name), "no code"))
+        return {"outcome": outcome, "scale": record.SCALES.get(name) if outcome == "ok" else None}
+    if kind == "ed25519":
+        three = octets["public_key"], octets["message"], octets["signature"]
+        return {"outcome": outcome_of(lambda: need(strict(three[0]), "key", "key") and verify(*three))}
+    if kind == "key":
+        public = Ed25519PrivateKey.from_private_bytes(octets["seed"]).public_key().public_bytes_raw()
+        return {"public_key_hex": public.hex(), "grid_id": vector["grid_id"] if public == grid else "another"}
 
 
 def check(folder):

@@ -274,7 +274,7 @@ fn the_second_implementation_agrees_with_every_vector() {
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/verify_record.py");
-    let output = Command::new(&python).arg(script).arg("--vectors").arg(folder()).output();
+    let output = Command::new(&python).arg("-B").arg(script).arg("--vectors").arg(folder()).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{complained}");
@@ -291,7 +291,7 @@ fn the_vectors_are_those_that_their_script_makes() {
         return;
     };
     let made = tempfile::tempdir().expect("a folder");
-    let output = Command::new(&python).arg(folder().join("make.py")).arg(made.path()).output();
+    let output = Command::new(&python).arg("-B").arg(folder().join("make.py")).arg(made.path()).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut files = 0;

@@ -76,7 +76,7 @@ def place(text):
         ip = str(ipaddress.ip_address(bracketed[1] if bracketed else name)) == name.strip("[]")
     except ValueError:
         ip = False
-    known = ip if bracketed else ip and ":" not in name or len(name) <= 253 and re.fullmatch(HOST, name)
+    known = ip if bracketed else ip and ":" not in name or re.fullmatch(HOST, name)
     return bool(known) and re.fullmatch("[1-9][0-9]{0,4}", port) is not None and int(port) < 65_536
 
 
@@ -94,8 +94,8 @@ def gateway(v):
     shape("gateway", v, {0: host, 1: uint(1, 65_535), 2: hash32, 3: key, 4: roles, 5: limit, 6: furl})
     role, parts, keyed = v.get(4, 1), len(part(v, 0, 3)), 3 in v
     addressed = parts == (0 if 6 in v else 3)
-    may_be_silent = parts == 0 and keyed and not role & 9
-    return (addressed or may_be_silent) and (keyed or not role & 6) and (5 not in v or keyed and role & 6)
+    may_be_silent = parts == 0 and not role & 9
+    return (addressed or may_be_silent) and (keyed or not role & 6) and (5 not in v or role & 6)
 
 
 def rate(v, issued, expires):

@@ -83,8 +83,9 @@ def delegations():
     inside("publisher-second-encoding", "y not reduced", {2: SECOND_ENCODINGS[3]})
     inside("publisher-off-curve", "no point of the curve", {2: OFF_CURVE})
     inside("publisher-is-the-grid", "a grid key needs no permission", {2: GRID.public}, key=GRID)
-    inside("not-after-is-serial", "ends when it begins", {3: ISSUED})
-    inside("not-after-before-serial", "ends before it begins", {3: ISSUED - 1})
+    brief = {3: ISSUED + 1000}
+    v.signed("not-after-is-serial", "ends when it begins", delegated(brief, brief | {1: ISSUED + 1000}), d)
+    v.signed("not-after-before-serial", "ends before it begins", delegated(brief, brief | {1: ISSUED + 1001}), d)
     inside("400-days-and-a-second", "400 days are the most", {3: ISSUED + 400 * DAY + 1})
     inside("not-after-beyond-9999", "past the last second that has a date", {1: LATEST, 3: LATEST + 1})
     inside("signed-by-publisher", "nobody permits himself", key=PUBLISHER, made=delegation(None, PUBLISHER))

@@ -194,6 +194,7 @@ IP4, IP6, TCP, UDP, QUIC, P2P, WS = b"\x04", b"\x29", b"\x06", b"\x91\x02", b"\x
 ADDRESS = IP4 + bytes([203, 0, 113, 7]) + UDP + b"\x0f\xa1" + QUIC
 
 
+LONG_NAME = b"a" * 61 + b"." + b"b" * 61  # 123 octets: with port and codes an address of 128
 ADDRESS_TCP = IP4 + bytes([203, 0, 113, 7]) + TCP + b"\x0f\xa1"
 
 

@@ -13,6 +13,7 @@ from .common import (
     IP4,
     ISSUED,
     LATEST,
+    LONG_NAME,
     NEXT,
     OTHER,
     P2P,
@@ -238,6 +239,14 @@ def fields():
             ("furl-no-slash", "no name", {8: [{6: FURL.removesuffix("/gateway")}]}),
             ("furl-no-hints", "reachable nowhere", {8: [{6: FURL[:38] + "/gateway"}]}),
             ("furl-empty-hint", "a hint is empty", {8: [{6: FURL.replace("@", "@,")}]}),
+            ("furl-hint-port-65536", "and end at 65,535", {8: [{6: FURL.replace(":3457", ":65536")}]}),
+            (
+                "furl-hint-ip6-bare",
+                "an IPv6 address needs brackets",
+                {8: [{6: FURL.replace("gw.grid.example", "2001:db8::7")}]},
+            ),
+            ("furl-hint-odd-address", "letters, digits and a few signs", {8: [{6: FURL.replace("@", "@tor:a!b,")}]}),
+            ("furl-hint-odd-kind", "small letters and digits", {8: [{6: FURL.replace("@", "@Tor:a,")}]}),
             ("furl-hint-no-kind", "a hint is a kind and an address", {8: [{6: FURL.replace("tcp:", "")}]}),
             ("furl-hint-no-port", "TCP needs a port", {8: [{6: FURL.replace(":3457", "")}]}),
             ("furl-hint-port-0", "ports begin at 1", {8: [{6: FURL.replace(":3457", ":0")}]}),
@@ -342,8 +351,21 @@ def fields():
             (
                 "address-129",
                 "128 octets are the most",
-                {10: [node({1: [b"\x35\x7c" + (b"a" * 61 + b".") * 2 + TCP + b"\0\1"]})]},
+                {10: [node({1: [b"\x35\x7c" + LONG_NAME + b"b" + TCP + b"\0\1"]})]},
             ),
+            (
+                "address-name-length",
+                "a name with another length than its own",
+                {10: [node({1: [b"\x36\x08n.example" + TCP + b"\x0f\xa1"]})]},
+            ),
+            (
+                "address-name-longer",
+                "a length beyond the end",
+                {10: [node({1: [b"\x36\x0an.example" + TCP + b"\x0f\xa1"]})]},
+            ),
+            ("address-name-two-dots", "an empty label", {10: [node({1: [b"\x36\x0an..example" + TCP + b"\x0f\xa1"]})]}),
+            ("address-dnsaddr-number", "looks like an IP address", {10: [node({1: [b"\x38\x07127.0.1"]})]}),
+            ("peer-one-octet", "no length", {10: [node({0: b"\0"})]}),
             ("peer-twice", "peer ids are distinct", {10: [node(), node({1: [ADDRESS_TCP]})]}),
             ("peer-empty", "an empty peer id", {10: [node({0: b""})]}),
             ("peer-text", "a peer id as text", {10: [node({0: "12D3KooW"})]}),
@@ -406,6 +428,7 @@ def fields():
             [
                 ("31-octets", "31 octets", {key: HASH[1:]}),
                 ("33-octets", "33 octets", {key: HASH + b"x"}),
+                ("text-32", "32 octets of text", {key: "x" * 32}),
                 ("text", "hexadecimal digits", {key: HASH.hex()}),
             ],
         )

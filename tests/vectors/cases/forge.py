@@ -131,21 +131,20 @@ def head(major, value, width=None):
 
 def cbor(value):
     """`value` in deterministic form; maps are sorted by key."""
-    match value:
-        case Raw():
-            return bytes(value)
-        case bool():
-            return b"\xf5" if value else b"\xf4"
-        case int():
-            return head(0, value)
-        case bytes():
-            return head(2, len(value)) + value
-        case str():
-            return head(3, len(value.encode())) + value.encode()
-        case list():
-            return head(4, len(value)) + b"".join(map(cbor, value))
-        case dict():
-            return head(5, len(value)) + b"".join(cbor(k) + cbor(value[k]) for k in sorted(value))
+    if isinstance(value, Raw):
+        return bytes(value)
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return head(0, value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor, value))
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(cbor(k) + cbor(value[k]) for k in sorted(value))
     raise TypeError(type(value))
 
 

@@ -154,6 +154,7 @@ def forms():
     )
     v.payload("key-text", "a text as a map key", b"\xa7" + whole[1:] + cbor("nickname") + cbor("grid"))
     v.payload("key-bytes", "a byte string as a map key", b"\xa7" + whole[1:] + cbor(b"\x40") + cbor(0))
+    v.payload("key-bool", "true as a map key, which some languages take for 1", b"\xa7" + whole[1:] + b"\xf5\x00")
     v.payload("key-negative", "a negative map key", b"\xa7" + whole[1:] + b"\x20\x00")
     changed("key-text-in-unknown", "a text as a map key, where nobody looks", {64: b"\xa1" + cbor("k") + cbor(0)})
     for name, why, item in (

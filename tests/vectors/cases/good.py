@@ -15,6 +15,7 @@ from .common import (
     IP6,
     ISSUED,
     LATEST,
+    LONG_NAME,
     MIXED,
     MOST,
     NEXT,
@@ -105,6 +106,11 @@ def good():
         "hints of another kind, and addresses",
         {8: [{6: FURL.replace("tcp:", "tor:abc.onion:80,tcp:203.0.113.7:80,tcp:[2001:db8::7]:80,tcp:")}]},
     )
+    v.good(
+        "gateway-furl-long-hint",
+        "the highest port; a name in a hint may exceed 128 octets",
+        {8: [{6: FURL.replace("gw.grid.example:3457", f"{'a' * 63}.{'b' * 63}.example:65535")}]},
+    )
     v.good("gateway-furl-with-key", "a FURL and a key", {8: [{3: GATEWAY.public, 4: 9, 6: FURL}]})
     v.good("gateway-only-spends", "a key and no address", {8: [spender()]})
     v.good(
@@ -151,6 +157,7 @@ def good():
         "not_before equal to committed_until: an empty commitment",
         {9: [rate({2: ISSUED + DAY, 3: ISSUED + DAY})]},
     )
+    v.good("rate-begins-after-expiry", "and even when this record is over", {9: [rate({2: EXPIRES + DAY})]})
     v.good("rate-shortest-commitment", "one second after issued_at", {9: [rate({3: ISSUED + 1})]})
     v.good("rate-longest-commitment", "400 days after issued_at", {9: [rate({3: ISSUED + 400 * DAY})]})
     v.good(
@@ -191,6 +198,8 @@ def good():
         "dnsaddr stands alone; dns before a transport",
         {10: [node({1: [b"\x38\x09x.example", b"\x35\x09x.example" + TCP + b"\x0f\xa1"]})]},
     )
+    v.good("node-address-128-octets", "the most", {10: [node({1: [b"\x35\x7b" + LONG_NAME + TCP + b"\0\1"]})]})
+    v.good("node-shortest-peer-id", "an identity multihash of nothing", {10: [node({0: b"\0\0"})]})
     v.good("node-hashed-peer-id", "the SHA-256 of a larger key", {10: [node({0: b"\x12\x20" + HASH})]})
     v.good("node-longest-peer-id", "42 octets are the most", {10: [node({0: b"\x00\x28" + bytes(range(40))})]})
     v.good("nodes-four", "the most there may be", {10: [node({0: peer(n)}) for n in (4, 3, 2, 1)]})
@@ -309,6 +318,7 @@ def upgrade():
         up,
     )
     v.unreadable("role-unknown", "a bit that we do not know", {8: [gateway({4: 17})]}, up)
+    v.unreadable("role-unknown-alone", "and no other", {8: [gateway({4: 16})]}, up)
     v.unreadable("role-unknown-highest", "bit 63", {8: [gateway({4: 2**63 + 1})]}, up)
     v.unreadable("asset-unknown", "its scale is unknown, so its price means nothing to us", {9: [rate({0: "ZZZ"})]}, up)
     v.unreadable("asset-unknown-five-letters", "the longest code", {9: [rate({0: "ZZZZZ"})]}, up)
@@ -336,6 +346,7 @@ def moments():
     v.signed("expired-delegated", "with its delegation", delegated({}, {3: EXPIRES}), e, now=EXPIRES)
     v.good("issued-in-future", "2 h and a second ahead", now=ISSUED - 2 * HOUR - 1, holder=f)
     v.good("issued-in-far-future", "years ahead", now=1, holder=f)
+    v.good("issued-in-future-serial-not", "with an old serial", {5: 1}, now=ISSUED - 2 * HOUR - 1, holder=f)
     v.good("serial-in-future", "2 h and a second ahead", {5: NOW + 2 * HOUR + 1}, holder=f)
     v.good("serial-largest", "nobody can end all revocation", {5: LATEST}, holder=f)
     v.signed(

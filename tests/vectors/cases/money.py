@@ -123,6 +123,8 @@ def bindings():
     case("committed-after-expiry", "its commitment is", EXPIRES, {usd: "300"}, of_rates([rate({1: 300, 3: end})]))
     case("not-begun", "a line that has not begun", NOW, {usd: None}, of_rates([rate({1: 300, 2: NOW + 1})]))
     case("begun-this-second", "not_before is included", NOW, {usd: "300"}, of_rates([rate({1: 300, 2: NOW})]))
+    bare = rate({1: 300, 2: NOW, 3: NOW})
+    case("begun-this-second-uncommitted", "in force, though never promised", NOW, {usd: "300"}, of_rates([bare]))
     falls = rate({1: 300, 4: {0: 200, 1: NOW}})
     case("next-lower", "the announced price is in force from its second on", NOW, {usd: "200"}, of_rates([falls]))
     case("next-lower-not-yet", "and not before", NOW - 1, {usd: "300"}, of_rates([falls]))
@@ -134,6 +136,15 @@ def bindings():
     case("evidence-dropped-asset", "also in an asset that was dropped", NOW, {usd: "100"}, of_rates([]), old)
     case("evidence-last-second", "committed_until is excluded", end - 1, {usd: "100"}, of_rates([high]), old)
     case("evidence-over", "and then it is over", end, {usd: None}, of_rates([high]), old)
+    later = of_rates([rate({1: 100, 2: NOW, 3: end})], ISSUED - 100 * HOUR, ISSUED - HOUR)
+    case("evidence-begins-this-second", "not_before is included", NOW, {usd: "100"}, of_rates([high]), later)
+    case("evidence-not-begun", "and not before", NOW - 1, {usd: "300"}, of_rates([high]), later)
+    ahead = of_rates([rate({1: 100, 2: NOW})], NOW + 2 * HOUR + 1, NOW + DAY)
+    case(
+        "evidence-from-the-future", "a record from the future binds nobody", NOW, {usd: "300"}, of_rates([high]), ahead
+    )
+    ahead = of_rates([rate({1: 100, 2: NOW})], NOW + 2 * HOUR, NOW + DAY)
+    case("evidence-2-hours-ahead", "clocks may differ by 2 h", NOW, {usd: "100"}, of_rates([high]), ahead)
     lower = of_rates([rate({1: 50, 3: NOW + 9})], ISSUED - 50 * HOUR, ISSUED - HOUR)
     case("evidence-strongest", "of several the lowest", NOW, {usd: "50"}, of_rates([high]), old, lower)
     case(
