@@ -1,5 +1,6 @@
 //! What people and scripts type, and what they are told.
 
+use crate::bench::ResolveBench;
 use crate::grid_manager::GridKeys;
 use crate::leash;
 use crate::member;
@@ -37,9 +38,18 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum CliCommand {
     Up(UpArgs),
+    /// Measure a network raised in this process, and print each figure beside its budget
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// One node of a testnet: what the testnet starts. Ends when its standard input does
     #[command(hide = true)]
     Node(NodeArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum BenchCommand {
+    /// Resolving and publishing, in round trips of a network whose packets are delayed; to be built with `--release`
+    Resolve(ResolveBench),
 }
 
 /// Raise a network and keep it until Ctrl-C
@@ -101,6 +111,10 @@ pub(crate) fn run() -> ExitCode {
     };
     match cli.command {
         CliCommand::Up(args) => runtime.block_on(up(args)),
+        CliCommand::Bench(BenchCommand::Resolve(args)) => match runtime.block_on(crate::bench::resolve(args)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(false, FAILED, &chain(&*error), None),
+        },
         CliCommand::Node(args) => runtime.block_on(node(&args)),
     }
 }

@@ -1,5 +1,6 @@
 //! `testnet`: a network of nodes on this machine, with real distances between them.
 
+mod bench;
 mod cli;
 mod grid_manager;
 mod layout;
