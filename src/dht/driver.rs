@@ -2,7 +2,7 @@
 //!
 //! It decides nothing about records (`record` does) and keeps no thread waiting: whatever takes long is somebody's future.
 
-use crate::address::PrivateAddresses;
+use crate::address::{PrivateAddresses, dialable};
 use crate::clock::Clock;
 use crate::dht::admission::Admission;
 use crate::dht::behaviour::{Behaviour, BehaviourEvent, Role, kad_protocol, record_protocol};
@@ -38,6 +38,8 @@ const TICK: Duration = Duration::from_secs(5);
 const PAGES_EVERY: Duration = Duration::from_secs(600);
 /// How many servers are asked for their whole list when a node joins: one may know few, or hide some.
 const PAGES_FROM: usize = 3;
+/// How many pages of such a list are read: those of two thousand servers, beyond which none are kept in mind.
+const MAX_PAGES: u32 = 2_000_u32.div_ceil(SERVERS_PER_PAGE as u32);
 /// How often the servers known are written to the store.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How far the median of the others' clocks may be off before it is said.
@@ -69,7 +71,11 @@ pub(crate) struct Driver {
 /// What an open question is for.
 enum Purpose {
     Answer(oneshot::Sender<Result<Response, AskError>>),
-    Page,
+    /// The list of servers after a peer id, of which so many more pages are read.
+    Page {
+        after: Option<PeerId>,
+        left: u32,
+    },
 }
 
 impl Driver {
@@ -176,7 +182,8 @@ impl Driver {
 
     fn ask(&mut self, server: Server, request: Request, purpose: Purpose) {
         let mut addrs = self.peers.addrs(&server.peer).map(<[_]>::to_vec).unwrap_or_default();
-        addrs.extend(server.addrs);
+        // Who names a server could send us against anybody's neighbours.
+        addrs.extend(server.addrs.into_iter().filter(|addr| dialable(addr, self.private)));
         addrs.dedup();
         self.connections.begin(&server.peer);
         let id = self.swarm.behaviour_mut().record.send_request_with_addresses(&server.peer, Some(request), addrs);
@@ -258,7 +265,7 @@ impl Driver {
         if speaks_kad && self.role != Role::Client {
             let noted = self.peers.addrs(&peer).map(<[_]>::to_vec);
             for addr in noted.unwrap_or_else(|| addrs.into_iter().take(2).collect()) {
-                if crate::address::dialable(&addr, self.private) {
+                if dialable(&addr, self.private) {
                     self.swarm.behaviour_mut().kad.add_address(&peer, addr);
                 }
             }
@@ -271,18 +278,23 @@ impl Driver {
         self.pages_asked.retain(|_, asked| now.duration_since(*asked) < PAGES_EVERY);
         if self.role != Role::Client && self.pages_asked.len() < PAGES_FROM && !self.pages_asked.contains_key(&peer) {
             self.pages_asked.insert(peer, now);
-            self.ask(Server { peer, addrs: Vec::new() }, Request::Servers { after: None }, Purpose::Page);
+            self.ask_for_page(peer, None, MAX_PAGES);
         }
     }
 
-    fn on_page(&mut self, from: PeerId, page: Vec<Server>, more: bool) {
+    fn ask_for_page(&mut self, peer: PeerId, after: Option<PeerId>, left: u32) {
+        self.ask(Server { peer, addrs: Vec::new() }, Request::Servers { after }, Purpose::Page { after, left });
+    }
+
+    fn on_page(&mut self, from: PeerId, after: Option<PeerId>, left: u32, page: Vec<Server>, more: bool) {
         let last = page.last().map(|server| server.peer);
         for server in page {
             self.peers.note(server, Standing::Named);
         }
         self.count_known();
-        if let (true, Some(last)) = (more, last) {
-            self.ask(Server { peer: from, addrs: Vec::new() }, Request::Servers { after: Some(last) }, Purpose::Page);
+        // Pages ascend: who sends the same one again and again is not asked for ever.
+        if more && last > after && left > 1 {
+            self.ask_for_page(from, last, left - 1);
         }
     }
 
@@ -302,10 +314,10 @@ impl Driver {
                     let Some((peer, purpose)) = self.close(&request_id) else { return };
                     match (purpose, response) {
                         (Purpose::Answer(reply), response) => drop(reply.send(Ok(response))),
-                        (Purpose::Page, Response { body: Body::Servers { page, more }, .. }) => {
-                            self.on_page(peer, page, more);
+                        (Purpose::Page { after, left }, Response { body: Body::Servers { page, more }, .. }) => {
+                            self.on_page(peer, after, left, page, more);
                         }
-                        (Purpose::Page, _) => {}
+                        (Purpose::Page { .. }, _) => {}
                     }
                 }
             },

@@ -58,9 +58,13 @@ impl Peers {
         if server.peer == self.local {
             return false;
         }
-        server.addrs = server.addrs.into_iter().filter_map(|addr| self.usable(addr, &server.peer)).collect();
-        server.addrs.dedup();
-        server.addrs.truncate(ADDRESSES_PER_PEER);
+        let mut usable: Vec<Multiaddr> = Vec::new();
+        for addr in server.addrs.into_iter().filter_map(|addr| self.usable(addr, &server.peer)) {
+            if usable.len() < ADDRESSES_PER_PEER && !usable.contains(&addr) {
+                usable.push(addr);
+            }
+        }
+        server.addrs = usable;
         if server.addrs.is_empty() {
             return false;
         }

@@ -14,6 +14,8 @@ pub const WIDTH: usize = 20;
 pub const PARALLELISM: usize = 10;
 /// How many servers a walk takes note of in all. A liar may name twenty that do not exist in each answer.
 const MAX_CANDIDATES: usize = 1_000;
+/// How many addresses of one server are tried, whoever names them.
+const MAX_ADDRESSES: usize = 8;
 /// After so many dead ends, what a peer named is asked last.
 const DEAD_ENDS_FORGIVEN: u32 = 2;
 
@@ -141,7 +143,11 @@ impl Walk {
     }
 
     fn note(&mut self, server: Server, named_by: Option<PeerId>) {
-        if self.place.contains_key(&server.peer) || self.candidates.len() >= MAX_CANDIDATES || server.addrs.is_empty() {
+        if let Some(known) = self.place.get(&server.peer).and_then(|place| self.candidates.get_mut(place)) {
+            known.learn(server, named_by);
+            return;
+        }
+        if self.candidates.len() >= MAX_CANDIDATES || server.addrs.is_empty() {
             return;
         }
         let place = self.target.distance(&server.point());
@@ -168,6 +174,22 @@ impl Walk {
         if let Some(candidate) = self.place.get(peer).and_then(|place| self.candidates.get_mut(place)) {
             candidate.state = State::Fresh;
             self.open -= 1;
+        }
+    }
+}
+
+impl Candidate {
+    /// Takes in addresses that somebody else names for it: whoever names an honest server first, with addresses where
+    /// nobody is, must not keep us from it. So one that failed is asked again where there is something new to try.
+    fn learn(&mut self, server: Server, named_by: Option<PeerId>) {
+        let news: Vec<_> = server.addrs.into_iter().filter(|addr| !self.server.addrs.contains(addr)).collect();
+        if news.is_empty() || self.server.addrs.len() + news.len() > MAX_ADDRESSES {
+            return;
+        }
+        self.server.addrs.extend(news);
+        if self.state == State::Failed {
+            self.state = State::Fresh;
+            self.named_by = named_by;
         }
     }
 }
@@ -270,6 +292,39 @@ mod tests {
         }
         assert!(honest_asked >= 18, "{honest_asked}");
         assert!(fakes_asked_before_the_last_honest <= 3, "{fakes_asked_before_the_last_honest}");
+    }
+
+    #[test]
+    fn a_wrong_address_does_not_hide_a_server() {
+        let (liar, honest) = (server(1), server(2));
+        let hidden = server(3);
+        let elsewhere = Server { addrs: server(4).addrs, ..hidden.clone() };
+        let mut walk = Walk::new(Point::of(b"t"), WIDTH, [liar.clone(), honest.clone()]);
+        assert!(walk.next_to_ask().is_some() && walk.next_to_ask().is_some());
+        walk.answered(&liar.peer, vec![elsewhere.clone()]);
+        assert_eq!(walk.next_to_ask(), Some(elsewhere.clone()));
+        walk.failed(&hidden.peer);
+        walk.answered(&honest.peer, vec![hidden.clone()]);
+        let again = walk.next_to_ask().expect("there is a new address");
+        assert_eq!(again.addrs, [elsewhere.addrs, hidden.addrs].concat());
+        walk.failed(&hidden.peer);
+        assert!(walk.is_finished(), "nothing new is named");
+    }
+
+    #[test]
+    fn nobody_is_asked_for_ever_at_ever_new_addresses() {
+        let (liar, dead) = (server(0), server(1));
+        let mut walk = Walk::new(Point::of(b"t"), WIDTH, [liar.clone(), dead.clone()]);
+        let mut asked = 0;
+        for port in 1..100 {
+            while let Some(next) = walk.next_to_ask() {
+                asked += u32::from(next.peer == dead.peer);
+                walk.failed(&next.peer);
+            }
+            let addrs = vec![format!("/ip4/127.0.0.9/tcp/{port}").parse().unwrap()];
+            walk.answered(&liar.peer, vec![Server { addrs, ..dead.clone() }]);
+        }
+        assert_eq!(asked, MAX_ADDRESSES as u32);
     }
 
     #[test]
