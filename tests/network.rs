@@ -5,5 +5,6 @@
 
 mod network {
     mod federation;
+    mod holders;
     mod publish_and_resolve;
 }

@@ -83,3 +83,44 @@ pub enum FloorFileError {
         source: FloorTextError,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::SecretKey;
+    use crate::record::{RecordDraft, Signer};
+
+    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+
+    fn record(previous: Option<&GridRecord>, now: UnixSeconds) -> GridRecord {
+        let key = SecretKey::from_seed(&[5; 32]);
+        let signer = Signer::Grid { key: &key, serial: NOW };
+        RecordDraft::new(GridId::new(key.public())).sign(signer, previous, &[], now).unwrap()
+    }
+
+    #[test]
+    fn a_floor_outlives_the_process_and_never_sinks() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        let old = record(None, NOW);
+        let new = record(Some(&old), NOW.plus(crate::units::Seconds(5)));
+        let mut floors = Floors::open(&home).unwrap();
+        assert_eq!(floors.of(old.grid()).unwrap(), None);
+        floors.raise(&new, NOW).unwrap();
+        floors.raise(&old, NOW).unwrap();
+        let mut reopened = Floors::open(&home).unwrap();
+        let floor = reopened.of(old.grid()).unwrap().unwrap();
+        assert!(floor.admits(new.signed()) && !floor.admits(old.signed()));
+    }
+
+    #[test]
+    fn a_damaged_floor_is_an_error_and_not_an_absent_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        let seen = record(None, NOW);
+        Floors::open(&home).unwrap().raise(&seen, NOW).unwrap();
+        std::fs::write(home.floors().join(seen.grid().to_string()), "grid=").unwrap();
+        let error = Floors::open(&home).unwrap().of(seen.grid()).unwrap_err();
+        assert!(matches!(error, FloorFileError::Damaged { .. }), "{error}");
+    }
+}
