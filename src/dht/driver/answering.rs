@@ -1,0 +1,198 @@
+//! Answering: others' questions from the book, and what comes of ours.
+
+use crate::dht::driver::task::{Driver, Purpose};
+use crate::dht::handle::AskError;
+use crate::dht::message::{
+    Body, DIGESTS_PER_PAGE, FetchedRow, MAX_EVIDENCE, MAX_NEARER, Request, Response, RowDigest, SERVERS_PER_PAGE,
+    WireVerdict,
+};
+use crate::dht::server::Point;
+use crate::dht::walk::WIDTH;
+use crate::keys::{GridId, RecordKey};
+use crate::record::Verdict;
+use libp2p::PeerId;
+use libp2p::kad::{self, InboundRequest};
+use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId};
+use std::time::Instant;
+use tracing::debug;
+
+impl Driver {
+    pub(super) fn on_record(&mut self, event: request_response::Event<Option<Request>, Response>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => match message {
+                request_response::Message::Request { request, channel, .. } => {
+                    self.connections.used(&peer);
+                    let body = request.map_or(Body::Unsupported, |request| self.answer(peer, request));
+                    let response = Response { time: self.clock.now(), body };
+                    // The peer may have hung up meanwhile.
+                    let _ = self.swarm.behaviour_mut().record.send_response(channel, response);
+                }
+                request_response::Message::Response { request_id, response } => {
+                    self.peers.answered(&peer);
+                    self.note_clock(peer, &response);
+                    let Some((peer, purpose)) = self.close(&request_id) else { return };
+                    match (purpose, response) {
+                        (Purpose::Answer(reply), response) => drop(reply.send(Ok(response))),
+                        (Purpose::Page { after, left }, Response { body: Body::Servers { page, more }, .. }) => {
+                            self.on_page(peer, after, left, page, more);
+                        }
+                        (Purpose::Page { .. }, _) => {}
+                    }
+                }
+            },
+            request_response::Event::OutboundFailure { request_id, error, .. } => {
+                if let Some((_, Purpose::Answer(reply))) = self.close(&request_id) {
+                    drop(reply.send(Err(ask_error(error))));
+                }
+            }
+            request_response::Event::InboundFailure { peer, error, .. } => {
+                if !matches!(error, InboundFailure::ConnectionClosed | InboundFailure::ResponseOmission) {
+                    debug!(%peer, %error, "a question that could not be answered");
+                }
+            }
+            request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    pub(super) fn answer(&mut self, peer: PeerId, request: Request) -> Body {
+        match request {
+            Request::Resolve { grid } => {
+                let nearer = self.peers.nearest_verified(Point::of(grid.record_key().as_bytes()), MAX_NEARER + 1);
+                let nearer = nearer.into_iter().filter(|server| server.peer != peer).take(MAX_NEARER).collect();
+                let record = self.book().current(&grid).map(|row| row.record.bytes().to_vec());
+                let evidence = self.book().evidence(&grid);
+                let evidence =
+                    evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
+                Body::Found { record, evidence, nearer }
+            }
+            Request::Store { grid, record } => self.verdict(peer, &grid, &record),
+            Request::Servers { after } => {
+                let (page, more) = self.peers.page(after, SERVERS_PER_PAGE);
+                Body::Servers { page, more }
+            }
+            Request::Digest => Body::Digest { buckets: self.book().digests().buckets() },
+            Request::Bucket { bucket, after } => {
+                let (rows, more) = self.book().digests().page(bucket, after, DIGESTS_PER_PAGE);
+                Body::Bucket { rows, more }
+            }
+            Request::Fetch { grids } => {
+                Body::Fetched { rows: grids.into_iter().filter_map(|grid| self.fetched(grid)).collect() }
+            }
+        }
+    }
+
+    /// What we hold of a grid, for another node; `None` if that is nothing.
+    pub(super) fn fetched(&mut self, grid: GridId) -> Option<FetchedRow> {
+        let record = self.book().current(&grid).map(|row| row.record.bytes().to_vec());
+        let evidence = self.book().all_evidence(&grid);
+        let evidence: Vec<Vec<u8>> =
+            evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
+        (record.is_some() || !evidence.is_empty()).then_some(FetchedRow { grid, record, evidence })
+    }
+
+    /// Which of the rows that `from` holds we want: those that differ from ours, lie where we are to hold, and, where the
+    /// key is new to us, are vouched for.
+    pub(super) fn wanted(&mut self, from: PeerId, rows: &[([u8; 32], RowDigest)]) -> Vec<GridId> {
+        let network = self.connections.network(&from);
+        let now = Instant::now();
+        let mut wanted = Vec::new();
+        for (key, digest) in rows {
+            if self.book().digests().of(key) == Some(digest) {
+                continue;
+            }
+            let Ok(grid) = GridId::from_bytes(key) else { continue };
+            if self.book().row(&grid).is_none() {
+                if !self.is_ours(&grid) {
+                    continue;
+                }
+                let others = self.peers.networks();
+                if !self.vouchers.vouch(*key, network, others) && !self.admission.admits_new_key(from, network, now) {
+                    continue;
+                }
+            }
+            wanted.push(grid);
+        }
+        wanted
+    }
+
+    /// Whether we are among those who should hold a grid's record: always in a small network, else if fewer than twenty
+    /// known servers are nearer to it.
+    pub(super) fn is_ours(&self, grid: &GridId) -> bool {
+        if self.peers.len() <= self.whole_network_limit {
+            return true;
+        }
+        let target = Point::of(grid.record_key().as_bytes());
+        let own = target.distance(&Point::of(&self.swarm.local_peer_id().to_bytes()));
+        self.peers.nearest(target, WIDTH).last().is_none_or(|last| own < target.distance(&last.point()))
+    }
+
+    pub(super) fn take_in(&mut self, rows: Vec<FetchedRow>) -> usize {
+        let mut news = 0;
+        for row in rows {
+            for evidence in &row.evidence {
+                self.book().offer_evidence(&row.grid, evidence);
+            }
+            if let Some(record) = &row.record {
+                news += usize::from(matches!(self.book().offer(&row.grid, record), Verdict::Stored));
+            }
+        }
+        news
+    }
+
+    pub(super) fn verdict(&mut self, peer: PeerId, grid: &GridId, record: &[u8]) -> Body {
+        let verdict = self.offer_from(peer, grid, record);
+        let wire = match &verdict {
+            Verdict::Stored => WireVerdict::Stored,
+            Verdict::Held => WireVerdict::Held,
+            Verdict::Stale(_) => WireVerdict::Stale,
+            Verdict::Bad(_) => WireVerdict::Bad,
+            Verdict::Expired => WireVerdict::Expired,
+            Verdict::TooBig => WireVerdict::TooBig,
+            Verdict::Busy => WireVerdict::Busy,
+        };
+        let newer = match verdict {
+            Verdict::Stale(newer) => Some(newer.bytes().to_vec()),
+            _ => None,
+        };
+        Body::Verdict { verdict: wire, newer }
+    }
+
+    /// Offers a stranger's record to the book, within the rate for keys that are new.
+    pub(super) fn offer_from(&mut self, peer: PeerId, grid: &GridId, record: &[u8]) -> Verdict {
+        let network = self.connections.network(&peer);
+        if self.book().row(grid).is_none() && !self.admission.admits_new_key(peer, network, Instant::now()) {
+            return Verdict::Busy;
+        }
+        let verdict = self.book().offer(grid, record);
+        if let Verdict::Bad(error) = &verdict {
+            debug!(%peer, %grid, %error, "refused a record");
+        }
+        verdict
+    }
+
+    pub(super) fn on_kad(&mut self, event: kad::Event) {
+        if let kad::Event::InboundRequest { request: InboundRequest::PutRecord { source, record: Some(record), .. } } =
+            event
+        {
+            self.connections.used(&source);
+            if let Some(grid) = RecordKey::grid_id(record.key.as_ref()) {
+                self.offer_from(source, &grid, &record.value);
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self, id: &OutboundRequestId) -> Option<(PeerId, Purpose)> {
+        let (peer, purpose) = self.open.remove(id)?;
+        self.connections.end(&peer);
+        Some((peer, purpose))
+    }
+}
+
+fn ask_error(error: OutboundFailure) -> AskError {
+    match error {
+        OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed => AskError::Unreachable,
+        OutboundFailure::Timeout => AskError::TimedOut,
+        OutboundFailure::UnsupportedProtocols => AskError::Unsupported,
+        OutboundFailure::Io(error) => AskError::Malformed(error.to_string()),
+    }
+}

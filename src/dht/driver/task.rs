@@ -1,0 +1,222 @@
+//! The task itself: its state, its loop, and what its handles ask of it.
+
+use crate::address::{PrivateAddresses, dialable};
+use crate::clock::Clock;
+use crate::dht::admission::Admission;
+use crate::dht::behaviour::{Behaviour, BehaviourEvent, Role, kad_protocol, record_protocol};
+use crate::dht::clocks::PeerClocks;
+use crate::dht::connections::Connections;
+use crate::dht::driver::minding::TICK;
+use crate::dht::handle::{AskError, Command, DhtStatus};
+use crate::dht::message::{Request, Response};
+use crate::dht::peers::{Peers, Standing};
+use crate::dht::server::Server;
+use crate::dht::vouchers::Vouchers;
+use crate::store::Book;
+use futures::StreamExt;
+use libp2p::kad;
+use libp2p::multiaddr::Protocol;
+use libp2p::request_response::OutboundRequestId;
+use libp2p::swarm::SwarmEvent;
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify};
+use std::collections::HashMap;
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, info, warn};
+
+pub(crate) struct Driver {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) role: Role,
+    pub(super) clock: Clock,
+    pub(super) peers: Peers,
+    pub(super) private: PrivateAddresses,
+    pub(super) bootstrap: Vec<Multiaddr>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) known: watch::Sender<usize>,
+    pub(super) listening: watch::Sender<bool>,
+    pub(super) protocols: [StreamProtocol; 2],
+    pub(super) network: String,
+    pub(super) connections: Connections,
+    pub(super) admission: Admission,
+    pub(super) vouchers: Vouchers,
+    pub(super) whole_network_limit: usize,
+    pub(super) clocks: PeerClocks,
+    pub(super) open: HashMap<OutboundRequestId, (PeerId, Purpose)>,
+    pub(super) pages_asked: HashMap<PeerId, Instant>,
+    pub(super) last_saved: Instant,
+    pub(super) warned_clock: bool,
+}
+
+/// What an open question is for.
+pub(super) enum Purpose {
+    Answer(oneshot::Sender<Result<Response, AskError>>),
+    /// The list of servers after a peer id, of which so many more pages are read.
+    Page {
+        after: Option<PeerId>,
+        left: u32,
+    },
+}
+
+impl Driver {
+    #[expect(clippy::too_many_arguments, reason = "called once, by `start`")]
+    pub(crate) fn new(
+        swarm: Swarm<Behaviour>,
+        network: &crate::config::NetworkName,
+        role: Role,
+        clock: Clock,
+        peers: Peers,
+        private: PrivateAddresses,
+        bootstrap: Vec<Multiaddr>,
+        commands: mpsc::Receiver<Command>,
+        known: watch::Sender<usize>,
+        listening: watch::Sender<bool>,
+        whole_network_limit: usize,
+    ) -> Self {
+        Self {
+            swarm,
+            role,
+            clock,
+            peers,
+            private,
+            bootstrap,
+            commands,
+            known,
+            listening,
+            protocols: [kad_protocol(network), record_protocol(network)],
+            network: format!("/lafs-clearinghouse/{network}"),
+            connections: Connections::default(),
+            admission: Admission::default(),
+            vouchers: Vouchers::default(),
+            whole_network_limit,
+            clocks: PeerClocks::default(),
+            open: HashMap::new(),
+            pages_asked: HashMap::new(),
+            last_saved: Instant::now(),
+            warned_clock: false,
+        }
+    }
+
+    /// Runs until told to stop, or until every handle is gone.
+    pub(crate) async fn run(mut self) {
+        self.dial_bootstrap();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let stopped = loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                command = self.commands.recv() => match command {
+                    Some(Command::Stop { reply }) => break Some(reply),
+                    Some(command) => self.on_command(command),
+                    None => break None,
+                },
+                _ = tick.tick() => self.on_tick(),
+            }
+        };
+        self.save_servers();
+        self.book().close();
+        if let Some(reply) = stopped {
+            let _ = reply.send(());
+        }
+    }
+
+    pub(super) fn book(&mut self) -> &mut Book {
+        &mut self.swarm.behaviour_mut().kad.store_mut().0
+    }
+
+    pub(super) fn on_command(&mut self, command: Command) {
+        // Whoever no longer waits for an answer has its reason; a failed send is no fault.
+        match command {
+            Command::Ask { server, request, reply } => self.ask(server, request, Purpose::Answer(reply)),
+            Command::Nearest { target, count, reply } => drop(reply.send(self.peers.nearest(target, count))),
+            Command::Connected { target, reply } => {
+                let peers = &self.peers;
+                let mut connected: Vec<Server> =
+                    self.connections.peers().filter_map(|peer| peers.server(&peer).cloned()).collect();
+                connected.sort_by_key(|server| target.distance(&server.point()));
+                let _ = reply.send(connected);
+            }
+            Command::Servers { reply } => drop(reply.send(self.peers.all())),
+            Command::Note { servers } => {
+                for server in servers {
+                    self.peers.note(server, Standing::Named);
+                }
+                self.count_known();
+            }
+            Command::Row { grid, reply } => drop(reply.send(self.book().row(&grid).cloned())),
+            Command::Evidence { grid, reply } => drop(reply.send(self.book().evidence(&grid))),
+            Command::OfferEvidence { grid, records } => {
+                for record in records {
+                    self.book().offer_evidence(&grid, &record);
+                }
+            }
+            Command::Offer { grid, record, reply } => drop(reply.send(self.book().offer(&grid, &record))),
+            Command::Buckets { reply } => drop(reply.send(self.book().digests().buckets())),
+            Command::Wanted { from, rows, reply } => drop(reply.send(self.wanted(from, &rows))),
+            Command::Pulled { rows, reply } => drop(reply.send(self.take_in(rows))),
+            Command::Status { reply } => drop(reply.send(self.status())),
+            Command::AddExternal { addr } => self.swarm.add_external_address(addr),
+            Command::Stop { .. } => {}
+        }
+    }
+
+    pub(super) fn ask(&mut self, server: Server, request: Request, purpose: Purpose) {
+        let mut addrs = self.peers.addrs(&server.peer).map(<[_]>::to_vec).unwrap_or_default();
+        // Who names a server could send us against anybody's neighbours.
+        addrs.extend(server.addrs.into_iter().filter(|addr| dialable(addr, self.private)));
+        addrs.dedup();
+        self.connections.begin(&server.peer);
+        let id = self.swarm.behaviour_mut().record.send_request_with_addresses(&server.peer, Some(request), addrs);
+        self.open.insert(id, (server.peer, purpose));
+    }
+
+    pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(BehaviourEvent::Record(event)) => self.on_record(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => self.on_kad(event),
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
+                self.on_identified(peer_id, info);
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
+                self.connections.opened(peer_id, endpoint.get_remote_address().clone(), endpoint.is_dialer());
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => self.connections.closed(&peer_id),
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.on_dial_error(peer_id, &error),
+            SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
+            SwarmEvent::ListenerClosed { reason: Err(error), addresses, .. } => {
+                warn!(?addresses, %error, "stopped listening");
+            }
+            SwarmEvent::ExternalAddrConfirmed { address } => info!(%address, "reachable"),
+            SwarmEvent::ExternalAddrExpired { address } => warn!(%address, "no longer reachable"),
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_listening(&mut self, address: Multiaddr) {
+        debug!(%address, "listening");
+        // The two transports come one after the other; the record names both.
+        if self.swarm.listeners().count() >= 2 {
+            self.listening.send_replace(true);
+        }
+        // On a private network nobody outside can confirm an address: unless one was stated, what we listen on is it.
+        let unstated = self.swarm.external_addresses().all(|known| self.swarm.listeners().any(|own| own == known));
+        if self.role == Role::Server && self.private == PrivateAddresses::Allowed && unstated {
+            self.swarm.add_external_address(address);
+        }
+    }
+
+    pub(super) fn status(&mut self) -> DhtStatus {
+        let mut external: Vec<Multiaddr> = self.swarm.external_addresses().cloned().collect();
+        // QUIC first: one round trip to set up where TCP takes three.
+        external.sort_by_key(|addr| (!addr.iter().any(|part| part == Protocol::QuicV1), addr.to_string()));
+        DhtStatus {
+            peer_id: *self.swarm.local_peer_id(),
+            external,
+            listening: self.swarm.listeners().cloned().collect(),
+            serves: self.swarm.behaviour_mut().kad.mode() == kad::Mode::Server,
+            servers_known: self.peers.len(),
+            connected: self.connections.len(),
+            records_held: self.book().len(),
+            clock_behind_seconds: self.clocks.median_ahead(),
+        }
+    }
+}
