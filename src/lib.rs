@@ -26,6 +26,8 @@ pub mod config;
 pub mod dht;
 #[cfg(feature = "node")]
 pub mod grid;
+#[cfg(feature = "node")]
+pub mod metrics;
 pub mod store;
 
 // Services, which ask a rule and then drive an edge:

@@ -27,6 +27,16 @@ pub(super) struct Admission {
 }
 
 impl Admission {
+    /// Whether somebody in `network` who is no peer may bring a key that is not held yet. Takes a token if so.
+    pub(super) fn admits_new_key_of(&mut self, network: Option<Network>, now: Instant) -> bool {
+        prune(&mut self.networks, now, NETWORK_BURST, NETWORK_REFILL);
+        let network = self.networks.entry(network).or_insert(TokenBucket::full(NETWORK_BURST, now));
+        network.refill(now, NETWORK_BURST, NETWORK_REFILL);
+        let admitted = network.tokens > 0;
+        network.tokens -= u32::from(admitted);
+        admitted
+    }
+
     /// Whether `peer`, connected from `network`, may bring a key that is not held yet. Takes a token if so.
     pub(super) fn admits_new_key(&mut self, peer: PeerId, network: Option<Network>, now: Instant) -> bool {
         prune(&mut self.networks, now, NETWORK_BURST, NETWORK_REFILL);
@@ -94,6 +104,15 @@ mod tests {
         let later = now + Duration::from_secs(180);
         let brought = (0..1_000).filter(|_| admission.admits_new_key(PeerId::random(), network(1), later)).count();
         assert_eq!(brought, 3);
+    }
+
+    #[test]
+    fn who_is_no_peer_shares_the_burst_of_its_network() {
+        let mut admission = Admission::default();
+        let now = Instant::now();
+        assert!(admission.admits_new_key(PeerId::random(), network(1), now));
+        assert_eq!((0..1_000).filter(|_| admission.admits_new_key_of(network(1), now)).count(), 99);
+        assert!(!admission.admits_new_key(PeerId::random(), network(1), now));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The handle of the task that owns the swarm: cheap to clone, each method one question with one answer.
 
+use crate::address::Network;
+use crate::dht::census::Census;
 use crate::dht::message::{BUCKETS, BucketDigest, FetchedRow, Request, Response, RowDigest};
 use crate::dht::server::{Point, Server};
 use crate::keys::GridId;
+use crate::metrics::Metrics;
 use crate::record::{GridRecord, SignedRecord, Verdict};
 use crate::store::Row;
 use libp2p::{Multiaddr, PeerId};
@@ -21,10 +24,12 @@ pub(crate) enum Command {
     Evidence { grid: GridId, reply: oneshot::Sender<Vec<GridRecord>> },
     OfferEvidence { grid: GridId, records: Vec<Vec<u8>> },
     Offer { grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
+    OfferFrom { network: Network, grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
     Buckets { reply: oneshot::Sender<Box<[BucketDigest; BUCKETS]>> },
     Wanted { from: PeerId, rows: Vec<([u8; 32], RowDigest)>, reply: oneshot::Sender<Vec<GridId>> },
     Pulled { rows: Vec<FetchedRow>, reply: oneshot::Sender<usize> },
     Status { reply: oneshot::Sender<DhtStatus> },
+    Census { reply: oneshot::Sender<Census> },
     AddExternal { addr: Multiaddr },
     Stop { reply: oneshot::Sender<()> },
 }
@@ -57,6 +62,7 @@ pub struct Dht {
     local: PeerId,
     known: watch::Receiver<usize>,
     listening: watch::Receiver<bool>,
+    metrics: Metrics,
 }
 
 impl Dht {
@@ -65,8 +71,14 @@ impl Dht {
         local: PeerId,
         known: watch::Receiver<usize>,
         listening: watch::Receiver<bool>,
+        metrics: Metrics,
     ) -> Self {
-        Self { commands, local, known, listening }
+        Self { commands, local, known, listening, metrics }
+    }
+
+    /// Where this node counts what happens.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Our own libp2p identity.
@@ -128,6 +140,12 @@ impl Dht {
         self.call(|reply| Command::Offer { grid, record, reply }).await.unwrap_or(Verdict::Busy)
     }
 
+    /// Offers a record that a stranger in `network` brought to our own book, within the rate for keys that are new.
+    pub async fn offer_from(&self, network: Network, grid: &GridId, record: &[u8]) -> Verdict {
+        let (grid, record) = (*grid, record.to_vec());
+        self.call(|reply| Command::OfferFrom { network, grid, record, reply }).await.unwrap_or(Verdict::Busy)
+    }
+
     /// The records held of a grid that prove commitments which its current record does not keep.
     pub async fn evidence(&self, grid: &GridId) -> Vec<GridRecord> {
         self.call(|reply| Command::Evidence { grid: *grid, reply }).await.unwrap_or_default()
@@ -158,6 +176,12 @@ impl Dht {
     /// How the node stands. `None` if it has stopped.
     pub async fn status(&self) -> Option<DhtStatus> {
         self.call(|reply| Command::Status { reply }).await
+    }
+
+    /// What the node counts of itself, beside its status. Looks at every row: for whoever watches, not for each question.
+    /// `None` if it has stopped.
+    pub async fn census(&self) -> Option<Census> {
+        self.call(|reply| Command::Census { reply }).await
     }
 
     /// States an address under which others reach this node.

@@ -34,11 +34,15 @@ pub(super) async fn keep(dht: Dht, whole_network_limit: usize) {
     let mut round = 0;
     loop {
         let Some(partner) = partner(&dht, &mut seen, whole_network_limit, round).await else { return };
+        let partner_asked = partner.is_some();
         let outcome = match partner {
             Some(partner) => compare(&dht, &partner).await,
             None => Ok(0),
         };
         round += 1;
+        if partner_asked {
+            dht.metrics().compared(if outcome.is_ok() { "done" } else { "failed" });
+        }
         match &outcome {
             Ok(0) => {}
             Ok(news) => info!(records = news, "fetched records that other holders had"),

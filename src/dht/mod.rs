@@ -13,6 +13,8 @@ mod admission;
 #[cfg(feature = "node")]
 mod behaviour;
 #[cfg(feature = "node")]
+mod census;
+#[cfg(feature = "node")]
 mod clocks;
 #[cfg(feature = "node")]
 mod codec;
@@ -39,6 +41,8 @@ mod vouchers;
 
 #[cfg(feature = "node")]
 pub use behaviour::{Role, kad_protocol, record_protocol};
+#[cfg(feature = "node")]
+pub use census::Census;
 #[cfg(feature = "node")]
 pub use handle::{AskError, Dht, DhtStatus};
 #[cfg(feature = "node")]

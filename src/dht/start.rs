@@ -78,8 +78,8 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         listening,
         settings.whole_network_limit,
     );
+    let dht = Dht::new(commands, local, known_receiver, listening_receiver, driver.metrics().clone());
     tokio::spawn(driver.run());
-    let dht = Dht::new(commands, local, known_receiver, listening_receiver);
     if settings.role != Role::Client {
         tokio::spawn(keep(dht.clone(), settings.whole_network_limit));
     }

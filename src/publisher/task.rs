@@ -190,6 +190,7 @@ impl Task {
         let known = self.dht.servers().await.len();
         let receipt = self.spread.receipt(record.signed(), reach, known, started);
         info!(sequence = receipt.sequence, %receipt, "published");
+        self.dht.metrics().published(receipt.elapsed);
         self.published.send_modify(|published| published.receipt = Some(receipt.clone()));
         if let Some(reply) = reply {
             let _ = reply.send(Ok(receipt));
@@ -245,6 +246,7 @@ impl Task {
 
     fn note_failure(&self, result: Result<(), PublishError>) {
         if let Err(error) = result {
+            self.dht.metrics().not_published();
             let problem = chain(&error);
             let news = self.published.borrow().problem.as_deref() != Some(&problem);
             if news {

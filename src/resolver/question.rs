@@ -90,13 +90,20 @@ pub enum Source {
     Walk,
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Source {
+    /// Its name in answers and figures.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Cache => "cache",
             Self::Direct => "direct",
             Self::Walk => "walk",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -166,4 +173,21 @@ pub enum ResolveError {
     /// What was seen before is not known, so that any answer might be a rolled-back one.
     #[error(transparent)]
     Floor(#[from] FloorFileError),
+}
+
+impl ResolveError {
+    /// The kind of failure in a word, for figures.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Expired { .. } => "expired",
+            Self::Withdrawn { .. } => "withdrawn",
+            Self::Moved { .. } => "moved",
+            Self::Upgrade { .. } => "upgrade",
+            Self::Unreachable { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Floor(_) => "floor",
+        }
+    }
 }

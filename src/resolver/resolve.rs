@@ -43,6 +43,16 @@ impl Resolver {
 
     /// Answers `question`, following successors. Dropping the future is safe: no floor is half raised.
     pub async fn resolve(&self, question: Question) -> Result<Answer, ResolveError> {
+        let started = Instant::now();
+        let outcome = self.follow(question).await;
+        match &outcome {
+            Ok(answer) => self.dht.metrics().resolved(answer.source.name(), started.elapsed()),
+            Err(error) => self.dht.metrics().unresolved(error.name()),
+        }
+        outcome
+    }
+
+    async fn follow(&self, question: Question) -> Result<Answer, ResolveError> {
         let deadline = Instant::now() + question.deadline;
         let mut answer = self.resolve_one(question, deadline).await?;
         let mut chain = vec![question.grid];

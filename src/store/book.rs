@@ -7,7 +7,7 @@ use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts
 use crate::store::digests::Digests;
 use crate::store::evidence::EvidenceFiles;
 use crate::store::shelf::{Shelf, ShelfError};
-use crate::units::{Seconds, UnixSeconds};
+use crate::units::{Bytes, Seconds, UnixSeconds};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use tracing::info;
@@ -30,6 +30,15 @@ pub struct Row {
     pub evidence: Evidence,
     /// When somebody last handed us this record or said that it is the newest.
     pub confirmed_at: UnixSeconds,
+}
+
+/// How much is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BookSize {
+    /// The octets of all records.
+    pub record_bytes: Bytes,
+    /// How many earlier records are kept because their commitments bind.
+    pub evidence: usize,
 }
 
 /// All rows.
@@ -172,6 +181,16 @@ impl Book {
     /// How many records are held.
     pub fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// How much is held. Looks at every row: 100,000 take some 10 ms.
+    pub fn size(&self) -> BookSize {
+        let record_bytes = self.rows.values().map(|row| row.record.bytes().len() as u64).sum();
+        let evidence = self.rows.values().map(|row| &row.evidence).chain(self.orphans.values());
+        BookSize {
+            record_bytes: Bytes(record_bytes),
+            evidence: evidence.map(|evidence| evidence.records().len()).sum(),
+        }
     }
 
     /// Whether nothing is held.

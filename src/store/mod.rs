@@ -17,7 +17,7 @@ mod evidence;
 mod shelf;
 
 #[cfg(feature = "node")]
-pub use book::{Book, Row};
+pub use book::{Book, BookSize, Row};
 #[cfg(feature = "node")]
 pub use digests::Digests;
 #[cfg(feature = "node")]

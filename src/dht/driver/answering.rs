@@ -9,6 +9,7 @@ use crate::dht::message::{
 use crate::dht::server::Point;
 use crate::dht::walk::WIDTH;
 use crate::keys::{GridId, RecordKey};
+use crate::metrics::Origin;
 use crate::record::Verdict;
 use libp2p::PeerId;
 use libp2p::kad::{self, InboundRequest};
@@ -55,6 +56,7 @@ impl Driver {
     }
 
     pub(super) fn answer(&mut self, peer: PeerId, request: Request) -> Body {
+        self.metrics.question(request.kind());
         match request {
             Request::Resolve { grid } => {
                 let nearer = self.peers.nearest_verified(Point::of(grid.record_key().as_bytes()), MAX_NEARER + 1);
@@ -133,14 +135,14 @@ impl Driver {
                 self.book().offer_evidence(&row.grid, evidence);
             }
             if let Some(record) = &row.record {
-                news += usize::from(matches!(self.book().offer(&row.grid, record), Verdict::Stored));
+                news += usize::from(matches!(self.offer(Origin::Fetched, &row.grid, record), Verdict::Stored));
             }
         }
         news
     }
 
     pub(super) fn verdict(&mut self, peer: PeerId, grid: &GridId, record: &[u8]) -> Body {
-        let verdict = self.offer_from(peer, grid, record);
+        let verdict = self.offer_from(Origin::Peer, peer, grid, record);
         let wire = match &verdict {
             Verdict::Stored => WireVerdict::Stored,
             Verdict::Held => WireVerdict::Held,
@@ -158,12 +160,12 @@ impl Driver {
     }
 
     /// Offers a stranger's record to the book, within the rate for keys that are new.
-    pub(super) fn offer_from(&mut self, peer: PeerId, grid: &GridId, record: &[u8]) -> Verdict {
+    pub(super) fn offer_from(&mut self, origin: Origin, peer: PeerId, grid: &GridId, record: &[u8]) -> Verdict {
         let network = self.connections.network(&peer);
         if self.book().row(grid).is_none() && !self.admission.admits_new_key(peer, network, Instant::now()) {
-            return Verdict::Busy;
+            return self.refused_for_now(origin);
         }
-        let verdict = self.book().offer(grid, record);
+        let verdict = self.offer(origin, grid, record);
         if let Verdict::Bad(error) = &verdict {
             debug!(%peer, %grid, %error, "refused a record");
         }
@@ -176,7 +178,7 @@ impl Driver {
         {
             self.connections.used(&source);
             if let Some(grid) = RecordKey::grid_id(record.key.as_ref()) {
-                self.offer_from(source, &grid, &record.value);
+                self.offer_from(Origin::Kad, source, &grid, &record.value);
             }
         }
     }

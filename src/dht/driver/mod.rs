@@ -3,6 +3,7 @@
 //! It decides nothing about records (`record` does) and keeps no thread waiting: whatever takes long is somebody's future.
 
 mod answering;
+mod counting;
 mod meeting;
 mod minding;
 mod task;

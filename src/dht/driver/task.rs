@@ -12,6 +12,7 @@ use crate::dht::message::{Request, Response};
 use crate::dht::peers::{Peers, Standing};
 use crate::dht::server::Server;
 use crate::dht::vouchers::Vouchers;
+use crate::metrics::{Metrics, Origin};
 use crate::store::Book;
 use futures::StreamExt;
 use libp2p::kad;
@@ -34,6 +35,7 @@ pub(crate) struct Driver {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) known: watch::Sender<usize>,
     pub(super) listening: watch::Sender<bool>,
+    pub(super) metrics: Metrics,
     pub(super) protocols: [StreamProtocol; 2],
     pub(super) network: String,
     pub(super) connections: Connections,
@@ -82,6 +84,7 @@ impl Driver {
             commands,
             known,
             listening,
+            metrics: Metrics::new(),
             protocols: [kad_protocol(network), record_protocol(network)],
             network: format!("/lafs-clearinghouse/{network}"),
             connections: Connections::default(),
@@ -94,6 +97,11 @@ impl Driver {
             last_saved: Instant::now(),
             warned_clock: false,
         }
+    }
+
+    /// Where the task counts.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Runs until told to stop, or until every handle is gone.
@@ -149,11 +157,15 @@ impl Driver {
                     self.book().offer_evidence(&grid, &record);
                 }
             }
-            Command::Offer { grid, record, reply } => drop(reply.send(self.book().offer(&grid, &record))),
+            Command::Offer { grid, record, reply } => drop(reply.send(self.offer(Origin::Own, &grid, &record))),
+            Command::OfferFrom { network, grid, record, reply } => {
+                drop(reply.send(self.offer_from_network(network, &grid, &record)));
+            }
             Command::Buckets { reply } => drop(reply.send(self.book().digests().buckets())),
             Command::Wanted { from, rows, reply } => drop(reply.send(self.wanted(from, &rows))),
             Command::Pulled { rows, reply } => drop(reply.send(self.take_in(rows))),
             Command::Status { reply } => drop(reply.send(self.status())),
+            Command::Census { reply } => drop(reply.send(self.census())),
             Command::AddExternal { addr } => self.swarm.add_external_address(addr),
             Command::Stop { .. } => {}
         }
@@ -170,6 +182,7 @@ impl Driver {
     }
 
     pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.count(&event);
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Record(event)) => self.on_record(event),
             SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => self.on_kad(event),

@@ -49,6 +49,18 @@ pub enum Request {
 }
 
 impl Request {
+    /// Its kind in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Resolve { .. } => "resolve",
+            Self::Store { .. } => "store",
+            Self::Servers { .. } => "servers",
+            Self::Digest => "digest",
+            Self::Bucket { .. } => "bucket",
+            Self::Fetch { .. } => "fetch",
+        }
+    }
+
     /// The bytes on the stream.
     pub fn encode(&self) -> Vec<u8> {
         let mut map = MapWriter::new();
