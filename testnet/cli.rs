@@ -1,6 +1,8 @@
 //! What people and scripts type, and what they are told.
 
 use crate::bench::ResolveBench;
+use crate::commands::{NodesArgs, PartitionArgs, WhichArgs};
+use crate::control::{Asked, Command, Control};
 use crate::grid_manager::GridKeys;
 use crate::leash;
 use crate::member;
@@ -21,15 +23,28 @@ use tracing_subscriber::EnvFilter;
 const MAX_RTT: Duration = Duration::from_secs(10);
 
 /// As `clearinghouse` has it: malformed, unreachable or timed out, and any other failure.
-const MALFORMED: u8 = 2;
-const TIMED_OUT: u8 = 8;
-const FAILED: u8 = 1;
+pub(crate) const MALFORMED: u8 = 2;
+pub(crate) const TIMED_OUT: u8 = 8;
+pub(crate) const FAILED: u8 = 1;
 
 /// A network of clearinghouse nodes on this machine.
 ///
 /// Each node is a process of its own, with a loopback network of its own; some speak for a grid whose key is made here.
 #[derive(Debug, Parser)]
-#[command(name = "testnet", version, max_term_width = 100)]
+#[command(
+    name = "testnet",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Example:
+  testnet up --nodes 20 --grids 5 --rtt 50ms     in one terminal, and in another:
+  testnet kill node-01 node-05..node-09
+  testnet partition node-00..node-09 rest
+  testnet status
+  testnet heal && testnet start dead
+
+  testnet play testnet/scenarios/churn.toml      raises and stops a testnet of its own"
+)]
 struct Cli {
     #[command(subcommand)]
     command: CliCommand,
@@ -38,6 +53,19 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum CliCommand {
     Up(UpArgs),
+    /// End the processes of nodes of a running testnet at once, by SIGKILL
+    Kill(NodesArgs),
+    /// Start nodes again that were killed or ended, on the data they left
+    Start(NodesArgs),
+    /// Let nothing through to nodes and nothing from them, until they are resumed
+    Pause(NodesArgs),
+    /// End the pause of nodes; a partition stays
+    Resume(NodesArgs),
+    Partition(PartitionArgs),
+    /// End the partition
+    Heal(WhichArgs),
+    /// Which nodes serve, are paused, are dead, and on which side of a partition they are
+    Status(WhichArgs),
     /// Measure a network raised in this process, and print each figure beside its budget
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -72,7 +100,8 @@ struct UpArgs {
     /// A new or empty folder for keys, data and logs, which stays [default: a temporary one, removed at the end]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The round-trip time between any two nodes, such as 50ms: a relay in front of each delays every packet
+    /// The round-trip time between any two nodes, such as 50ms: the relay in front of each delays every packet
+    /// [default: as short as this machine allows]
     #[arg(long, value_name = "TIME", value_parser = rtt)]
     rtt: Option<Duration>,
     /// Grid keys that are the same for the same text, and known to all who know it [default: new keys]
@@ -116,6 +145,13 @@ pub(crate) fn run() -> ExitCode {
             Err(error) => fail(false, FAILED, &chain(&*error), None),
         },
         CliCommand::Node(args) => runtime.block_on(node(&args)),
+        CliCommand::Kill(args) => runtime.block_on(args.tell(Command::Kill)),
+        CliCommand::Start(args) => runtime.block_on(args.tell(Command::Start)),
+        CliCommand::Pause(args) => runtime.block_on(args.tell(Command::Pause)),
+        CliCommand::Resume(args) => runtime.block_on(args.tell(Command::Resume)),
+        CliCommand::Partition(args) => runtime.block_on(args.tell()),
+        CliCommand::Heal(args) => runtime.block_on(args.tell(Command::Heal)),
+        CliCommand::Status(args) => runtime.block_on(args.tell(Command::Status)),
     }
 }
 
@@ -124,7 +160,7 @@ fn wrong_words(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
         let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default();
-        return fail(true, MALFORMED, first.trim_start_matches("error: "), Some("testnet up --help"));
+        return fail(true, MALFORMED, first.trim_start_matches("error: "), Some("testnet --help"));
     }
     // To standard output or standard error, as it belongs.
     let _ = error.print();
@@ -158,12 +194,26 @@ async fn up(args: UpArgs) -> ExitCode {
         None => (ExitCode::SUCCESS, Keep::IfSomethingFailed),
         Some(Err(error)) => (fail_up(json, &error), Keep::Always),
         Some(Ok(ready)) => {
+            let mut control = listen_for_commands(&ready.dir);
             print(&if json { serde_json::to_string(&ready).unwrap_or_default() } else { ready.to_string() });
             loop {
-                tokio::select! {
+                let asked = tokio::select! {
                     () = signals.next() => break,
-                    ended = testnet.next_end() => say("warning", &ended.to_string()),
+                    ended = testnet.next_end() => {
+                        say("warning", &ended.to_string());
+                        continue;
+                    }
+                    asked = next_command(control.as_mut()) => asked,
+                };
+                let (reply, ended) = tokio::select! {
+                    () = signals.next() => break,
+                    carried_out = testnet.carry_out(&asked.command) => carried_out,
+                };
+                for ended in ended {
+                    say("warning", &ended.to_string());
                 }
+                // Whoever asked may have gone away.
+                let _ = asked.reply.send(reply);
             }
             (ExitCode::SUCCESS, Keep::IfSomethingFailed)
         }
@@ -179,6 +229,19 @@ async fn up(args: UpArgs) -> ExitCode {
         say("note", &format!("its keys, data and logs are in `{}`", dir.display()));
     }
     code
+}
+
+/// Where commands come from; without it the testnet runs all the same.
+fn listen_for_commands(dir: &Path) -> Option<Control> {
+    let listening = Control::listen(dir);
+    listening.map_err(|error| say("warning", &format!("`testnet kill` and the like will not work: {error}"))).ok()
+}
+
+async fn next_command(control: Option<&mut Control>) -> Asked {
+    match control {
+        Some(control) => control.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The child's side of `up`.
@@ -229,7 +292,7 @@ fn filter() -> EnvFilter {
 }
 
 /// What the relays say, and the nodes of `--in-process`, goes to a file: standard error is for people.
-fn log_to(path: &Path) {
+pub(crate) fn log_to(path: &Path) {
     match OpenOptions::new().create(true).append(true).open(path) {
         Ok(file) => tracing_subscriber::fmt().with_env_filter(filter()).with_ansi(false).with_writer(file).init(),
         Err(error) => say("warning", &format!("no log: cannot write `{}`: {error}", path.display())),
@@ -245,7 +308,7 @@ fn fail_up(json: bool, error: &UpError) -> ExitCode {
     fail(json, code, &chain(error), hint)
 }
 
-fn fail(json: bool, code: u8, message: &str, hint: Option<&str>) -> ExitCode {
+pub(crate) fn fail(json: bool, code: u8, message: &str, hint: Option<&str>) -> ExitCode {
     if json {
         let name = match code {
             MALFORMED => "malformed",
@@ -263,12 +326,12 @@ fn fail(json: bool, code: u8, message: &str, hint: Option<&str>) -> ExitCode {
 }
 
 /// One line of data. A reader that has gone away wanted no more.
-fn print(line: &str) {
+pub(crate) fn print(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn say(kind: &str, text: &str) {
+pub(crate) fn say(kind: &str, text: &str) {
     let _ = writeln!(io::stderr(), "testnet: {kind}: {text}");
 }
 

@@ -2,6 +2,9 @@
 
 mod bench;
 mod cli;
+mod commands;
+mod control;
+mod faults;
 mod grid_manager;
 mod layout;
 mod leash;
@@ -9,6 +12,8 @@ mod member;
 mod ports;
 mod relay;
 mod report;
+mod select;
+mod status;
 mod supervise;
 mod up;
 

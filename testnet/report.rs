@@ -92,7 +92,11 @@ impl Ready {
         if let Some(grid) = self.grids.first() {
             writeln!(f, "  grid-manager --config {} public-identity", quoted(&grid.grid_manager_dir))?;
         }
-        writeln!(f, "  tail -f {}", quoted(&node.dir.join("node.log")))
+        writeln!(f, "  tail -f {}", quoted(&node.dir.join("node.log")))?;
+        if let Some(last) = self.nodes.last() {
+            writeln!(f, "  testnet kill {} && testnet status", last.name)?;
+        }
+        Ok(())
     }
 }
 

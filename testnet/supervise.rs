@@ -4,6 +4,7 @@
 //! the child's side. Children are in process groups of their own, so that Ctrl-C reaches this process alone and the order
 //! of stopping is ours. Their standard error goes to a log file each; their standard output is read here.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 /// How long a child may take to end once it is asked to, before it is killed.
@@ -48,6 +49,8 @@ pub(crate) enum End {
     Badly(String),
     /// It did not end when asked to, and was killed.
     Killed,
+    /// It was killed because somebody wanted it dead.
+    OnDemand,
 }
 
 impl fmt::Display for Ended {
@@ -58,6 +61,7 @@ impl fmt::Display for Ended {
             End::Asked => write!(f, "{name} stopped")?,
             End::Badly(how) => write!(f, "{name} stopped badly ({how})")?,
             End::Killed => write!(f, "{name} did not stop within {} s and was killed", STOP_GRACE.as_secs())?,
+            End::OnDemand => write!(f, "{name} was killed, as it was to be")?,
         }
         write!(f, "; its log is `{}`", log.display())
     }
@@ -67,12 +71,14 @@ impl fmt::Display for Ended {
 pub(crate) struct Supervisor {
     stopping: watch::Sender<bool>,
     nodes: JoinSet<Ended>,
+    /// For each child that may still run, how it is killed.
+    killing: HashMap<String, oneshot::Sender<()>>,
 }
 
 impl Supervisor {
     /// No nodes yet.
     pub(crate) fn new() -> Self {
-        Self { stopping: watch::Sender::new(false), nodes: JoinSet::new() }
+        Self { stopping: watch::Sender::new(false), nodes: JoinSet::new(), killing: HashMap::new() }
     }
 
     /// Starts `command` as the child `name`. Its standard output must be read: it is a pipe of limited length.
@@ -81,8 +87,15 @@ impl Supervisor {
             start(log, command).map_err(|source| StartError { name: name.to_owned(), log: log.to_owned(), source })?;
         let output = child.stdout.take().expect("standard output was asked for as a pipe");
         let (name, log, stopping) = (name.to_owned(), log.to_owned(), self.stopping.subscribe());
-        self.nodes.spawn(async move { Ended { how: mind(child, leash, stopping).await, name, log } });
+        let (kill, killed) = oneshot::channel();
+        self.killing.insert(name.clone(), kill);
+        self.nodes.spawn(async move { Ended { how: mind(child, leash, stopping, killed).await, name, log } });
         Ok(output)
+    }
+
+    /// Kills the child `name` by SIGKILL. Returns whether there was one to kill; that it has ended, [`Self::next_end`] tells.
+    pub(crate) fn kill(&mut self, name: &str) -> bool {
+        self.killing.remove(name).is_some_and(|kill| kill.send(()).is_ok())
     }
 
     /// Runs `node` as the task `name` of this process. It is given the end that it is to stop at, and says what went wrong.
@@ -110,7 +123,7 @@ impl Supervisor {
         let mut badly = Vec::new();
         while let Some(ended) = self.nodes.join_next().await {
             match ended {
-                Ok(Ended { how: End::Asked, .. }) => {}
+                Ok(Ended { how: End::Asked | End::OnDemand, .. }) => {}
                 Ok(ended) => badly.push(ended),
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
@@ -139,12 +152,22 @@ impl Released {
     }
 }
 
-async fn mind(mut child: Child, leash: ChildStdin, mut stopping: watch::Receiver<bool>) -> End {
-    tokio::select! {
+async fn mind(
+    mut child: Child,
+    leash: ChildStdin,
+    mut stopping: watch::Receiver<bool>,
+    killed: oneshot::Receiver<()>,
+) -> End {
+    let kill = tokio::select! {
         // First: what ends at the same moment was asked to.
         biased;
-        _ = stopping.wait_for(|stopping| *stopping) => {}
+        _ = stopping.wait_for(|stopping| *stopping) => false,
+        // The sender goes with the supervisor, which kills by dropping; an error is no wish.
+        Ok(()) = killed => true,
         ended = child.wait() => return End::ByItself(said(&ended)),
+    };
+    if kill {
+        return child.kill().await.map_or_else(|error| End::Badly(error.to_string()), |()| End::OnDemand);
     }
     drop(leash);
     match tokio::time::timeout(STOP_GRACE, child.wait()).await {
@@ -222,6 +245,21 @@ mod tests {
         let told = supervisor.next_end().await.to_string();
         assert!(told.starts_with("node-07 ended unexpectedly (exit status: 3); its log is `/"), "{told}");
         assert_eq!(std::fs::read_to_string(&log).unwrap(), "why\n");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_is_to_die_dies_and_may_be_started_again() {
+        let (_temp, log) = log();
+        let mut supervisor = Supervisor::new();
+        assert!(!supervisor.kill("node-00"), "nobody is there");
+        for _ in 0..2 {
+            supervisor.start("node-00", &log, Command::new("cat")).unwrap();
+            assert!(supervisor.kill("node-00"));
+            let ended = supervisor.next_end().await;
+            assert!(matches!(ended.how, End::OnDemand), "{ended:?}");
+        }
+        supervisor.start("node-00", &log, Command::new("cat")).unwrap();
+        assert!(supervisor.stop().await.is_empty());
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! `testnet up`: raises a network of nodes, says when every grid's record is held by the others, and takes it down again.
 
+use crate::faults::Faults;
 use crate::grid_manager::{self, GridKeys};
 use crate::layout::{Layout, LayoutError, NodePlace, Size};
 use crate::member::{self, Standing};
 use crate::relay::Relay;
 use crate::report::{Ready, ReadyGrid, ReadyNode};
-use crate::supervise::{Ended, StartError, Supervisor};
+use crate::supervise::{End, Ended, StartError, Supervisor};
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::config::{
     DEFAULT_WHOLE_NETWORK_LIMIT, FileError, Home, KeyFileError, NodeConfig, PUBLIC_MODE, create_new,
@@ -41,7 +42,7 @@ pub(crate) struct Plan {
     /// A new temporary folder if there is none.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) keys: GridKeys,
-    /// The round-trip time between any two nodes; without one there are no relays.
+    /// The round-trip time between any two nodes: none, as far as this machine allows, if it is not said.
     pub(crate) rtt: Option<Duration>,
     /// Nodes as tasks of this process, and not as processes of their own.
     pub(crate) in_process: bool,
@@ -91,13 +92,15 @@ type Standings = Arc<watch::Sender<Vec<Option<Standing>>>>;
 
 /// A testnet, up or on its way there. Dropped without [`stop`](Self::stop), its processes are killed.
 pub(crate) struct Testnet {
-    layout: Layout,
-    plan: Plan,
-    grids: Vec<GridId>,
-    relays: Vec<Relay>,
-    supervisor: Supervisor,
-    /// What each node told last; `None` before it serves.
-    standings: Standings,
+    pub(crate) layout: Layout,
+    pub(crate) plan: Plan,
+    pub(crate) grids: Vec<GridId>,
+    /// One before each node, also where no distance is asked for: faults are what relays are for.
+    pub(crate) relays: Vec<Relay>,
+    pub(crate) supervisor: Supervisor,
+    /// What each node told last; `None` before it serves, and once it is dead.
+    pub(crate) standings: Standings,
+    pub(crate) faults: Faults,
     began: Instant,
 }
 
@@ -105,15 +108,13 @@ impl Testnet {
     /// Lays the testnet out, writes its files and starts its relays. Nothing of it runs outside this process yet.
     pub(crate) fn prepare(plan: Plan) -> Result<Self, UpError> {
         let began = Instant::now();
-        let size = Size { nodes: plan.nodes, grids: plan.grids, relays: plan.rtt.is_some() };
+        let size = Size { nodes: plan.nodes, grids: plan.grids, relays: true };
         let mut layout = Layout::create(&size, plan.dir.clone())?;
         let mut relays = Vec::new();
-        if let Some(rtt) = plan.rtt {
-            for node in &mut layout.nodes {
-                let ports = node.reserved.take().expect("a new layout holds its ports");
-                let relay = Relay::start(ports, node.listen.into(), rtt);
-                relays.push(relay.map_err(|source| UpError::Relay { node: node.name.clone(), source })?);
-            }
+        for node in &mut layout.nodes {
+            let ports = node.reserved.take().expect("a new layout holds its ports");
+            let relay = Relay::start(ports, node.listen.into(), plan.rtt.unwrap_or_default());
+            relays.push(relay.map_err(|source| UpError::Relay { node: node.name.clone(), source })?);
         }
         let grids = layout
             .grids
@@ -123,7 +124,8 @@ impl Testnet {
             .collect::<Result<Vec<_>, _>>()?;
         write_nodes(&layout)?;
         let standings = Arc::new(watch::Sender::new(vec![None; layout.nodes.len()]));
-        Ok(Self { layout, plan, grids, relays, supervisor: Supervisor::new(), standings, began })
+        let faults = Faults::none(layout.nodes.len());
+        Ok(Self { layout, plan, grids, relays, supervisor: Supervisor::new(), standings, faults, began })
     }
 
     /// Starts the nodes and waits until every grid's record has been read back from the others. Dropping it halfway is
@@ -162,9 +164,23 @@ impl Testnet {
         }
     }
 
-    /// Waits until a node ends, which none should. Dropping it halfway is safe.
+    /// Waits until a node ends by itself, which none should. Dropping it halfway is safe.
     pub(crate) async fn next_end(&mut self) -> Ended {
-        self.supervisor.next_end().await
+        loop {
+            let ended = self.supervisor.next_end().await;
+            self.note_end(&ended);
+            if !matches!(ended.how, End::OnDemand) {
+                return ended;
+            }
+        }
+    }
+
+    /// Notes that a node is dead.
+    pub(crate) fn note_end(&mut self, ended: &Ended) {
+        if let Some(index) = self.layout.nodes.iter().position(|node| node.name == ended.name) {
+            self.faults.dead.insert(index);
+            self.standings.send_modify(|standings| standings[index] = None);
+        }
     }
 
     /// The file for what this process itself logs, the nodes that are tasks of it included.
@@ -182,7 +198,7 @@ impl Testnet {
         Stopped { badly, dropped, left: left.then(|| self.layout.dir.clone()) }
     }
 
-    fn start(&mut self, index: usize) -> Result<(), UpError> {
+    pub(crate) fn start(&mut self, index: usize) -> Result<(), UpError> {
         let own_log = self.own_log();
         let node = &mut self.layout.nodes[index];
         // Let go of a moment before the node takes it. The address is this testnet's alone.

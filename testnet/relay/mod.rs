@@ -86,7 +86,6 @@ impl Relay {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the fault commands"))]
 impl Relay {
     /// The address that clients use, for UDP and TCP.
     pub(crate) fn address(&self) -> SocketAddr {
