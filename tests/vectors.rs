@@ -1,4 +1,4 @@
-//! The test vectors of `tests/vectors/`, judged by this crate; and by the second implementation in `scripts/`.
+//! The test vectors of `tests/vectors/`, judged by this crate; and by a second implementation, `scripts/verify_record.py`.
 //!
 //! The vectors say what is right. Where this crate differs, `docs/spec/` decides who is wrong.
 
@@ -273,13 +273,25 @@ fn the_second_implementation_agrees_with_every_vector() {
         println!("SKIPPED: verify_record.py: LAFS_TEST_PYTHON names no Python that has cbor2 and cryptography");
         return;
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/verify_record.py");
-    let output = Command::new(&python).arg("-B").arg(script).arg("--vectors").arg(folder()).output();
+    let output = Command::new(&python).arg("-B").arg(folder().join("check.py")).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{complained}");
     let count = vectors("record", 600).len();
     assert!(said.contains(&format!("{count} record,")) && said.ends_with(": 0 disagree\n"), "{said}");
+
+    let vector = &vectors("record", 600).into_iter().find(|vector| vector.text("name") == "minimal").expect("minimal");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), vector.octets("bytes")).expect("the record is written");
+    let now = vector.now().0;
+    for (now, status, words) in [(now, 0, "ok: sequence "), (now + 86_400 * 400, 1, "error: time-expired: ")] {
+        let mut script = Command::new(&python);
+        script.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/verify_record.py")).arg(file.path());
+        script.args(["--grid", vector.text("grid_id"), "--now", &now.to_string()]);
+        let output = script.output().expect("Python runs");
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(status) && said.contains(words), "{said}");
+    }
 }
 
 #[test]

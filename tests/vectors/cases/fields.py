@@ -257,6 +257,16 @@ def fields():
                 "a second form",
                 {8: [{6: FURL.replace("gw.grid.example", "[2001:db8:0::7]")}]},
             ),
+            (
+                "furl-hint-ip6-mapped-in-hexadecimal",
+                "an IPv4 address inside an IPv6 one is written with dots",
+                {8: [{6: FURL.replace("gw.grid.example", "[::ffff:cb00:7107]")}]},
+            ),
+            (
+                "furl-hint-ip6-dotted",
+                "dots are for IPv4 addresses inside IPv6 ones",
+                {8: [{6: FURL.replace("gw.grid.example", "[2001:db8::203.0.113.7]")}]},
+            ),
             ("furl-is-nurl", "the address of another protocol", {8: [{6: FURL + "#v=1"}]}),
             ("furl-space", "a space", {8: [{6: FURL + " x"}]}),
             ("furl-control", "a control character", {8: [{6: FURL + "\n"}]}),
@@ -264,6 +274,11 @@ def fields():
             ("furl-bytes", "a byte string", {8: [{6: FURL.encode()}]}),
             ("twice", "entries are distinct", {8: [gateway(), gateway()]}),
             ("twice-unknown-differs", "distinct in what we know", {8: [gateway(), gateway({64: 1})]}),
+            (
+                "twice-unknown-differs-inside",
+                "distinct in what we know, of the limit too",
+                {8: [spender({5: {0: "USD", 1: 1}}), spender({5: {0: "USD", 1: 1, 64: 1}})]},
+            ),
             ("second-wrong", "each entry counts", {8: [gateway(), gateway({1: 0})]}),
         ],
     )

@@ -111,6 +111,11 @@ def good():
         "the highest port; a name in a hint may exceed 128 octets",
         {8: [{6: FURL.replace("gw.grid.example:3457", f"{'a' * 63}.{'b' * 63}.example:65535")}]},
     )
+    v.good(
+        "gateway-furl-mapped-hint",
+        "an IPv4 address inside an IPv6 one, in its one form",
+        {8: [{6: FURL.replace("gw.grid.example", "[::ffff:203.0.113.7]")}]},
+    )
     v.good("gateway-furl-with-key", "a FURL and a key", {8: [{3: GATEWAY.public, 4: 9, 6: FURL}]})
     v.good("gateway-only-spends", "a key and no address", {8: [spender()]})
     v.good(

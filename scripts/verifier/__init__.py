@@ -1,1 +1,0 @@
-"""The rules of docs/spec/, written a second time."""

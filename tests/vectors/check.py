@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Judges every vector with scripts/verify_record.py: `python3 tests/vectors/check.py [DIR]`, by default this directory.
+
+Needs `cbor2` and `cryptography`. What lies beyond a single record (which is newer, what is broken, what binds) stands
+here, from docs/spec/record.md alone too. Exit status: 0 if all agree.
+"""
+
+import collections
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
+
+import record_fields  # noqa: E402
+import verify_record  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
+
+
+def outcome_of(judge, *args):
+    """What `judge` finds and `ok`, or nothing and the class of what it raises."""
+    try:
+        return judge(*args), "ok"
+    except record_fields.Refused as fault:
+        return None, fault.args[0]
+
+
+def fields(data):
+    """The map in a record that has been judged elsewhere."""
+    return verify_record.decoded(verify_record.opened(bytes.fromhex(data))[0])
+
+
+def rank(data, grid):
+    """By what a record is newer than others, after a holder has judged it in the second in which it was issued."""
+    data = bytes.fromhex(data)
+    payload = verify_record.opened(data)[0]
+    view = verify_record.judged(data, grid, "holder", verify_record.decoded(payload)[2])
+    return view["withdrawn"], int(view["serial"]), int(view["sequence"]), payload
+
+
+def commitments(r):
+    """Asset, price, from, until of every rate line."""
+    return [(line[0], line[1], line.get(2, r[2]), line.get(3, r[3])) for line in r.get(9, [])]
+
+
+def broken(older, newer):
+    """The assets in which a newer record breaks a commitment of an older one."""
+    since, given = max(older[2], newer[2]), commitments(newer)
+
+    def kept(asset, price, begin, end):
+        return any(a == asset and p <= price and b <= max(begin, since) and e >= end for a, p, b, e in given)
+
+    live = [promise for promise in commitments(older) if promise[2] < promise[3] and since < promise[3]]
+    return [] if newer[4] else [promise[0] for promise in live if not kept(*promise)]
+
+
+def binding(records, asset, now):
+    """The price that binds: the first record is the current one, the others are evidence."""
+    given = [r for r in records if r[2] <= now + verify_record.SKEW]
+    found = [(a, p) for r in given for a, p, begin, end in commitments(r) if begin <= now < end]
+    for line in records[0].get(9, []) if records[0][3] > now else []:
+        if line.get(2, records[0][2]) <= now:
+            found.append((line[0], line[4][0] if 4 in line and line[4][1] <= now else line[1]))
+    return min((p for a, p in found if a in (asset, "XXX")), default=None)
+
+
+def signature(public, message, signature):
+    record_fields.fits("key", public)
+    verify_record.verify(public, message, signature)
+
+
+def found(kind, vector):
+    """What we make of a vector, to be compared with the vector itself."""
+    grid = verify_record.grid_key(vector["grid_id"]) if "grid_id" in vector else None
+    if kind == "record":
+        judge = verify_record.judged, bytes.fromhex(vector["bytes_hex"]), grid
+        out = {role: outcome_of(*judge, role, vector["now_unix_seconds"]) for role in ("holder", "reader")}
+        views = {f"{role}_view": view for role, (view, outcome) in out.items() if outcome == "ok"}
+        return {role: outcome for role, (_, outcome) in out.items()} | views
+    if kind == "supersede":
+        a, b = (rank(vector[name], grid) for name in ("a_hex", "b_hex"))
+        return {"newer": "same" if a[3] == b[3] else "a" if a > b else "b"}
+    if kind == "commitment":
+        return {"broken": broken(fields(vector["older_hex"]), fields(vector["newer_hex"]))}
+    if kind == "binding":
+        records = [fields(data) for data in vector["records_hex"]]
+        prices = {asset: binding(records, asset, vector["now_unix_seconds"]) for asset in vector["prices"]}
+        return {"prices": {asset: price if price is None else str(price) for asset, price in prices.items()}}
+    if kind == "asset":
+        outcome = outcome_of(record_fields.fits, "asset", vector["name"])[1]
+        return {"outcome": outcome, "scale": record_fields.SCALES[vector["name"]] if outcome == "ok" else None}
+    if kind == "ed25519":
+        three = (bytes.fromhex(vector[f"{name}_hex"]) for name in ("public_key", "message", "signature"))
+        return {"outcome": outcome_of(signature, *three)[1]}
+    if kind == "key":
+        secret = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["seed_hex"]))
+        public = secret.public_key().public_bytes_raw()
+        return {"public_key_hex": public.hex(), "grid_id": vector["grid_id"] if public == grid else "another"}
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
+    counts, wrong = collections.Counter(), 0
+    for path in sorted(folder.rglob("*.json")):
+        document = json.loads(path.read_text(encoding="ascii"))
+        for vector in document["vectors"]:
+            got = found(document["kind"], vector)
+            counts[document["kind"]] += 1
+            if any(vector.get(name) != value for name, value in got.items()):
+                wrong += 1
+                print(f"{path.name} {vector['name']}: {got}", file=sys.stderr)
+    print(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())) + f": {wrong} disagree")
+    return 1 if wrong or not counts["record"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
