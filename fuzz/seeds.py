@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets, from the test vectors and by hand: seeds.py FOLDER.
+
+Each target gets a folder FOLDER/<target>, each seed a file named by its SHA-1. Needs nothing but Python.
+"""
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VECTORS = ROOT / "tests" / "vectors"
+HEAD = bytes.fromhex("8443a10127a0")  # of every envelope
+
+
+def head(major, value):
+    for size, short in ((0, 24), (1, 1 << 8), (2, 1 << 16), (4, 1 << 32), (8, 1 << 64)):
+        if value < short:
+            break
+    if size == 0:
+        return bytes([major << 5 | value])
+    return bytes([major << 5 | 23 + size.bit_length()]) + value.to_bytes(size, "big")
+
+
+def cbor(item):
+    """Deterministic CBOR of what messages are made of."""
+    if isinstance(item, bool):
+        return bytes([0xF5 if item else 0xF4])
+    if isinstance(item, int):
+        return head(0, item)
+    if isinstance(item, bytes):
+        return head(2, len(item)) + item
+    if isinstance(item, str):
+        return head(3, len(item.encode())) + item.encode()
+    if isinstance(item, list):
+        return head(4, len(item)) + b"".join(map(cbor, item))
+    return head(5, len(item)) + b"".join(cbor(key) + cbor(item[key]) for key in sorted(item))
+
+
+def vectors():
+    for path in sorted(VECTORS.glob("*/*.json")):
+        document = json.loads(path.read_text())
+        for vector in document["vectors"]:
+            yield document["kind"], vector
+
+
+def payload(envelope):
+    """What is in an envelope of the right form; the bytes as they are otherwise."""
+    length = {0x58: 1, 0x59: 2}.get(envelope[6] if len(envelope) > 6 else 0)
+    if not envelope.startswith(HEAD) or length is None or envelope[-66:-64] != b"\x58\x40":
+        return envelope
+    return envelope[7 + length : -66]
+
+
+def records():
+    """Payloads, since the target signs them; the forms that are no envelopes as they are."""
+    for kind, vector in vectors():
+        for name in ("bytes_hex", "a_hex", "b_hex", "older_hex", "newer_hex"):
+            if kind in ("record", "supersede", "commitment") and name in vector:
+                yield payload(bytes.fromhex(vector[name]))
+        for text in vector.get("records_hex", []):
+            yield payload(bytes.fromhex(text))
+
+
+def whole_records(count):
+    found = [bytes.fromhex(v["bytes_hex"]) for kind, v in vectors() if kind == "record" and v["reader"] == "ok"]
+    return found[:count]
+
+
+def delegations():
+    for _, vector in vectors():
+        for value in vector.values():
+            data = bytes.fromhex(value) if isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{2})+", value) else b""
+            # An envelope within the payload of another: key 5, a byte string.
+            inner = data.find(HEAD, 1)
+            if inner > 0:
+                yield payload(delimited(data, inner))
+
+
+def delimited(data, start):
+    """The bytes from `start` on, to the end that the byte string's head before them gives."""
+    for size, mark in ((1, 0x58), (2, 0x59)):
+        if start > size and data[start - size - 1] == mark:
+            return data[start : start + int.from_bytes(data[start - size : start], "big")]
+    return data[start:]
+
+
+def messages():
+    grids = sorted({bytes.fromhex(v["public_key_hex"]) for kind, v in vectors() if kind == "key"})
+    small, big = whole_records(2)
+    peer = bytes.fromhex("0024080112200123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+    rsa = bytes.fromhex("1220") + bytes(range(32))
+    quic = bytes.fromhex("047f010201" "91020fa0" "cd03")
+    tcp = bytes.fromhex("0420010db8"[:2] + "c6336403" "060fa0")
+    name = bytes.fromhex("35") + bytes([11]) + b"example.org" + bytes.fromhex("060fa0")
+    servers = [{0: peer, 1: [quic, tcp]}, {0: rsa, 1: [name]}, {0: peer, 1: [b"\xff\xff\x7f"]}]
+    questions = [
+        {0: 0, 1: grids[0]}, {0: 1, 1: grids[0], 2: small}, {0: 1, 1: grids[1], 2: bytes(1507)}, {0: 2},
+        {0: 2, 3: peer}, {0: 2, 3: rsa}, {0: 3}, {0: 4, 4: 0}, {0: 4, 4: 255, 5: grids[0]}, {0: 5, 6: grids[:1]},
+        {0: 5, 6: (grids * 16)[:16]}, {0: 77, 99: "new"}, {0: 0, 1: bytes(32)}, {}, {0: 0},
+    ]
+    time = {1: 1_800_000_000}
+    answers = [
+        {0: 0}, {0: 0, 2: small}, {0: 0, 2: big, 3: [small, big], 4: servers}, {0: 0, 4: servers[:1]},
+        *({0: 1, 5: code} for code in range(8)), {0: 1, 2: big, 5: 2}, {0: 2, 6: False}, {0: 2, 4: servers, 6: True},
+        {0: 3, 7: bytes(2048)}, {0: 3, 7: bytes(2047)}, {0: 4, 6: False, 8: b""}, {0: 4, 6: True, 8: bytes(48 * 3)},
+        {0: 4, 6: False, 8: bytes(47)}, {0: 5}, {0: 5, 9: [{0: grids[0], 1: small, 2: [big]}, {0: grids[1]}]},
+        {0: 255}, {0: 6, 99: [1]},
+    ]
+    yield from map(cbor, questions)
+    yield from (cbor(answer | time) for answer in answers)
+    yield from (cbor(answer | {1: 0}) for answer in answers[:3])
+    yield bytes.fromhex("bf0000ff")  # of indefinite length
+
+
+GRID = "pub-v0-eaewbdd64et6zsojc4qrpri7smpjeffnuyusu6g2nzzhi2ujz3mq"
+KEY, HASH = "44wphqinesnggifna54n6ccwke", "gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q"
+RESTS = [
+    "LIT:krugkidfnzsc4", "LIT:", "DIR2-LIT:krugkidfnzsc4", f"CHK:{KEY}:{HASH}:2:3:1000000",
+    f"CHK:{KEY}:{HASH}:1:256:18446744073709551615", f"DIR2-CHK:{KEY}:{HASH}:3:10:0",
+    *(f"{kind}Verifier:{KEY}:{HASH}:2:3:1000000" for kind in ("CHK-", "DIR2-CHK-")),
+    *(f"{kind}:{KEY}:{HASH}" for kind in ("SSK-RO", "DIR2-RO", "MDMF-RO", "DIR2-MDMF-RO")),
+    *(f"{kind}:{KEY}:{HASH}:3:131073" for kind in ("MDMF-RO", "DIR2-MDMF-RO", "MDMF-Verifier", "MDMF")),
+    *(f"{kind}Verifier:{KEY}:{HASH}" for kind in ("SSK-", "DIR2-", "MDMF-", "DIR2-MDMF-")),
+    *(f"{kind}:{KEY}:{HASH}" for kind in ("SSK", "DIR2", "MDMF", "DIR2-MDMF")),
+]
+
+
+def caps():
+    for rest in RESTS:
+        yield f"URI:{rest}"
+        yield f"URI:FOREIGN:{GRID}:{rest}"
+    for area in ("*", "+49", "+49-mzxw6ytb", "+123456789012345-" + HASH):
+        yield f"URI:FOREIGN:{area}:{RESTS[3]}"
+    yield f"imm.URI:FOREIGN:{GRID}:{RESTS[3]}"
+    yield f"ro.URI:FOREIGN:{GRID}:{RESTS[8]}"
+    yield f"imm.URI:FOREIGN:{GRID}:{RESTS[8]}"
+    yield GRID
+    yield "URI:LIT:" + "a" * 6560
+
+
+PIN, TUB, SECRET = "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk", "bmkwj5qbxzvgf3hdcpl5wyp5ti6ueqsb", "hbqzvb2sdpnqvuib"
+
+
+def furls():
+    hosts = ["gw.example.org:4101", "192.0.2.17:1", "[2001:db8::7]:65535", "[::ffff:192.0.2.1]:80", "localhost:4101"]
+    for host in hosts:
+        yield f"pb://{PIN}@{host}/gateway#v=1"
+        yield f"pb://{TUB}@tcp:{host},tcp:192.0.2.2:4100/gateway"
+    yield f"pb://{PIN}@{hosts[0]}/{SECRET}#v=1"
+    yield f"pb+tor://{PIN}@{'a' * 56}.onion:80/gateway#v=1"
+    yield f"pb+tor://{PIN}@{'a' * 56}.onion:80/{SECRET}#v=1"
+    yield f"pb://{TUB}@/{SECRET}"
+    yield f"pb://{TUB}@tor:abc.onion:80,i2p:abc.i2p/{SECRET}"
+    nurl = f"pb://{PIN}@{hosts[0]}/gateway#v=1"
+    for parts in (f"key={GRID}", f"key={GRID},roles=serve", f"key={GRID},roles=serve+spend+terms+locator,limit=10 USD"):
+        yield f"{nurl},{parts}"
+        yield parts
+    yield f"pb://{TUB}@tcp:192.0.2.1:4100/gateway,key={GRID},roles=spend,limit=0.5 BTC"
+
+
+RATES = [
+    "free", "free until 2027-06-01", "0.02 USD/GiB until 2027-06-01", "1 JPY/GiB then 2 from 2027-06-01T12:30:00Z",
+    "0.02 EUR/GiB from 2027-01-01 until 2027-06-01 then 0.03 from 2027-06-01", "0.00000000001 BTC/GiB", "0 XXX/GiB",
+]
+PEER = "12D3KooWGRUVh3BJSF5i7tHQ8fCQiRyK6HFiE4pmRGYCWGNsVdVE"
+
+
+def configs():
+    # The commented file that `init` writes, its examples uncommented too.
+    values = {
+        "grid-id": GRID, "grid-manager": "grid-manager", "nickname": "Grid of the Møller family", "lifetime": "7 days",
+        "contact": ["mailto:grid@example.org", "https://example.org/grid"], "gateway": list(furls())[-2:-1],
+        "rate": RATES[2:3], "clearing": [GRID], "next": GRID, "successor": GRID, "predecessor": GRID, "network": "main",
+        "listen": "0.0.0.0:25519", "external": "node.example.org:25519", "allow-private-addresses": True,
+        "bootstrap": [f"/dns/node.example.org/udp/25519/quic-v1/p2p/{PEER}"], "whole-network-limit": 200,
+        "trusted-peers": [PEER], "api": "127.0.0.1:0",
+    }
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
+    yield "".join(lines)
+    yield from lines
+    yield from (f"rate = {json.dumps([rate])}\n" for rate in RATES)
+    record = whole_records(1)[0]
+    import base64
+
+    signed = base64.b64encode(record).decode()
+    draft = {
+        "withdrawn": False, "lifetime_seconds": 259200, "nickname": "a 'name' \\ \"quoted\"", "contact": ["tel:+4930"],
+        "rates": RATES[1:3], "clearing": [GRID], "next_key_digest": "ab" * 32, "successor": GRID, "predecessor": GRID,
+    }
+    entries = [f"{key} = {json.dumps(value)}\n" for key, value in draft.items()]
+    grid = f'grid = "{GRID}"\n'
+    gateway = f'[[gateways]]\naddress = "pb://{PIN}@192.0.2.17:4443/gateway#v=1"\n'
+    acts = f'key = "{GRID}"\nroles = "serve+spend"\nlimit = "50 USD"\n'
+    node = f'[[nodes]]\npeer_id = "{PEER}"\naddrs = ["/ip4/192.0.2.17/udp/4100/quic-v1", "/dns/example.org/tcp/4100"]\n'
+    earlier = f'[earlier]\nprevious = "{signed}"\nevidence = ["{signed}"]\n'
+    yield grid
+    yield grid + "withdrawn = true\n"
+    yield from (grid + entry for entry in entries)
+    yield from (grid + part for part in (gateway, gateway + acts, "[[gateways]]\n" + acts, node, earlier))
+    yield grid + "".join(entries) + gateway + acts + node + earlier
+    # Values by themselves.
+    yield from RATES
+    yield from ["10 USD", "0.5 BTC", "0 JPY", "serve+spend", "serve+spend+terms+locator", GRID, "ab" * 32, "main"]
+    yield from ["2027-06-01", "2027-06-01T12:00:00Z", "2027-06-01T02:00:00.5+02:00", "9999-12-30T22:00:00Z"]
+    yield from ["50ms", "1 min 30 s", "7 days", "2h", "15min", "0 s", "0.000000001", "9223372036.854775807"]
+    yield from ["node.example.org", "node.example.org:4100", "[2001:db8::7]:4100", "2001:db8::7", "192.0.2.1:80"]
+    yield from ["mailto:a@example.org", "tel:+4930", "https://example.org/x", "Grid of the Møller family"]
+    identity, seen = "12" * 32, "seen_at=1800000000"
+    for withdrawn, following in (("false", "-"), ("true", "ab" * 32)):
+        words = f"withdrawn={withdrawn} serial=1800000000 sequence=1800000000000 identity={identity} next={following}"
+        yield f"grid={GRID} {words} contested={withdrawn} {seen}"
+    yield from list(furls())[:20]
+
+
+def main():
+    makers = {
+        "record": records, "delegation": delegations, "message": messages, "cap": caps, "furl": furls, "config": configs,
+    }
+    for target, seeds in makers.items():
+        folder = Path(sys.argv[1]) / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed in seeds():
+            seed = seed.encode() if isinstance(seed, str) else seed
+            (folder / hashlib.sha1(seed).hexdigest()).write_bytes(seed)
+
+
+if __name__ == "__main__":
+    main()
