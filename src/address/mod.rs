@@ -11,5 +11,5 @@ mod reach;
 
 pub use dial::{PrivateAddresses, Undialable, dialable, undialable};
 pub use host::{DnsName, Host, HostError, HostPort};
-pub use network::Network;
+pub use network::{Network, is_localhost};
 pub use reach::{Reach, reach};

@@ -105,6 +105,8 @@ fn behaviour(keypair: &Keypair, network: &NetworkName, role: Role, store: KadSto
     let identify = identify::Config::new(format!("/lafs-clearinghouse/{network}"), keypair.public())
         .with_agent_version(concat!("lafs-clearinghouse/", env!("CARGO_PKG_VERSION")).to_owned())
         .with_hide_listen_addrs(true)
+        // What peers claim of themselves is kept by our own list, which knows what was proven.
+        .with_cache_size(0)
         .with_push_listen_addr_updates(true);
     let record_support = match role {
         Role::Client => request_response::ProtocolSupport::Outbound,

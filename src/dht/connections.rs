@@ -1,11 +1,15 @@
-//! Which connections stand, when each was last used, and which may go.
+//! Which connections stand, from where, when each was last used, and which may go.
 //!
 //! libp2p closes none of ours for idleness: setting one up costs 6 ms of CPU and two round trips, so the five most useful
 //! are kept; a standing one costs about 100 kB, so no more than eight idle ones are.
+//!
+//! Where a peer is, is known from here alone: the address at the other end of a connection is one that it has, while what
+//! it says of itself may be anybody's.
 
 use crate::address::Network;
+use libp2p::swarm::ConnectionId;
 use libp2p_identity::PeerId;
-use multiaddr::Multiaddr;
+use multiaddr::{Multiaddr, Protocol};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -16,15 +20,21 @@ const CLOSE_AFTER: Duration = Duration::from_secs(60);
 
 /// The peers that we are connected to.
 #[derive(Debug, Default)]
-pub(super) struct Connections(HashMap<PeerId, Connection>);
+pub(super) struct Connections(HashMap<PeerId, Neighbour>);
 
 #[derive(Debug)]
-struct Connection {
-    remote: Option<Multiaddr>,
-    dialled: bool,
+struct Neighbour {
+    links: Vec<Link>,
     last_used: Instant,
     open_questions: u32,
-    established: bool,
+}
+
+/// One connection. A peer has a few: each side may have dialled.
+#[derive(Debug)]
+struct Link {
+    id: ConnectionId,
+    remote: Multiaddr,
+    dialled: bool,
 }
 
 impl Connections {
@@ -34,57 +44,79 @@ impl Connections {
     pub(super) const IDLE: usize = 8;
 
     /// Notes a new connection.
-    pub(super) fn opened(&mut self, peer: PeerId, remote: Multiaddr, dialled: bool) {
-        let connection = self.0.entry(peer).or_insert_with(Connection::new);
-        connection.established = true;
-        connection.last_used = Instant::now();
-        if dialled || connection.remote.is_none() {
-            connection.remote = Some(remote);
-            connection.dialled = dialled;
-        }
+    pub(super) fn opened(&mut self, peer: PeerId, id: ConnectionId, remote: Multiaddr, dialled: bool) {
+        let neighbour = self.0.entry(peer).or_insert_with(Neighbour::new);
+        neighbour.links.push(Link { id, remote: without_peer(remote), dialled });
+        neighbour.last_used = Instant::now();
     }
 
-    /// Notes that the last connection to a peer is gone.
-    pub(super) fn closed(&mut self, peer: &PeerId) {
-        self.0.remove(peer);
+    /// Notes that a connection is gone.
+    pub(super) fn closed(&mut self, peer: &PeerId, id: ConnectionId) {
+        let Some(neighbour) = self.0.get_mut(peer) else { return };
+        neighbour.links.retain(|link| link.id != id);
+        if neighbour.links.is_empty() && neighbour.open_questions == 0 {
+            self.0.remove(peer);
+        }
     }
 
     /// Notes that a question to a peer is open, connected or not.
     pub(super) fn begin(&mut self, peer: &PeerId) {
-        self.0.entry(*peer).or_insert_with(Connection::new).open_questions += 1;
+        self.0.entry(*peer).or_insert_with(Neighbour::new).open_questions += 1;
         self.used(peer);
     }
 
     /// Notes that a question to a peer is answered or given up.
     pub(super) fn end(&mut self, peer: &PeerId) {
-        let Some(connection) = self.0.get_mut(peer) else { return };
-        connection.open_questions = connection.open_questions.saturating_sub(1);
-        connection.last_used = Instant::now();
-        if !connection.established && connection.open_questions == 0 {
+        let Some(neighbour) = self.0.get_mut(peer) else { return };
+        neighbour.open_questions = neighbour.open_questions.saturating_sub(1);
+        neighbour.last_used = Instant::now();
+        if neighbour.links.is_empty() && neighbour.open_questions == 0 {
             self.0.remove(peer);
         }
     }
 
     /// Notes that a connection was of use.
     pub(super) fn used(&mut self, peer: &PeerId) {
-        if let Some(connection) = self.0.get_mut(peer) {
-            connection.last_used = Instant::now();
+        if let Some(neighbour) = self.0.get_mut(peer) {
+            neighbour.last_used = Instant::now();
         }
     }
 
-    /// The address under which we reached a peer, if it was we who dialled.
-    pub(super) fn dialled(&self, peer: &PeerId) -> Option<&Multiaddr> {
-        self.0.get(peer).filter(|connection| connection.dialled)?.remote.as_ref()
+    /// The addresses under which we reached a peer, where it was we who dialled.
+    pub(super) fn dialled(&self, peer: &PeerId) -> Vec<Multiaddr> {
+        self.links(peer).iter().filter(|link| link.dialled).map(|link| link.remote.clone()).collect()
     }
 
-    /// The network from which a peer speaks.
+    /// Whether a connection proves that a peer is at `addr`: we dialled it there, or it speaks from that network.
+    pub(super) fn prove(&self, peer: &PeerId, addr: &Multiaddr) -> bool {
+        let network = Network::of_multiaddr(addr);
+        let proves = |link: &Link| {
+            link.dialled && link.remote == *addr || network.is_some() && network == Network::of_multiaddr(&link.remote)
+        };
+        self.links(peer).iter().any(proves)
+    }
+
+    /// The network from which a peer speaks on one connection.
+    pub(super) fn network_of(&self, peer: &PeerId, id: ConnectionId) -> Option<Network> {
+        let link = self.links(peer).iter().find(|link| link.id == id)?;
+        Network::of_multiaddr(&link.remote)
+    }
+
+    /// The network from which a peer speaks: where we dialled it, else from where it came first.
     pub(super) fn network(&self, peer: &PeerId) -> Option<Network> {
-        Network::of_multiaddr(self.0.get(peer)?.remote.as_ref()?)
+        let links = self.links(peer);
+        let link = links.iter().find(|link| link.dialled).or(links.first())?;
+        Network::of_multiaddr(&link.remote)
     }
 
     /// The peers connected to.
     pub(super) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
-        self.0.iter().filter(|(_, connection)| connection.established).map(|(peer, _)| *peer)
+        self.0.iter().filter(|(_, neighbour)| !neighbour.links.is_empty()).map(|(peer, _)| *peer)
+    }
+
+    /// Whether a peer is connected to.
+    pub(super) fn contains(&self, peer: &PeerId) -> bool {
+        !self.links(peer).is_empty()
     }
 
     /// How many peers are connected to.
@@ -94,17 +126,17 @@ impl Connections {
 
     /// Whether nobody is connected to.
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.peers().next().is_none()
     }
 
-    /// The connections to close: idle ones beyond [`Self::IDLE`], and after a minute those beyond [`Self::WARM`]; the
+    /// The peers to hang up on: idle ones beyond [`Self::IDLE`], and after a minute those beyond [`Self::WARM`]; the
     /// longest unused first.
     pub(super) fn superfluous(&self, now: Instant) -> Vec<PeerId> {
         let mut idle: Vec<(PeerId, Duration)> = self
             .0
             .iter()
-            .filter(|(_, connection)| connection.established && connection.open_questions == 0)
-            .map(|(peer, connection)| (*peer, now.saturating_duration_since(connection.last_used)))
+            .filter(|(_, neighbour)| !neighbour.links.is_empty() && neighbour.open_questions == 0)
+            .map(|(peer, neighbour)| (*peer, now.saturating_duration_since(neighbour.last_used)))
             .filter(|(_, unused)| *unused >= IDLE_AFTER)
             .collect();
         idle.sort_unstable_by_key(|(peer, unused)| (*unused, *peer));
@@ -113,23 +145,42 @@ impl Connections {
         };
         idle.iter().enumerate().filter(|item| !keep((item.0, item.1))).map(|(_, (peer, _))| *peer).collect()
     }
+
+    fn links(&self, peer: &PeerId) -> &[Link] {
+        self.0.get(peer).map_or(&[], |neighbour| neighbour.links.as_slice())
+    }
 }
 
-impl Connection {
+impl Neighbour {
     fn new() -> Self {
-        Self { remote: None, dialled: false, last_used: Instant::now(), open_questions: 0, established: false }
+        Self { links: Vec::new(), last_used: Instant::now(), open_questions: 0 }
     }
+}
+
+fn without_peer(mut addr: Multiaddr) -> Multiaddr {
+    if let Some(Protocol::P2p(_)) = addr.iter().last() {
+        addr.pop();
+    }
+    addr
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn id(n: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(n)
+    }
+
+    fn addr(text: &str) -> Multiaddr {
+        text.parse().unwrap()
+    }
+
     fn connected(count: usize) -> (Connections, Vec<PeerId>) {
         let mut connections = Connections::default();
         let peers: Vec<PeerId> = (0..count).map(|_| PeerId::random()).collect();
         for (n, peer) in peers.iter().enumerate() {
-            connections.opened(*peer, format!("/ip4/127.0.{n}.1/tcp/1").parse().unwrap(), true);
+            connections.opened(*peer, id(n), addr(&format!("/ip4/127.0.{n}.1/tcp/1")), true);
         }
         (connections, peers)
     }
@@ -161,5 +212,34 @@ mod tests {
         assert!(connections.is_empty());
         connections.end(&peer);
         assert!(connections.0.is_empty());
+    }
+
+    #[test]
+    fn who_came_to_us_is_believed_about_the_network_it_came_from_alone() {
+        let mut connections = Connections::default();
+        let peer = PeerId::random();
+        connections.opened(peer, id(1), addr("/ip4/198.51.100.7/tcp/50000"), false);
+        assert!(connections.prove(&peer, &addr("/ip4/198.51.100.9/udp/4000/quic-v1")));
+        assert!(!connections.prove(&peer, &addr("/ip4/203.0.113.1/udp/4000/quic-v1")));
+        assert!(!connections.prove(&peer, &addr("/dns4/a.example/tcp/4000")));
+        // Dialled back at what it claimed, and answered as itself.
+        connections.opened(peer, id(2), addr(&format!("/dns4/a.example/tcp/4000/p2p/{peer}")), true);
+        assert!(connections.prove(&peer, &addr("/dns4/a.example/tcp/4000")));
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_network_of_its_own_connection() {
+        let mut connections = Connections::default();
+        let peer = PeerId::random();
+        connections.opened(peer, id(1), addr("/ip4/198.51.100.7/tcp/50000"), false);
+        connections.opened(peer, id(2), addr("/ip4/203.0.113.1/tcp/4000"), true);
+        let network = |text: &str| Network::of_multiaddr(&addr(text));
+        assert_eq!(connections.network_of(&peer, id(1)), network("/ip4/198.51.100.0/tcp/1"));
+        assert_eq!(connections.network_of(&peer, id(2)), network("/ip4/203.0.113.0/tcp/1"));
+        connections.closed(&peer, id(2));
+        assert_eq!(connections.network(&peer), network("/ip4/198.51.100.0/tcp/1"));
+        assert!(connections.contains(&peer));
+        connections.closed(&peer, id(1));
+        assert!(connections.is_empty() && connections.network(&peer).is_none());
     }
 }

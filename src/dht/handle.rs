@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) const COMMANDS: usize = 256;
 
 pub(crate) enum Command {
-    Ask { server: Server, request: Request, reply: oneshot::Sender<Result<Response, AskError>> },
+    Ask { server: Server, request: Request, reply: oneshot::Sender<Result<(Response, Option<Network>), AskError>> },
     Nearest { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
+    NearestMet { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
     Connected { target: Point, reply: oneshot::Sender<Vec<Server>> },
     Servers { reply: oneshot::Sender<Vec<Server>> },
     Note { servers: Vec<Server> },
@@ -88,6 +89,11 @@ impl Dht {
 
     /// Asks one server, dialling it first where needed. Dropping the future forgets the answer, not the question.
     pub async fn ask(&self, server: &Server, request: Request) -> Result<Response, AskError> {
+        self.ask_whence(server, request).await.map(|(response, _)| response)
+    }
+
+    /// The same, and the network from which the answer came: that of the connection, whatever the server says of itself.
+    pub async fn ask_whence(&self, server: &Server, request: Request) -> Result<(Response, Option<Network>), AskError> {
         let server = server.clone();
         self.call(|reply| Command::Ask { server, request, reply }).await.unwrap_or(Err(AskError::Stopped))
     }
@@ -95,6 +101,11 @@ impl Dht {
     /// The `count` known servers nearest to `target`, nearest first.
     pub async fn nearest(&self, target: Point, count: usize) -> Vec<Server> {
         self.call(|reply| Command::Nearest { target, count, reply }).await.unwrap_or_default()
+    }
+
+    /// The same, of those that we met, with the addresses at which we did: no hearsay.
+    pub async fn nearest_met(&self, target: Point, count: usize) -> Vec<Server> {
+        self.call(|reply| Command::NearestMet { target, count, reply }).await.unwrap_or_default()
     }
 
     /// The servers that stand connected, nearest to `target` first: a question to one of them takes one round trip.

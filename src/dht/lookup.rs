@@ -1,5 +1,6 @@
 //! A walk carried out: questions asked in parallel, each answer handed on as it comes.
 
+use crate::address::Network;
 use crate::dht::handle::{AskError, Dht};
 use crate::dht::message::{Body, Request, Response};
 use crate::dht::server::{Point, Server};
@@ -26,6 +27,8 @@ pub enum Finding {
         server: Server,
         /// Whether we knew it before this walk, so that the answer took one question.
         known_before: bool,
+        /// The network from which the answer came, whatever the server says of itself.
+        network: Option<Network>,
         /// The record it holds; not looked at yet.
         record: Option<Vec<u8>>,
         /// Records that it holds as evidence of a broken commitment; not looked at yet.
@@ -61,7 +64,7 @@ impl Dht {
         let mut walk = Walk::new(target, width, self.nearest(target, width * 2).await);
         let mut open = FuturesUnordered::new();
         let ask = |server: Server| async move {
-            let answer = self.ask(&server, Request::Resolve { grid }).await;
+            let answer = self.ask_whence(&server, Request::Resolve { grid }).await;
             (server, answer)
         };
         // Those at hand answer in one round trip and often know: nobody else is dialled before they had the time. With
@@ -91,9 +94,9 @@ impl Dht {
                 }
             };
             let finding = match answer {
-                Ok(Response { body: Body::Found { record, evidence, nearer }, .. }) => {
+                Ok((Response { body: Body::Found { record, evidence, nearer }, .. }, network)) => {
                     let known_before = walk.answered(&server.peer, nearer);
-                    Finding::Answer { server, known_before, record, evidence }
+                    Finding::Answer { server, known_before, network, record, evidence }
                 }
                 Ok(_) => {
                     walk.failed(&server.peer);

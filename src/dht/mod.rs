@@ -21,6 +21,8 @@ mod codec;
 #[cfg(feature = "node")]
 mod connections;
 #[cfg(feature = "node")]
+mod dial_backs;
+#[cfg(feature = "node")]
 mod driver;
 #[cfg(feature = "node")]
 mod handle;
@@ -34,6 +36,10 @@ mod listen;
 mod lookup;
 #[cfg(feature = "node")]
 mod peers;
+#[cfg(feature = "node")]
+mod remembered;
+#[cfg(feature = "node")]
+mod routing;
 #[cfg(feature = "node")]
 mod start;
 #[cfg(feature = "node")]

@@ -2,18 +2,22 @@
 //!
 //! Kademlia's routing table, which libp2p keeps beside this, serves other implementations of kad-dht; this list serves
 //! our own questions. In a small network it is the whole network.
+//!
+//! What a server says of itself is as much hearsay as what others say of it, until a connection shows that it is there:
+//! only such addresses are handed on, and only such servers keep their place when it is narrow.
 
-use crate::address::{Network, PrivateAddresses, dialable};
+use crate::address::{Network, PrivateAddresses, dialable, is_localhost};
 use crate::dht::server::{ADDRESSES_PER_PEER, Point, Server};
 use libp2p_identity::PeerId;
 use multiaddr::{Multiaddr, Protocol};
-use std::collections::{BTreeMap, HashMap};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
 /// How many servers are kept in mind. Ten times a network that is served whole.
 const MAX_PEERS: usize = 2_000;
-/// How many servers of one /24 (IPv4) or /48 (IPv6) are kept: go-libp2p's figure for a whole table. Peer ids cost
+/// How many addresses of those that a server claims are looked at.
+const MAX_CLAIMS: usize = 32;
+/// How many servers of one /24 (IPv4), /48 (IPv6) or domain are kept: go-libp2p's figure for a whole table. Peer ids cost
 /// nothing, addresses in many networks do.
 const MAX_PER_NETWORK: usize = 3;
 /// After so many failures in a row a server is forgotten.
@@ -26,58 +30,102 @@ pub(super) struct Peers {
     private: PrivateAddresses,
     entries: BTreeMap<PeerId, Entry>,
     per_network: HashMap<Network, usize>,
+    /// Struck off since the last [`Self::take_gone`].
+    gone: HashSet<PeerId>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    /// With the verified addresses first.
     server: Server,
+    /// How many of its addresses are verified.
+    verified: usize,
     point: Point,
     network: Option<Network>,
-    standing: Standing,
     failures: u8,
+}
+
+impl Entry {
+    fn standing(&self) -> Standing {
+        if self.verified > 0 { Standing::Verified } else { Standing::Named }
+    }
+
+    /// The server with those addresses alone at which it was met.
+    fn as_met(&self) -> Server {
+        Server { peer: self.server.peer, addrs: self.server.addrs[..self.verified].to_vec() }
+    }
 }
 
 /// What is known of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// Somebody named it.
+    /// Somebody named it, perhaps itself.
     Named,
-    /// We were connected to it, and it speaks our protocols.
+    /// We were connected to it there, and it speaks our protocols.
     Verified,
 }
 
 impl Peers {
     /// An empty list of the node `local`.
     pub(super) fn new(local: PeerId, private: PrivateAddresses) -> Self {
-        Self { local, private, entries: BTreeMap::new(), per_network: HashMap::new() }
+        Self { local, private, entries: BTreeMap::new(), per_network: HashMap::new(), gone: HashSet::new() }
     }
 
-    /// Takes note of a server. Returns whether it is known now: not if it is ourselves, has no address that may be
-    /// dialled, or its network is well represented already.
-    pub(super) fn note(&mut self, mut server: Server, standing: Standing) -> bool {
-        if server.peer == self.local {
-            return false;
+    /// Takes note of a server that somebody named. Returns whether it is known now: not if it is ourselves, has no address
+    /// that may be dialled, or its network is well represented already.
+    pub(super) fn name(&mut self, server: Server) -> bool {
+        self.meet(server, |_| false).is_some()
+    }
+
+    /// Takes note of a server that we are connected to and of the addresses that it claims, of which connections prove
+    /// those that `proven` says. Returns how it stands now; `None` if it is not kept, for the reasons of [`Self::name`].
+    pub(super) fn meet(&mut self, server: Server, proven: impl Fn(&Multiaddr) -> bool) -> Option<Standing> {
+        let Server { peer, addrs } = server;
+        if peer == self.local {
+            return None;
         }
-        let mut usable: Vec<Multiaddr> = Vec::new();
-        for addr in server.addrs.into_iter().filter_map(|addr| self.usable(addr, &server.peer)) {
-            if usable.len() < ADDRESSES_PER_PEER && !usable.contains(&addr) {
-                usable.push(addr);
+        let known = self.entries.get(&peer);
+        let (met_at, named): (&[Multiaddr], &[Multiaddr]) =
+            known.map_or((&[], &[]), |known| known.server.addrs.split_at(known.verified));
+        let (mut verified, mut claimed) = (Vec::new(), Vec::new());
+        for addr in addrs.into_iter().take(MAX_CLAIMS).filter_map(|addr| self.usable(addr, &peer)) {
+            let list = if proven(&addr) { &mut verified } else { &mut claimed };
+            if !list.contains(&addr) {
+                list.push(addr);
             }
         }
-        server.addrs = usable;
-        if server.addrs.is_empty() {
-            return false;
-        }
-        if let Some(known) = self.entries.get(&server.peer) {
-            // What somebody says about a server does not outweigh what the server itself said.
-            if known.standing > standing {
-                return true;
+        if verified.is_empty() {
+            // What somebody says about a server does not outweigh where it was met.
+            if !met_at.is_empty() {
+                return Some(Standing::Verified);
             }
-            let standing = standing.max(known.standing);
-            self.forget(&server.peer);
-            return self.insert(server, standing);
+            // The first to name a server, with addresses where nobody is, must not hide it, nor must the last.
+            claimed.extend(named.to_vec());
+        } else {
+            // What was proven before and is claimed still needs no second proof.
+            let (before, new) = claimed.into_iter().partition(|addr| met_at.contains(addr));
+            verified.extend::<Vec<Multiaddr>>(before);
+            claimed = new;
         }
-        self.make_room(standing) && self.insert(server, standing)
+        verified.truncate(ADDRESSES_PER_PEER);
+        let count = verified.len();
+        let mut addrs = verified;
+        for addr in claimed {
+            if addrs.len() < ADDRESSES_PER_PEER && !addrs.contains(&addr) {
+                addrs.push(addr);
+            }
+        }
+        if addrs.is_empty() {
+            return None;
+        }
+        let (is_known, failures) = (known.is_some(), known.map_or(0, |known| known.failures));
+        let standing = if count > 0 { Standing::Verified } else { Standing::Named };
+        if is_known {
+            self.forget(&peer);
+        } else if !self.make_room(standing) {
+            return None;
+        }
+        self.insert(Server { peer, addrs }, count, failures).then_some(standing)
     }
 
     /// Notes that a server answered.
@@ -91,7 +139,7 @@ impl Peers {
     pub(super) fn failed(&mut self, peer: &PeerId) -> bool {
         let Some(entry) = self.entries.get_mut(peer) else { return false };
         entry.failures += 1;
-        let enough = match entry.standing {
+        let enough = match entry.standing() {
             Standing::Named => 1,
             Standing::Verified => MAX_FAILURES,
         };
@@ -104,7 +152,9 @@ impl Peers {
 
     /// Strikes a server off the list.
     pub(super) fn forget(&mut self, peer: &PeerId) {
-        if let Some(network) = self.entries.remove(peer).and_then(|entry| entry.network)
+        let Some(entry) = self.entries.remove(peer) else { return };
+        self.gone.insert(*peer);
+        if let Some(network) = entry.network
             && let Some(count) = self.per_network.get_mut(&network)
         {
             *count -= 1;
@@ -112,6 +162,11 @@ impl Peers {
                 self.per_network.remove(&network);
             }
         }
+    }
+
+    /// The servers struck off the list since this was asked last, for whatever reason.
+    pub(super) fn take_gone(&mut self) -> HashSet<PeerId> {
+        std::mem::take(&mut self.gone)
     }
 
     /// What is known of a server.
@@ -129,22 +184,28 @@ impl Peers {
         self.nearest_of(target, count, |_| true)
     }
 
-    /// The same, of those we spoke with: only these are passed on to others.
+    /// The same, of those we met, with the addresses at which we did: only these are passed on to others.
     pub(super) fn nearest_verified(&self, target: Point, count: usize) -> Vec<Server> {
-        self.nearest_of(target, count, |entry| entry.standing == Standing::Verified)
+        let nearest = self.nearest_of(target, count, |entry| entry.verified > 0);
+        nearest.into_iter().filter_map(|server| self.entries.get(&server.peer).map(Entry::as_met)).collect()
     }
 
-    /// Up to `count` of the servers we spoke with, in the order of their peer ids, from the one after `after`; and
-    /// whether there are more.
+    /// Up to `count` of the servers we met, with the addresses at which we did, in the order of their peer ids, from the
+    /// one after `after`; and whether there are more.
     pub(super) fn page(&self, after: Option<PeerId>, count: usize) -> (Vec<Server>, bool) {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self
             .entries
             .range((from, Bound::Unbounded))
-            .filter(|(_, entry)| entry.standing == Standing::Verified)
-            .map(|(_, entry)| entry.server.clone());
+            .filter(|(_, entry)| entry.verified > 0)
+            .map(|(_, entry)| entry.as_met());
         let page = rest.by_ref().take(count).collect();
         (page, rest.next().is_some())
+    }
+
+    /// A server, if we met it, with the addresses at which we did.
+    pub(super) fn met(&self, peer: &PeerId) -> Option<Server> {
+        self.entries.get(peer).filter(|entry| entry.verified > 0).map(Entry::as_met)
     }
 
     /// All servers known.
@@ -184,17 +245,23 @@ impl Peers {
         dialable(&addr, self.private).then_some(addr)
     }
 
-    fn insert(&mut self, server: Server, standing: Standing) -> bool {
-        let network = server.addrs.iter().find_map(Network::of_multiaddr);
-        if let Some(network) = network {
-            let count = self.per_network.entry(network).or_default();
-            if *count >= MAX_PER_NETWORK && !server.addrs.iter().any(is_localhost) {
-                return false;
+    fn insert(&mut self, server: Server, verified: usize, failures: u8) -> bool {
+        let network = server.addrs.first().and_then(Network::of_multiaddr);
+        if let Some(network) = &network {
+            let full = |peers: &Self| peers.per_network.get(network).is_some_and(|count| *count >= MAX_PER_NETWORK);
+            if full(self) && !server.addrs.first().is_some_and(is_localhost) {
+                // Claims must not keep out whoever is there.
+                let hearsay = |entry: &Entry| entry.verified == 0 && entry.network.as_ref() == Some(network);
+                match self.entries.iter().find(|(_, entry)| verified > 0 && hearsay(entry)).map(|(peer, _)| *peer) {
+                    Some(peer) => self.forget(&peer),
+                    None => return false,
+                }
             }
-            *count += 1;
+            *self.per_network.entry(network.clone()).or_default() += 1;
         }
         let point = server.point();
-        self.entries.insert(server.peer, Entry { server, point, network, standing, failures: 0 });
+        self.gone.remove(&server.peer);
+        self.entries.insert(server.peer, Entry { server, verified, point, network, failures });
         true
     }
 
@@ -206,7 +273,7 @@ impl Peers {
         if standing == Standing::Named {
             return false;
         }
-        let victim = self.entries.iter().find(|(_, entry)| entry.standing == Standing::Named).map(|(peer, _)| *peer);
+        let victim = self.entries.iter().find(|(_, entry)| entry.verified == 0).map(|(peer, _)| *peer);
         match victim {
             Some(peer) => {
                 self.forget(&peer);
@@ -215,16 +282,6 @@ impl Peers {
             None => false,
         }
     }
-}
-
-/// Several nodes on 127.0.0.1 or ::1 are one person's, who knows about them. Only those two addresses: a testnet gives
-/// each node a /24 of 127.0.0.0/8, so that diversity means something there.
-fn is_localhost(addr: &Multiaddr) -> bool {
-    addr.iter().any(|part| match part {
-        Protocol::Ip4(ip) => ip == Ipv4Addr::LOCALHOST,
-        Protocol::Ip6(ip) => ip == Ipv6Addr::LOCALHOST,
-        _ => false,
-    })
 }
 
 #[cfg(test)]
@@ -241,6 +298,12 @@ mod tests {
 
     fn peers() -> Peers {
         Peers::new(peer(0), PrivateAddresses::Allowed)
+    }
+
+    impl Peers {
+        fn note(&mut self, server: Server, standing: Standing) -> bool {
+            self.meet(server, |_| standing == Standing::Verified).is_some()
+        }
     }
 
     #[test]
@@ -276,6 +339,57 @@ mod tests {
         assert_eq!(peers.addrs(&peer(1)).unwrap()[0].to_string(), "/ip4/127.1.1.1/tcp/1");
         peers.note(at(1, "/ip4/127.2.2.2/tcp/2"), Standing::Verified);
         assert_eq!(peers.addrs(&peer(1)).unwrap()[0].to_string(), "/ip4/127.2.2.2/tcp/2");
+    }
+
+    #[test]
+    fn of_what_a_server_claims_only_what_was_proven_is_handed_on() {
+        let mut peers = peers();
+        let addrs: Vec<Multiaddr> =
+            ["/ip4/127.1.1.1/tcp/1", "/ip4/127.2.2.2/tcp/1"].iter().map(|addr| addr.parse().unwrap()).collect();
+        let claims = Server { peer: peer(1), addrs: addrs.clone() };
+        assert_eq!(peers.meet(claims.clone(), |_| false), Some(Standing::Named));
+        assert!(peers.page(None, 9).0.is_empty() && peers.nearest_verified(Point::of(b"t"), 9).is_empty());
+        assert_eq!(peers.nearest(Point::of(b"t"), 9).first(), Some(&claims), "we may try it ourselves");
+        assert_eq!(peers.meet(claims.clone(), |addr| *addr == addrs[1]), Some(Standing::Verified));
+        assert_eq!(peers.page(None, 9).0[0].addrs, [addrs[1].clone()]);
+        assert_eq!(peers.met(&peer(1)).unwrap().addrs, [addrs[1].clone()]);
+        // The next connection proves the other one; this one stays proven as long as it is claimed.
+        peers.meet(claims, |addr| *addr == addrs[0]);
+        assert_eq!(peers.page(None, 9).0[0].addrs, addrs);
+    }
+
+    #[test]
+    fn claims_do_not_keep_out_whoever_is_there() {
+        let mut peers = peers();
+        for n in 1..=3 {
+            assert!(peers.name(at(n, &format!("/ip4/127.9.9.{n}/tcp/1"))));
+        }
+        assert!(!peers.name(at(4, "/ip4/127.9.9.4/tcp/1")), "as many claims as servers");
+        assert!(peers.note(at(5, "/ip4/127.9.9.5/tcp/1"), Standing::Verified));
+        assert_eq!(peers.len(), 3);
+    }
+
+    #[test]
+    fn one_domain_cannot_fill_the_list() {
+        let mut peers = peers();
+        let known = (1..=10).filter(|n| peers.note(at(*n, &format!("/dns4/n{n}.example/tcp/1")), Standing::Verified));
+        assert_eq!(known.count(), 10, "domains of their own");
+        let known =
+            (11..=20).filter(|n| peers.note(at(*n, &format!("/dns4/n{n}.a.example/tcp/1")), Standing::Verified));
+        assert_eq!(known.count(), MAX_PER_NETWORK);
+    }
+
+    #[test]
+    fn a_wrong_address_named_first_or_last_does_not_hide_a_server() {
+        let mut peers = peers();
+        peers.name(at(1, "/ip4/127.6.6.6/tcp/6"));
+        peers.name(at(1, "/ip4/127.1.1.1/tcp/1"));
+        peers.name(at(1, "/ip4/127.7.7.7/tcp/7"));
+        assert!(peers.addrs(&peer(1)).unwrap().contains(&"/ip4/127.1.1.1/tcp/1".parse().unwrap()));
+        for n in 1..=20 {
+            peers.name(at(1, &format!("/ip4/127.8.8.{n}/tcp/8")));
+        }
+        assert_eq!(peers.addrs(&peer(1)).unwrap().len(), ADDRESSES_PER_PEER);
     }
 
     #[test]

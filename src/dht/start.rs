@@ -10,7 +10,7 @@ use crate::dht::handle::{COMMANDS, Dht};
 use crate::dht::kad_store::KadStore;
 use crate::dht::keep::keep;
 use crate::dht::listen::listen_addrs;
-use crate::dht::peers::{Peers, Standing};
+use crate::dht::peers::Peers;
 use crate::dht::server::Server;
 use crate::keys::SecretKey;
 use crate::store::Book;
@@ -47,9 +47,11 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     let local = keypair.public().to_peer_id();
     let mut peers = Peers::new(local, settings.private);
     book.set_place(&local.to_bytes());
+    let mut saved = Vec::new();
     for bytes in book.saved_servers() {
         if let Ok(server) = Server::decode(&mut Reader::new(bytes)) {
-            peers.note(server, Standing::Named);
+            peers.name(server.clone());
+            saved.push(server);
         }
     }
     let mut swarm = swarm(keypair, &settings.network, settings.role, KadStore(book)).map_err(StartError::Transport)?;
@@ -77,6 +79,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         known,
         listening,
         settings.whole_network_limit,
+        saved,
     );
     let dht = Dht::new(commands, local, known_receiver, listening_receiver, driver.metrics().clone());
     tokio::spawn(driver.run());

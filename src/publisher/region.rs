@@ -5,21 +5,21 @@ use crate::dht::server::{Point, Server};
 use crate::dht::walk::WIDTH;
 use std::collections::HashSet;
 
-/// How many of `nearest` (nearest to `target` first) make up the region: those within the distance in which [`WIDTH`]
+/// How many of `nearest` (nearest to `target` first, each with the network from which it answered) make up the region: those within the distance in which [`WIDTH`]
 /// servers are expected, and at least as many as bring [`WIDTH`] different networks, where there are so many.
 ///
 /// The density is measured around our own node with `around_own`, where nobody gains by crowding in to hide the key; each
 /// network counts once in both measures, since addresses in many networks are what an attacker lacks.
-pub(crate) fn region(target: Point, nearest: &[Server], own: Point, around_own: &[Server]) -> usize {
+pub(crate) fn region(target: Point, nearest: &[(Server, Option<Network>)], own: Point, around_own: &[Server]) -> usize {
     let expected = nth_network_distance(own, around_own);
     let within = |distance: [u8; 32]| expected.is_some_and(|radius| distance <= radius);
     let mut networks = HashSet::new();
     let mut taken = 0;
-    for server in nearest {
+    for (server, network) in nearest {
         if networks.len() >= WIDTH && !within(target.distance(&server.point())) {
             break;
         }
-        networks.insert(server.addrs.iter().find_map(Network::of_multiaddr));
+        networks.insert(network);
         taken += 1;
     }
     taken
@@ -58,6 +58,10 @@ mod tests {
         }
     }
 
+    fn answered(servers: &[Server]) -> Vec<(Server, Option<Network>)> {
+        servers.iter().map(|server| (server.clone(), Network::of_multiaddr(&server.addrs[0]))).collect()
+    }
+
     fn sorted(point: Point, mut servers: Vec<Server>) -> Vec<Server> {
         servers.sort_by_key(|server| point.distance(&server.point()));
         servers
@@ -71,7 +75,7 @@ mod tests {
         let mut sizes: Vec<usize> = (0..50u8)
             .map(|n| {
                 let target = Point::of(&[n]);
-                region(target, &sorted(target, all.clone())[..40], own, &around)
+                region(target, &answered(&sorted(target, all.clone())[..40]), own, &around)
             })
             .collect();
         sizes.sort_unstable();
@@ -87,7 +91,7 @@ mod tests {
         // The 15 of 20,000 made-up ids that fall nearest to the key, all in one /24.
         let sybils = sorted(target, (1_000..21_000).map(|n| server(n, 60_000)).collect())[..15].to_vec();
         let nearest = sorted(target, [sybils, honest].concat())[..60].to_vec();
-        let taken = region(target, &nearest, own, &around);
+        let taken = region(target, &answered(&nearest), own, &around);
         let honest_taken = nearest[..taken].iter().filter(|s| !s.addrs[0].to_string().contains("127.234.")).count();
         assert!(honest_taken >= 19, "{honest_taken}");
     }
@@ -95,6 +99,6 @@ mod tests {
     #[test]
     fn few_servers_are_all_taken() {
         let all: Vec<Server> = (0..7).map(|n| server(n, n)).collect();
-        assert_eq!(region(Point::of(b"t"), &all, Point::of(b"o"), &[]), 7);
+        assert_eq!(region(Point::of(b"t"), &answered(&all), Point::of(b"o"), &[]), 7);
     }
 }

@@ -32,7 +32,8 @@ pub(crate) struct Spread {
 
 /// What a server turned out to hold.
 enum Held {
-    This,
+    /// This one; and from which network it was read back.
+    This(Option<Network>),
     Newer(Vec<u8>),
     Not,
 }
@@ -50,8 +51,8 @@ impl Spread {
         while let Some((server, held)) = results.next().await {
             self.tried.insert(server.peer);
             match held {
-                Held::This => {
-                    self.holders.insert(server.peer, server.addrs.iter().find_map(Network::of_multiaddr));
+                Held::This(network) => {
+                    self.holders.insert(server.peer, network);
                 }
                 Held::Newer(bytes) => newer = Some(bytes),
                 Held::Not => {
@@ -101,8 +102,10 @@ async fn store_and_read_back(dht: &Dht, record: &SignedRecord, server: &Server) 
             return Held::Not;
         }
     }
-    match dht.ask(server, Request::Resolve { grid }).await {
-        Ok(Response { body: Body::Found { record: Some(bytes), .. }, .. }) if bytes == record.bytes() => Held::This,
+    match dht.ask_whence(server, Request::Resolve { grid }).await {
+        Ok((Response { body: Body::Found { record: Some(bytes), .. }, .. }, network)) if bytes == record.bytes() => {
+            Held::This(network)
+        }
         Ok(_) => {
             debug!(peer = %server.peer, "acknowledged and not kept");
             Held::Not
@@ -124,13 +127,13 @@ pub(crate) async fn targets(dht: &Dht, record: &SignedRecord, whole_network_limi
     let mut findings = dht.lookup(*record.grid(), REGION_WALK);
     let mut answered = Vec::new();
     while let Some(finding) = findings.recv().await {
-        if let Finding::Answer { server, .. } = finding {
-            answered.push(server);
+        if let Finding::Answer { server, network, .. } = finding {
+            answered.push((server, network));
         }
     }
-    answered.sort_by_key(|server| target.distance(&server.point()));
+    answered.sort_by_key(|(server, _)| target.distance(&server.point()));
     let own = Point::of(&dht.peer_id().to_bytes());
-    let around_us = dht.nearest(own, WIDTH).await;
+    let around_us = dht.nearest_met(own, WIDTH).await;
     answered.truncate(region(target, &answered, own, &around_us));
-    (Reach::Region, answered)
+    (Reach::Region, answered.into_iter().map(|(server, _)| server).collect())
 }

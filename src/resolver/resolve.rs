@@ -1,6 +1,6 @@
 //! A question carried out: floor, what is at hand, then the walk.
 
-use crate::address::{Network, PrivateAddresses, dialable};
+use crate::address::{PrivateAddresses, dialable};
 use crate::clock::Clock;
 use crate::dht::message::{Body, Request, Response, WireVerdict};
 use crate::dht::server::Server;
@@ -187,10 +187,9 @@ impl Resolver {
     /// Looks at one finding.
     fn count(&self, tally: &mut Tally, finding: &Finding) -> Worth {
         match finding {
-            Finding::Answer { server, known_before, record, evidence } => {
+            Finding::Answer { known_before, network, record, evidence, .. } => {
                 let source = if *known_before { Source::Direct } else { Source::Walk };
-                let network = server.addrs.iter().find_map(Network::of_multiaddr);
-                tally.answer(source, network, record.as_deref(), evidence, self.clock.now())
+                tally.answer(source, network.clone(), record.as_deref(), evidence, self.clock.now())
             }
             Finding::NoAnswer { server, error } => {
                 debug!(peer = %server.peer, %error, "no answer");
@@ -215,9 +214,8 @@ impl Resolver {
             }
             asked = true;
             let server = Server { peer: *node.peer_id(), addrs };
-            let network = server.addrs.iter().find_map(Network::of_multiaddr);
-            let answer = timeout_at(deadline, self.dht.ask(&server, Request::Resolve { grid })).await;
-            if let Ok(Ok(Response { body: Body::Found { record, evidence, .. }, .. })) = answer {
+            let answer = timeout_at(deadline, self.dht.ask_whence(&server, Request::Resolve { grid })).await;
+            if let Ok(Ok((Response { body: Body::Found { record, evidence, .. }, .. }, network))) = answer {
                 tally.answer(Source::Direct, network, record.as_deref(), &evidence, self.clock.now());
                 return true;
             }

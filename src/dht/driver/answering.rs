@@ -1,5 +1,6 @@
 //! Answering: others' questions from the book, and what comes of ours.
 
+use crate::address::Network;
 use crate::dht::driver::task::{Driver, Purpose};
 use crate::dht::handle::AskError;
 use crate::dht::message::{
@@ -20,10 +21,11 @@ use tracing::debug;
 impl Driver {
     pub(super) fn on_record(&mut self, event: request_response::Event<Option<Request>, Response>) {
         match event {
-            request_response::Event::Message { peer, message, .. } => match message {
+            request_response::Event::Message { peer, connection_id, message } => match message {
                 request_response::Message::Request { request, channel, .. } => {
                     self.connections.used(&peer);
-                    let body = request.map_or(Body::Unsupported, |request| self.answer(peer, request));
+                    let network = self.connections.network_of(&peer, connection_id);
+                    let body = request.map_or(Body::Unsupported, |request| self.answer(peer, network, request));
                     let response = Response { time: self.clock.now(), body };
                     // The peer may have hung up meanwhile.
                     let _ = self.swarm.behaviour_mut().record.send_response(channel, response);
@@ -31,9 +33,10 @@ impl Driver {
                 request_response::Message::Response { request_id, response } => {
                     self.peers.answered(&peer);
                     self.note_clock(peer, &response);
+                    let network = self.connections.network_of(&peer, connection_id);
                     let Some((peer, purpose)) = self.close(&request_id) else { return };
                     match (purpose, response) {
-                        (Purpose::Answer(reply), response) => drop(reply.send(Ok(response))),
+                        (Purpose::Answer(reply), response) => drop(reply.send(Ok((response, network)))),
                         (Purpose::Page { after, left }, Response { body: Body::Servers { page, more }, .. }) => {
                             self.on_page(peer, after, left, page, more);
                         }
@@ -55,7 +58,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn answer(&mut self, peer: PeerId, request: Request) -> Body {
+    pub(super) fn answer(&mut self, peer: PeerId, network: Option<Network>, request: Request) -> Body {
         self.metrics.question(request.kind());
         match request {
             Request::Resolve { grid } => {
@@ -67,7 +70,7 @@ impl Driver {
                     evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
                 Body::Found { record, evidence, nearer }
             }
-            Request::Store { grid, record } => self.verdict(peer, &grid, &record),
+            Request::Store { grid, record } => self.verdict(peer, network, &grid, &record),
             Request::Servers { after } => {
                 let (page, more) = self.peers.page(after, SERVERS_PER_PAGE);
                 Body::Servers { page, more }
@@ -108,7 +111,9 @@ impl Driver {
                     continue;
                 }
                 let others = self.peers.networks();
-                if !self.vouchers.vouch(*key, network, others) && !self.admission.admits_new_key(from, network, now) {
+                if !self.vouchers.vouch(*key, network.clone(), others)
+                    && !self.admission.admits_new_key(from, network.clone(), now)
+                {
                     continue;
                 }
             }
@@ -141,8 +146,8 @@ impl Driver {
         news
     }
 
-    pub(super) fn verdict(&mut self, peer: PeerId, grid: &GridId, record: &[u8]) -> Body {
-        let verdict = self.offer_from(Origin::Peer, peer, grid, record);
+    pub(super) fn verdict(&mut self, peer: PeerId, network: Option<Network>, grid: &GridId, record: &[u8]) -> Body {
+        let verdict = self.offer_from(Origin::Peer, peer, network, grid, record);
         let wire = match &verdict {
             Verdict::Stored => WireVerdict::Stored,
             Verdict::Held => WireVerdict::Held,
@@ -160,8 +165,14 @@ impl Driver {
     }
 
     /// Offers a stranger's record to the book, within the rate for keys that are new.
-    pub(super) fn offer_from(&mut self, origin: Origin, peer: PeerId, grid: &GridId, record: &[u8]) -> Verdict {
-        let network = self.connections.network(&peer);
+    pub(super) fn offer_from(
+        &mut self,
+        origin: Origin,
+        peer: PeerId,
+        network: Option<Network>,
+        grid: &GridId,
+        record: &[u8],
+    ) -> Verdict {
         if self.book().row(grid).is_none() && !self.admission.admits_new_key(peer, network, Instant::now()) {
             return self.refused_for_now(origin);
         }
@@ -173,13 +184,20 @@ impl Driver {
     }
 
     pub(super) fn on_kad(&mut self, event: kad::Event) {
-        if let kad::Event::InboundRequest { request: InboundRequest::PutRecord { source, record: Some(record), .. } } =
-            event
-        {
-            self.connections.used(&source);
-            if let Some(grid) = RecordKey::grid_id(record.key.as_ref()) {
-                self.offer_from(Origin::Kad, source, &grid, &record.value);
+        match event {
+            kad::Event::InboundRequest {
+                request: InboundRequest::PutRecord { source, connection, record: Some(record) },
+            } => {
+                self.connections.used(&source);
+                if let Some(grid) = RecordKey::grid_id(record.key.as_ref()) {
+                    let network = self.connections.network_of(&source, connection);
+                    self.offer_from(Origin::Kad, source, network, &grid, &record.value);
+                }
             }
+            kad::Event::RoutingUpdated { peer, is_new_peer, addresses, .. } => {
+                self.on_routed(peer, is_new_peer, &addresses);
+            }
+            _ => {}
         }
     }
 

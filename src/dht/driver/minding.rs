@@ -3,22 +3,20 @@
 use crate::dht::connections::Connections;
 use crate::dht::driver::task::Driver;
 use crate::dht::message::Response;
-use crate::dht::peers::Standing;
 use crate::dht::server::{Point, Server};
 use libp2p::PeerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::DialOpts;
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// How often connections are minded and lost neighbours looked for.
 pub(super) const TICK: Duration = Duration::from_secs(5);
-/// How often the servers known are written to the store.
+/// How often the servers known are written to the store, and one that was lost is tried again.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How far the median of the others' clocks may be off before it is said.
 const CLOCK_TOLERANCE_SECONDS: i64 = 600;
-/// How many servers are remembered across restarts.
+/// How many servers are written to the store.
 const MAX_SAVED: usize = 200;
 
 impl Driver {
@@ -29,25 +27,38 @@ impl Driver {
         }
         if self.connections.is_empty() {
             self.dial_bootstrap();
+            self.name_remembered();
         }
+        self.ticks = self.ticks.wrapping_add(1);
         self.keep_warm();
+        self.dial_backs.tick();
+        self.dial_back();
         if now.duration_since(self.last_saved) >= SAVE_EVERY {
             self.last_saved = now;
             self.save_servers();
+            self.retry_lost();
         }
         self.book().sweep();
     }
 
     /// Dials servers until [`Connections::WARM`] connections stand: a question over one of them takes one round trip.
-    pub(super) fn keep_warm(&mut self) {
+    fn keep_warm(&mut self) {
         let missing = Connections::WARM.saturating_sub(self.connections.len());
         if missing == 0 {
             return;
         }
         let own = Point::of(&self.swarm.local_peer_id().to_bytes());
-        let near = self.peers.nearest(own, Connections::WARM * 2);
-        let connected: HashSet<PeerId> = self.connections.peers().collect();
-        for server in near.into_iter().filter(|server| !connected.contains(&server.peer)).take(missing) {
+        let mut near = if self.connections.is_empty() {
+            // Nobody answers: others are tried each time, until somebody does.
+            let mut all = self.peers.nearest(own, usize::MAX);
+            let turn = self.ticks.saturating_mul(missing).checked_rem(all.len()).unwrap_or_default();
+            all.rotate_left(turn);
+            all
+        } else {
+            self.peers.nearest(own, Connections::WARM * 2)
+        };
+        near.retain(|server| !self.connections.contains(&server.peer));
+        for server in near.into_iter().take(missing) {
             // Refused only if a dial to it is under way.
             let _ = self.swarm.dial(DialOpts::peer_id(server.peer).addresses(server.addrs).build());
         }
@@ -56,7 +67,7 @@ impl Driver {
     pub(super) fn dial_bootstrap(&mut self) {
         for addr in self.bootstrap.clone() {
             if let Some(Protocol::P2p(peer)) = addr.iter().last() {
-                self.peers.note(Server { peer, addrs: vec![addr] }, Standing::Named);
+                self.peers.name(Server { peer, addrs: vec![addr] });
             } else {
                 let _ = self.swarm.dial(addr);
             }
@@ -64,10 +75,30 @@ impl Driver {
         self.count_known();
     }
 
+    fn name_remembered(&mut self) {
+        for server in self.remembered.all() {
+            self.peers.name(server.clone());
+        }
+        self.count_known();
+    }
+
+    /// Tries one of those that were lost: where the network had parted, one that answers brings back all.
+    fn retry_lost(&mut self) {
+        let peers = &self.peers;
+        if let Some(server) = self.remembered.lost(|peer| peers.server(peer).is_some()) {
+            self.peers.name(server.clone());
+            let _ = self.swarm.dial(DialOpts::peer_id(server.peer).addresses(server.addrs).build());
+        }
+    }
+
+    /// Writes the servers to the store. Not while nobody is connected: whoever is cut off would remember ever fewer.
     pub(super) fn save_servers(&mut self) {
-        let (servers, _) = self.peers.page(None, MAX_SAVED);
-        if !servers.is_empty() {
-            let encoded = servers.iter().filter_map(Server::encode).collect();
+        if self.connections.is_empty() {
+            return;
+        }
+        self.remembered.met(self.peers.page(None, MAX_SAVED).0);
+        let encoded: Vec<Vec<u8>> = self.remembered.all().iter().filter_map(Server::encode).collect();
+        if !encoded.is_empty() {
             self.book().save_servers(encoded);
         }
     }

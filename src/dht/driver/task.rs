@@ -1,15 +1,17 @@
 //! The task itself: its state, its loop, and what its handles ask of it.
 
-use crate::address::{PrivateAddresses, dialable};
+use crate::address::{Network, PrivateAddresses, dialable};
 use crate::clock::Clock;
 use crate::dht::admission::Admission;
 use crate::dht::behaviour::{Behaviour, BehaviourEvent, Role, kad_protocol, record_protocol};
 use crate::dht::clocks::PeerClocks;
 use crate::dht::connections::Connections;
+use crate::dht::dial_backs::DialBacks;
 use crate::dht::driver::minding::TICK;
 use crate::dht::handle::{AskError, Command, DhtStatus};
 use crate::dht::message::{Request, Response};
-use crate::dht::peers::{Peers, Standing};
+use crate::dht::peers::Peers;
+use crate::dht::remembered::Remembered;
 use crate::dht::server::Server;
 use crate::dht::vouchers::Vouchers;
 use crate::metrics::{Metrics, Origin};
@@ -45,13 +47,16 @@ pub(crate) struct Driver {
     pub(super) clocks: PeerClocks,
     pub(super) open: HashMap<OutboundRequestId, (PeerId, Purpose)>,
     pub(super) pages_asked: HashMap<PeerId, Instant>,
+    pub(super) dial_backs: DialBacks,
+    pub(super) remembered: Remembered,
+    pub(super) ticks: usize,
     pub(super) last_saved: Instant,
     pub(super) warned_clock: bool,
 }
 
 /// What an open question is for.
 pub(super) enum Purpose {
-    Answer(oneshot::Sender<Result<Response, AskError>>),
+    Answer(oneshot::Sender<Result<(Response, Option<Network>), AskError>>),
     /// The list of servers after a peer id, of which so many more pages are read.
     Page {
         after: Option<PeerId>,
@@ -73,6 +78,7 @@ impl Driver {
         known: watch::Sender<usize>,
         listening: watch::Sender<bool>,
         whole_network_limit: usize,
+        saved: Vec<Server>,
     ) -> Self {
         Self {
             swarm,
@@ -94,6 +100,9 @@ impl Driver {
             clocks: PeerClocks::default(),
             open: HashMap::new(),
             pages_asked: HashMap::new(),
+            dial_backs: DialBacks::default(),
+            remembered: Remembered::new(saved),
+            ticks: 0,
             last_saved: Instant::now(),
             warned_clock: false,
         }
@@ -136,6 +145,9 @@ impl Driver {
         match command {
             Command::Ask { server, request, reply } => self.ask(server, request, Purpose::Answer(reply)),
             Command::Nearest { target, count, reply } => drop(reply.send(self.peers.nearest(target, count))),
+            Command::NearestMet { target, count, reply } => {
+                let _ = reply.send(self.peers.nearest_verified(target, count));
+            }
             Command::Connected { target, reply } => {
                 let peers = &self.peers;
                 let mut connected: Vec<Server> =
@@ -146,7 +158,7 @@ impl Driver {
             Command::Servers { reply } => drop(reply.send(self.peers.all())),
             Command::Note { servers } => {
                 for server in servers {
-                    self.peers.note(server, Standing::Named);
+                    self.peers.name(server);
                 }
                 self.count_known();
             }
@@ -189,10 +201,13 @@ impl Driver {
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
                 self.on_identified(peer_id, info);
             }
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
-                self.connections.opened(peer_id, endpoint.get_remote_address().clone(), endpoint.is_dialer());
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                let remote = endpoint.get_remote_address().clone();
+                self.connections.opened(peer_id, connection_id, remote, endpoint.is_dialer());
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => self.connections.closed(&peer_id),
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+                self.connections.closed(&peer_id, connection_id);
+            }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.on_dial_error(peer_id, &error),
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
             SwarmEvent::ListenerClosed { reason: Err(error), addresses, .. } => {
