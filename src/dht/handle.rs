@@ -7,7 +7,7 @@ use crate::dht::server::{Point, Server};
 use crate::keys::GridId;
 use crate::metrics::Metrics;
 use crate::record::{GridRecord, SignedRecord, Verdict};
-use crate::store::Row;
+use crate::store::{Row, Unverified, Verified};
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     OfferEvidence { grid: GridId, records: Vec<Vec<u8>> },
     Offer { grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
     OfferFrom { network: Network, grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
+    Unverified { reply: oneshot::Sender<Option<Unverified>> },
+    Verified { rows: Verified, reply: oneshot::Sender<()> },
     Buckets { reply: oneshot::Sender<Box<[BucketDigest; BUCKETS]>> },
     Wanted { from: PeerId, rows: Vec<([u8; 32], RowDigest)>, reply: oneshot::Sender<Vec<GridId>> },
     Pulled { rows: Vec<FetchedRow>, reply: oneshot::Sender<usize> },
@@ -167,6 +169,16 @@ impl Dht {
         if !records.is_empty() {
             let _ = self.commands.send(Command::OfferEvidence { grid, records }).await;
         }
+    }
+
+    /// Rows of our own book as they lay on the disk, to be verified; `None` once all were handed out.
+    pub(super) async fn unverified(&self) -> Option<Unverified> {
+        self.call(|reply| Command::Unverified { reply }).await.flatten()
+    }
+
+    /// Brings verified rows back.
+    pub(super) async fn verified(&self, rows: Verified) {
+        let _ = self.call(|reply| Command::Verified { rows, reply }).await;
     }
 
     /// The digests of our own book.

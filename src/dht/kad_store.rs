@@ -20,7 +20,7 @@ impl RecordStore for KadStore {
 
     fn get(&self, key: &KadKey) -> Option<Cow<'_, Record>> {
         let grid = RecordKey::grid_id(key.as_ref())?;
-        let value = self.0.current(&grid)?.record.bytes().to_vec();
+        let value = self.0.current(&grid)?.bytes().to_vec();
         // No publisher: a record is its signer's, and a peer id in that field makes some nodes ignore the record.
         Some(Cow::Owned(Record { key: key.clone(), value, publisher: None, expires: None }))
     }

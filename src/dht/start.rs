@@ -83,10 +83,28 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     );
     let dht = Dht::new(commands, local, known_receiver, listening_receiver, driver.metrics().clone());
     tokio::spawn(driver.run());
-    if settings.role != Role::Client {
-        tokio::spawn(keep(dht.clone(), settings.whole_network_limit));
-    }
+    let handle = dht.clone();
+    tokio::spawn(async move {
+        verify_backlog(&handle).await;
+        // Only then: what is not verified yet would be fetched from others.
+        if settings.role != Role::Client {
+            keep(handle, settings.whole_network_limit).await;
+        }
+    });
     Ok(dht)
+}
+
+/// Verifies what the book held on the disk, beside the node's work. One core is left for that: the node serves meanwhile.
+async fn verify_backlog(dht: &Dht) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let one_after_the_other = || async {
+        while let Some(rows) = dht.unverified().await {
+            // An error means that the runtime is being shut down.
+            let Ok(verified) = tokio::task::spawn_blocking(move || rows.verify()).await else { return };
+            dht.verified(verified).await;
+        }
+    };
+    futures::future::join_all((0..cores.saturating_sub(1).max(1)).map(|_| one_after_the_other())).await;
 }
 
 /// Why a node could not start.

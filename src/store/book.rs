@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Home;
 use crate::keys::GridId;
 use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts};
+use crate::store::backlog::{Backlog, Restored, Unverified, Verified};
 use crate::store::digests::Digests;
 use crate::store::evidence::EvidenceFiles;
 use crate::store::shelf::{Shelf, ShelfError};
@@ -45,6 +46,8 @@ pub struct BookSize {
 #[derive(Debug)]
 pub struct Book {
     rows: HashMap<GridId, Row>,
+    /// Rows of the disk that are still to be verified: as good as not there, but for their number, until they are.
+    backlog: Backlog,
     /// Evidence of grids of which no record is held any more.
     orphans: HashMap<GridId, Evidence>,
     /// The same keys as `rows`, by their distance from our own place: the farthest is the first to go.
@@ -65,6 +68,7 @@ impl Book {
     pub fn in_memory(clock: Clock) -> Self {
         Self {
             rows: HashMap::new(),
+            backlog: Backlog::default(),
             orphans: HashMap::new(),
             by_distance: BTreeSet::new(),
             place: [0; 32],
@@ -80,26 +84,22 @@ impl Book {
     }
 
     /// The book of a data directory, with all that it held before. `own` is never evicted.
+    ///
+    /// What was on the disk is verified before it is used, each row when it is asked for; the others are to be taken
+    /// through [`Book::unverified`] and brought back by [`Book::take_in`].
     pub fn open(home: &Home, own: Option<GridId>, clock: Clock) -> Result<Self, ShelfError> {
         let now = clock.now();
         let files = EvidenceFiles::new(home.clone());
         let evidence = files.load();
         let (shelf, contents) = Shelf::open(&home.store(), files, now)?;
-        let mut book = Self { own, servers: contents.servers, ..Self::in_memory(clock) };
-        let stored = contents.rows.len();
-        for (key, confirmed_at, bytes) in contents.rows {
-            // What was on the disk is as little to be trusted as what comes over the wire.
-            let record = GridId::from_bytes(&key).ok().and_then(|grid| SignedRecord::from_bytes(&bytes, &grid).ok());
-            if let Some(record) = record.filter(|record| now < record.expires_at().plus(KEPT_AFTER_EXPIRY)) {
-                book.insert(record, confirmed_at);
-            }
-        }
+        let backlog = Backlog::of(contents.rows);
+        let mut book = Self { own, servers: contents.servers, backlog, ..Self::in_memory(clock) };
         for record in evidence {
             book.keep_evidence(record, now);
         }
         book.dirty.clear();
-        if stored > 0 {
-            info!(records = book.rows.len(), dropped = stored - book.rows.len(), "opened the book");
+        if !book.is_empty() {
+            info!(records = book.len(), "opened the book");
         }
         book.shelf = Some(shelf);
         Ok(book)
@@ -112,13 +112,34 @@ impl Book {
     }
 
     /// What is held of a grid, expired or not.
-    pub fn row(&self, grid: &GridId) -> Option<&Row> {
+    pub fn row(&mut self, grid: &GridId) -> Option<&Row> {
+        self.settle(grid);
         self.rows.get(grid)
     }
 
-    /// What is held of a grid, if it may be given to others: nothing is after its expiry.
-    pub fn current(&self, grid: &GridId) -> Option<&Row> {
-        self.rows.get(grid).filter(|row| row.record.time_fault(self.clock.now()).is_none())
+    /// The record held of a grid, if it may be given to others: none is after its expiry.
+    pub fn current(&self, grid: &GridId) -> Option<SignedRecord> {
+        let record = self.rows.get(grid).map(|row| row.record.clone()).or_else(|| self.backlog.peek(grid));
+        record.filter(|record| record.time_fault(self.clock.now()).is_none())
+    }
+
+    /// Some rows of the disk that are still to be verified; `None` once all were handed out.
+    pub fn unverified(&mut self) -> Option<Unverified> {
+        self.backlog.hand_out()
+    }
+
+    /// Takes in rows that were verified meanwhile.
+    pub fn take_in(&mut self, verified: Verified) {
+        for (key, row) in verified.0 {
+            if self.backlog.strike(&key) {
+                self.restore(key, row);
+            }
+        }
+    }
+
+    /// Whether every row of the disk has been verified.
+    pub fn is_settled(&self) -> bool {
+        self.backlog.len() == 0
     }
 
     /// Records of a grid that prove a commitment which its current record does not keep.
@@ -143,6 +164,7 @@ impl Book {
     /// Offers a record, from whomever, and tells what became of it.
     pub fn offer(&mut self, grid: &GridId, bytes: &[u8]) -> Verdict {
         let now = self.clock.now();
+        self.settle(grid);
         if let Some(row) = self.rows.get_mut(grid)
             && row.record.bytes() == bytes
         {
@@ -180,7 +202,7 @@ impl Book {
 
     /// How many records are held.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + self.backlog.len()
     }
 
     /// How much is held. Looks at every row: 100,000 take some 10 ms.
@@ -195,12 +217,7 @@ impl Book {
 
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// The grids of which a record is held.
-    pub fn grids(&self) -> impl Iterator<Item = &GridId> {
-        self.rows.keys()
+        self.len() == 0
     }
 
     /// What other books are compared by.
@@ -268,6 +285,26 @@ impl Book {
         self.orphans.retain(|_, evidence| !evidence.records().is_empty());
     }
 
+    /// Verifies the row of a grid, if it still is as it lay on the disk.
+    fn settle(&mut self, grid: &GridId) {
+        if let Some(row) = self.backlog.settle(grid) {
+            self.restore(*grid.as_bytes(), row);
+        }
+    }
+
+    /// Takes in a row of the disk that was verified. What did not verify, or is long expired, goes from the disk too.
+    fn restore(&mut self, key: [u8; 32], row: Restored) {
+        let now = self.clock.now();
+        match row.filter(|(record, _)| now < record.expires_at().plus(KEPT_AFTER_EXPIRY)) {
+            Some((record, confirmed_at)) => self.insert(record, confirmed_at),
+            None => {
+                if let Some(shelf) = &self.shelf {
+                    shelf.remove(key);
+                }
+            }
+        }
+    }
+
     fn insert(&mut self, record: SignedRecord, confirmed_at: UnixSeconds) {
         let grid = *record.grid();
         self.by_distance.insert((distance(&self.place, &grid), grid));
@@ -327,12 +364,12 @@ impl Book {
     /// Makes room for a grid's record: for one that is held there is room; else the farthest from our place goes, unless
     /// the new one is farther still.
     fn make_room_for(&mut self, grid: &GridId) -> bool {
-        if self.rows.contains_key(grid) || self.rows.len() < self.capacity || self.own == Some(*grid) {
+        if self.rows.contains_key(grid) || self.len() < self.capacity || self.own == Some(*grid) {
             return true;
         }
         let now = self.clock.now();
         self.drop_expired(now);
-        if self.rows.len() < self.capacity {
+        if self.len() < self.capacity {
             return true;
         }
         let farthest = self.by_distance.iter().rev().find(|(_, held)| self.own != Some(*held)).copied();
@@ -354,4 +391,107 @@ fn outlasts_itself(record: &GridRecord, now: UnixSeconds) -> bool {
 fn distance(place: &[u8; 32], grid: &GridId) -> [u8; 32] {
     let point: [u8; 32] = Sha256::digest(grid.record_key().as_bytes()).into();
     std::array::from_fn(|i| place[i] ^ point[i])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::SecretKey;
+    use crate::record::{RecordDraft, Signer};
+    use std::sync::LazyLock;
+
+    /// Read once, so that the records of one test are of one time.
+    static NOW: LazyLock<UnixSeconds> = LazyLock::new(|| Clock::system().now());
+    /// More than one batch, so that some rows are still on the disk while others are taken in.
+    const ROWS: u8 = 100;
+
+    fn key(n: u8) -> SecretKey {
+        SecretKey::from_seed(&[n; 32])
+    }
+
+    fn grid(n: u8) -> GridId {
+        GridId::new(key(n).public())
+    }
+
+    fn record(n: u8, now: UnixSeconds) -> Vec<u8> {
+        let signer = Signer::Grid { key: &key(n), serial: *NOW };
+        RecordDraft::new(grid(n)).sign(signer, None, &[], now).unwrap().signed().bytes().to_vec()
+    }
+
+    /// A data directory whose store holds a record of each of `1..=ROWS`.
+    fn stored() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        let mut book = Book::open(&home, None, Clock::system()).unwrap();
+        for n in 1..=ROWS {
+            assert!(matches!(book.offer(&grid(n), &record(n, *NOW)), Verdict::Stored));
+        }
+        book.close();
+        (dir, home)
+    }
+
+    fn verify_all(book: &mut Book) {
+        while let Some(rows) = book.unverified() {
+            book.take_in(rows.verify());
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_disk_is_there_when_it_is_asked_for_and_the_others_when_they_are_verified() {
+        let (_dir, home) = stored();
+        let mut book = Book::open(&home, None, Clock::system()).unwrap();
+        assert_eq!((book.len(), book.is_settled()), (usize::from(ROWS), false));
+        assert_eq!(book.row(&grid(9)).unwrap().record.bytes(), record(9, *NOW));
+        assert_eq!(book.current(&grid(10)).unwrap().bytes(), record(10, *NOW));
+        let mut whole = Book::in_memory(Clock::system());
+        for n in 1..=ROWS {
+            whole.offer(&grid(n), &record(n, *NOW));
+        }
+        verify_all(&mut book);
+        assert_eq!((book.len(), book.is_settled()), (usize::from(ROWS), true));
+        assert_eq!(book.digests().buckets(), whole.digests().buckets());
+    }
+
+    #[test]
+    fn a_row_of_the_disk_that_is_not_verified_yet_is_not_rolled_back() {
+        let (_dir, home) = stored();
+        let mut book = Book::open(&home, None, Clock::system()).unwrap();
+        // Handed out, and then overtaken.
+        let rows = book.unverified().unwrap();
+        let older = UnixSeconds(NOW.0 - 60);
+        for n in 1..=ROWS {
+            assert!(matches!(book.offer(&grid(n), &record(n, older)), Verdict::Stale(_)), "{n}");
+        }
+        let newer = UnixSeconds(NOW.0 + 60);
+        for n in 1..=ROWS {
+            assert!(matches!(book.offer(&grid(n), &record(n, newer)), Verdict::Stored), "{n}");
+        }
+        book.take_in(rows.verify());
+        assert!((1..=ROWS).all(|n| book.row(&grid(n)).unwrap().record.bytes() == record(n, newer)));
+    }
+
+    #[test]
+    fn what_does_not_verify_is_neither_answered_nor_kept() {
+        let (_dir, home) = stored();
+        let tampered = |n: u8| {
+            let mut bytes = record(n, *NOW);
+            *bytes.last_mut().unwrap() ^= 1;
+            bytes
+        };
+        let (shelf, _) = Shelf::open(&home.store(), EvidenceFiles::new(home.clone()), *NOW).unwrap();
+        shelf.put(*grid(1).as_bytes(), *NOW, tampered(1));
+        shelf.put(*grid(2).as_bytes(), *NOW, tampered(2));
+        // Somebody else's record is no better.
+        shelf.put(*grid(3).as_bytes(), *NOW, record(4, *NOW));
+        drop(shelf);
+        let mut book = Book::open(&home, None, Clock::system()).unwrap();
+        assert!(book.current(&grid(1)).is_none());
+        assert!(book.row(&grid(1)).is_none());
+        verify_all(&mut book);
+        assert!(book.row(&grid(2)).is_none() && book.row(&grid(3)).is_none());
+        assert_eq!(book.len(), usize::from(ROWS) - 3);
+        book.close();
+        let reopened = Book::open(&home, None, Clock::system()).unwrap();
+        assert_eq!(reopened.len(), usize::from(ROWS) - 3, "and gone from the disk");
+    }
 }

@@ -8,6 +8,8 @@ mod lock;
 mod own_record;
 
 #[cfg(feature = "node")]
+mod backlog;
+#[cfg(feature = "node")]
 mod book;
 #[cfg(feature = "node")]
 mod digests;
@@ -16,6 +18,8 @@ mod evidence;
 #[cfg(feature = "node")]
 mod shelf;
 
+#[cfg(feature = "node")]
+pub use backlog::{Unverified, Verified};
 #[cfg(feature = "node")]
 pub use book::{Book, BookSize, Row};
 #[cfg(feature = "node")]

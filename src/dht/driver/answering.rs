@@ -64,7 +64,7 @@ impl Driver {
             Request::Resolve { grid } => {
                 let nearer = self.peers.nearest_verified(Point::of(grid.record_key().as_bytes()), MAX_NEARER + 1);
                 let nearer = nearer.into_iter().filter(|server| server.peer != peer).take(MAX_NEARER).collect();
-                let record = self.book().current(&grid).map(|row| row.record.bytes().to_vec());
+                let record = self.book().current(&grid).map(|record| record.bytes().to_vec());
                 let evidence = self.book().evidence(&grid);
                 let evidence =
                     evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
@@ -88,7 +88,7 @@ impl Driver {
 
     /// What we hold of a grid, for another node; `None` if that is nothing.
     pub(super) fn fetched(&mut self, grid: GridId) -> Option<FetchedRow> {
-        let record = self.book().current(&grid).map(|row| row.record.bytes().to_vec());
+        let record = self.book().current(&grid).map(|record| record.bytes().to_vec());
         let evidence = self.book().all_evidence(&grid);
         let evidence: Vec<Vec<u8>> =
             evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();

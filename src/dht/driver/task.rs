@@ -173,6 +173,11 @@ impl Driver {
             Command::OfferFrom { network, grid, record, reply } => {
                 drop(reply.send(self.offer_from_network(network, &grid, &record)));
             }
+            Command::Unverified { reply } => drop(reply.send(self.book().unverified())),
+            Command::Verified { rows, reply } => {
+                self.book().take_in(rows);
+                let _ = reply.send(());
+            }
             Command::Buckets { reply } => drop(reply.send(self.book().digests().buckets())),
             Command::Wanted { from, rows, reply } => drop(reply.send(self.wanted(from, &rows))),
             Command::Pulled { rows, reply } => drop(reply.send(self.take_in(rows))),
