@@ -7,4 +7,7 @@ mod network {
     mod federation;
     mod holders;
     mod publish_and_resolve;
+    mod records;
+    mod stranger;
+    mod traps;
 }

@@ -2,6 +2,7 @@
 
 use crate::config::NetworkName;
 use crate::dht::codec::RecordCodec;
+use crate::dht::crowd::Crowd;
 use crate::dht::kad_store::KadStore;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -25,6 +26,8 @@ const RECORD_STREAMS: usize = 32;
 const MAX_INCOMING: u32 = 512;
 /// Connections being set up by others at once: a handshake costs 6 ms of CPU.
 const MAX_PENDING_INCOMING: u32 = 128;
+/// Connections accepted from one /24 or /48: a house full of clients behind one address, and an eighth of all places.
+const MAX_INCOMING_PER_NETWORK: usize = 64;
 /// Connections of one peer: one each way over QUIC and TCP.
 const MAX_PER_PEER: u32 = 4;
 /// A kad message: a record of 1 KB and twenty peers with their addresses, which ride along.
@@ -58,6 +61,7 @@ pub enum Role {
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
+    crowd: Crowd,
     pub(crate) identify: identify::Behaviour,
     pub(crate) kad: kad::Behaviour<KadStore>,
     pub(crate) record: request_response::Behaviour<RecordCodec>,
@@ -114,6 +118,7 @@ fn behaviour(keypair: &Keypair, network: &NetworkName, role: Role, store: KadSto
     };
     Behaviour {
         limits: connection_limits::Behaviour::new(limits),
+        crowd: Crowd::new(MAX_INCOMING_PER_NETWORK),
         identify: identify::Behaviour::new(identify),
         kad: kademlia(local, network, role, store),
         record: request_response::Behaviour::with_codec(

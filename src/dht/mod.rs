@@ -21,6 +21,8 @@ mod codec;
 #[cfg(feature = "node")]
 mod connections;
 #[cfg(feature = "node")]
+mod crowd;
+#[cfg(feature = "node")]
 mod dial_backs;
 #[cfg(feature = "node")]
 mod driver;

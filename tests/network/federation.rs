@@ -58,7 +58,8 @@ impl Federation {
         std::fs::create_dir_all(&dir).unwrap();
         let home = Home::new(&dir);
         let bootstrap = self.nodes.first().map(|first| first.config.bootstrap.clone()).unwrap_or_default();
-        let mut config = NodeConfig { listen: own_network(), bootstrap, ..self.settings.clone() };
+        let mut config =
+            NodeConfig { listen: SocketAddr::from((own_network(), 0)), bootstrap, ..self.settings.clone() };
         let mut grid = None;
         if with_grid {
             let key = SecretKey::from_seed(&[n as u8 + 1; 32]);
@@ -131,8 +132,8 @@ pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T
 }
 
 /// An address in a /24 that no other node of this process has.
-fn own_network() -> SocketAddr {
+pub(crate) fn own_network() -> Ipv4Addr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let process = (std::process::id() % 200) as u8 + 50;
-    SocketAddr::from((Ipv4Addr::new(127, process, NEXT.fetch_add(1, Ordering::Relaxed), 1), 0))
+    Ipv4Addr::new(127, process, NEXT.fetch_add(1, Ordering::Relaxed), 1)
 }
