@@ -6,13 +6,14 @@ use crate::config::{
     FileError, GridManager, Home, KeyFileError, NetworkName, NodeConfig, create_private_dir, read_or_create_key,
 };
 use crate::dht::{Dht, DhtSettings, Role, StartError, start};
-use crate::http::{Api, ApiError, ApiParts};
+use crate::http::{Api, ApiError, ApiParts, ResolverAddress, ResolverAddressError, ResolverSettings};
 use crate::keys::{GridId, SecretKey};
 use crate::publisher::Publisher;
 use crate::resolver::Resolver;
 use crate::store::{Book, DirectoryLock, Floors, LockError, ShelfError};
 use libp2p::Multiaddr;
 use std::future::Future;
+use std::net::SocketAddr;
 use tracing::{debug, info};
 
 /// A node at work: it stores records for others, publishes its own grid's, and answers questions.
@@ -25,6 +26,7 @@ pub struct Node {
     /// Keeps the own record published; `None` for a node that speaks for no grid.
     pub publisher: Option<Publisher>,
     api: Api,
+    resolver_address: Option<ResolverAddress>,
     _lock: DirectoryLock,
 }
 
@@ -64,9 +66,16 @@ impl Node {
             publisher: publisher.clone(),
             clock,
         };
+        let resolver_address = match config.resolver_listen {
+            Some(listen) => {
+                let settings = ResolverSettings { listen, proxies: config.resolver_proxy.clone() };
+                Some(ResolverAddress::start(settings, dht.clone(), clock).await?)
+            }
+            None => None,
+        };
         let api = Api::start(config.api, parts).await?;
         info!(peer_id = %dht.peer_id(), network = %config.network, api = api.url(), "started");
-        Ok(Self { dht, resolver, publisher, api, _lock: lock })
+        Ok(Self { dht, resolver, publisher, api, resolver_address, _lock: lock })
     }
 
     /// Where the local API answers: `http://127.0.0.1:PORT`.
@@ -74,8 +83,16 @@ impl Node {
         self.api.url()
     }
 
+    /// Where anybody may ask for records over HTTP, if anywhere.
+    pub fn resolver_addr(&self) -> Option<SocketAddr> {
+        self.resolver_address.as_ref().map(ResolverAddress::addr)
+    }
+
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
+        if let Some(address) = self.resolver_address {
+            address.stop().await;
+        }
         self.api.stop().await;
         if let Some(publisher) = &self.publisher {
             publisher.stop().await;
@@ -194,4 +211,7 @@ pub enum NodeError {
     /// The local API did not start.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The address that is open to others did not open.
+    #[error(transparent)]
+    ResolverAddress(#[from] ResolverAddressError),
 }

@@ -19,7 +19,7 @@ use clap::{ArgGroup, Args};
 use serde::Serialize;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Make the data directory of a node: its keys, and its settings with a reason at each
@@ -66,6 +66,12 @@ pub(super) struct InitArgs {
     /// The public address, where it is known [default port: that of --listen]
     #[arg(long, value_name = "HOST[:PORT]")]
     external: Option<External>,
+    /// Give the records held to anybody who asks here over HTTP
+    #[arg(long, value_name = "HOST:PORT")]
+    resolver_listen: Option<SocketAddr>,
+    /// A reverse proxy in front of --resolver-listen; may be repeated
+    #[arg(long, value_name = "IP", requires = "resolver_listen")]
+    resolver_proxy: Vec<IpAddr>,
     /// A Tahoe-LAFS node's folder: none of its secret addresses is taken for a gateway's
     #[arg(long, value_name = "DIR")]
     tahoe_node: Option<PathBuf>,
@@ -156,6 +162,8 @@ fn config(
         next: args.next,
         listen: args.listen,
         external: args.external,
+        resolver_listen: args.resolver_listen,
+        resolver_proxy: args.resolver_proxy,
         allow_private_addresses: private,
         bootstrap: args.network.bootstrap(private)?,
         network: args.network.network.unwrap_or_default(),

@@ -178,6 +178,20 @@ impl NodeConfig {
                 value: Some(text(self.api)),
                 example: text(self.api),
             },
+            Entry {
+                name: "resolver-listen",
+                reason: "Where anybody may read the records that this node holds, over plain HTTP, and bring new ones: for readers
+                    and pages without libp2p. Left out, nowhere. TLS is for a reverse proxy; the records are signed.",
+                value: self.resolver_listen.map(text),
+                example: "0.0.0.0:8519".into(),
+            },
+            Entry {
+                name: "resolver-proxy",
+                reason: "Reverse proxies in front of `resolver-listen`, by their addresses: only they are believed when
+                    X-Forwarded-For says who asks, which is whom the limits count for.",
+                value: list(&self.resolver_proxy),
+                example: texts(&["127.0.0.1"]),
+            },
         ]
     }
 }
@@ -226,6 +240,8 @@ mod tests {
             whole_network_limit: 0,
             trusted_peers: vec![libp2p_identity::PeerId::random()],
             api: "[::1]:4300".parse().unwrap(),
+            resolver_listen: Some("0.0.0.0:4301".parse().unwrap()),
+            resolver_proxy: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
         }
     }
 
@@ -240,7 +256,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 19);
+        assert_eq!(keys.len(), 21);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

@@ -13,7 +13,7 @@ use crate::units::Seconds;
 use libp2p_identity::PeerId;
 use multiaddr::{Multiaddr, Protocol};
 use serde::Deserialize;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Settings are written by hand: more than this is another file.
@@ -83,6 +83,12 @@ pub struct NodeConfig {
     /// Where the local API listens, on loopback.
     #[serde(deserialize_with = "text::one")]
     pub api: SocketAddr,
+    /// Where records are given to anybody over HTTP; `None` for nowhere.
+    #[serde(deserialize_with = "text::optional")]
+    pub resolver_listen: Option<SocketAddr>,
+    /// Reverse proxies in front of that address, which are believed when they say who asks.
+    #[serde(deserialize_with = "text::many")]
+    pub resolver_proxy: Vec<IpAddr>,
 }
 
 impl Default for NodeConfig {
@@ -108,6 +114,8 @@ impl Default for NodeConfig {
             whole_network_limit: DEFAULT_WHOLE_NETWORK_LIMIT,
             trusted_peers: Vec::new(),
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            resolver_listen: None,
+            resolver_proxy: Vec::new(),
         }
     }
 }

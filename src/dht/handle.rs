@@ -25,9 +25,9 @@ pub(crate) enum Command {
     Evidence { grid: GridId, reply: oneshot::Sender<Vec<GridRecord>> },
     OfferEvidence { grid: GridId, records: Vec<Vec<u8>> },
     Offer { grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
-    OfferFrom { network: Network, grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Verdict> },
     Unverified { reply: oneshot::Sender<Option<Unverified>> },
     Verified { rows: Verified, reply: oneshot::Sender<()> },
+    OfferFrom { network: Network, grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Option<Verdict>> },
     Buckets { reply: oneshot::Sender<Box<[BucketDigest; BUCKETS]>> },
     Wanted { from: PeerId, rows: Vec<([u8; 32], RowDigest)>, reply: oneshot::Sender<Vec<GridId>> },
     Pulled { rows: Vec<FetchedRow>, reply: oneshot::Sender<usize> },
@@ -153,10 +153,16 @@ impl Dht {
         self.call(|reply| Command::Offer { grid, record, reply }).await.unwrap_or(Verdict::Busy)
     }
 
-    /// Offers a record that a stranger in `network` brought to our own book, within the rate for keys that are new.
-    pub async fn offer_from(&self, network: Network, grid: &GridId, record: &[u8]) -> Verdict {
+    /// Offers a record that a stranger in `network` brought to our own book; `None` where too many new grids came from
+    /// there, and it was not looked at.
+    pub async fn offer_from(&self, network: Network, grid: &GridId, record: &[u8]) -> Option<Verdict> {
         let (grid, record) = (*grid, record.to_vec());
-        self.call(|reply| Command::OfferFrom { network, grid, record, reply }).await.unwrap_or(Verdict::Busy)
+        self.call(|reply| Command::OfferFrom { network, grid, record, reply }).await.unwrap_or(Some(Verdict::Busy))
+    }
+
+    /// Whether the task is gone: what it would not answer is then no answer.
+    pub fn has_stopped(&self) -> bool {
+        self.commands.is_closed()
     }
 
     /// The records held of a grid that prove commitments which its current record does not keep.

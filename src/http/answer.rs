@@ -12,9 +12,10 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// What `resolve` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AnswerView {
     /// What the record says, and what binds beside it.
     #[serde(flatten)]
@@ -73,11 +74,13 @@ impl fmt::Display for AnswerView {
 }
 
 /// An answer with its proof.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct AnswerBody {
     #[serde(flatten)]
     view: AnswerView,
+    /// The record as it was signed, in base64url without padding: verify this, and believe nothing else.
     record_base64url: String,
+    /// The earlier records that `evidence` names, as they were signed, in base64url without padding.
     evidence_base64url: Vec<String>,
 }
 

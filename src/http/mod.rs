@@ -6,6 +6,8 @@
 //! GET  /v1/resolve?grid=…[&policy=…][&deadline_ms=…]  a grid's record, verified, and how it was come by
 //! POST /v1/publish                                    brings the own record to its holders: the receipt
 //! POST /v1/install                                    body: a record or a delegation that the grid key signed
+//! GET  /v1/openapi.json                               all this as OpenAPI, made from the types that are answered with
+//! GET  /metrics                                       figures for Prometheus
 //! ```
 //!
 //! It is asked for grid ids and never for caps. A web page in the user's browser cannot reach it: the `Host` must be a
@@ -15,9 +17,12 @@ mod answer;
 mod api;
 mod api_file;
 mod guard;
+mod openapi;
 mod problem;
 mod record_text;
+mod resolver_address;
 mod routes;
+mod standing;
 mod views;
 
 pub use answer::{AnswerBodyError, AnswerView, answer_from_body};
@@ -25,5 +30,6 @@ pub use api::{Api, ApiError};
 pub use api_file::ApiFile;
 pub use problem::{Code, Problem};
 pub use record_text::RecordText;
+pub use resolver_address::{ResolverAddress, ResolverAddressError, ResolverSettings};
 pub use routes::ApiParts;
-pub use views::{InstalledView, Mode, ReceiptView, StatusView};
+pub use views::{HealthView, InstalledView, Mode, ReceiptView, StatusView};

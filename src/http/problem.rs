@@ -8,9 +8,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
+use utoipa::ToSchema;
 
 /// What kind of failure it was, for scripts: the names of the program's exit codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// No reason with a name of its own.
@@ -34,7 +35,7 @@ pub enum Code {
 }
 
 /// A problem: what happened, in `detail`, and of what kind it was, in `code`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
@@ -44,13 +45,16 @@ pub struct Problem {
     pub detail: String,
     /// The kind.
     pub code: Code,
+    /// The record that stands against the one offered, as it was signed, in base64url without padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_base64url: Option<String>,
 }
 
 impl Problem {
     /// A problem in words of its own.
     pub(super) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { status: status.as_u16(), title, detail: detail.into(), code }
+        Self { status: status.as_u16(), title, detail: detail.into(), code, record_base64url: None }
     }
 
     fn of(status: StatusCode, code: Code, error: &(dyn Error + 'static)) -> Self {

@@ -1,28 +1,33 @@
-//! What each path does.
+//! What each path of the local API does.
 
 use crate::clock::Clock;
 use crate::config::Home;
-use crate::dht::Dht;
+use crate::dht::{Dht, DhtStatus};
 use crate::http::answer::AnswerBody;
 use crate::http::guard::guard;
+use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, document};
 use crate::http::problem::{Code, Problem};
-use crate::http::views::{InstalledView, ReceiptView, StatusView};
+use crate::http::standing::standing;
+use crate::http::views::{HealthView, InstalledView, ReceiptView, StatusView};
 use crate::keys::GridId;
+use crate::metrics::Metrics;
 use crate::publisher::{MAX_INSTALL_BYTES, Publisher, install};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question, Resolver};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
+use utoipa::{IntoParams, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// How many requests are worked on at once; more are told to come back. Each may wait for the network.
 const AT_ONCE: usize = 64;
@@ -30,6 +35,8 @@ const AT_ONCE: usize = 64;
 const MAX_WAIT: Duration = Duration::from_secs(600);
 /// How often a status that is waited for is looked at again.
 const LOOK: Duration = Duration::from_millis(50);
+/// The format of the figures.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The parts of the node that the API speaks for.
 #[derive(Debug, Clone)]
@@ -52,23 +59,37 @@ pub struct ApiParts {
 struct Shared {
     parts: ApiParts,
     stopping: watch::Receiver<bool>,
+    document: DocumentBody,
 }
 
 /// All paths. Who waits for a status is let go once `stopping` says so.
 pub(super) fn router(parts: ApiParts, stopping: watch::Receiver<bool>) -> Router {
     let places = Arc::new(Semaphore::new(AT_ONCE));
-    Router::new()
-        .route("/health", get(health))
-        .route("/v1/status", get(status))
-        .route("/v1/resolve", get(resolve))
-        .route("/v1/publish", post(publish))
-        .route("/v1/install", post(install_bytes))
+    let metrics = parts.dht.metrics().clone();
+    let (routes, api) = OpenApiRouter::with_openapi(LocalDocument::openapi())
+        .routes(routes!(health))
+        .routes(routes!(status))
+        .routes(routes!(resolve))
+        .routes(routes!(publish))
+        .routes(routes!(install_bytes))
+        .routes(routes!(figures))
+        .routes(routes!(description))
+        .split_for_parts();
+    let document = document(&api);
+    routes
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_INSTALL_BYTES))
         .layer(from_fn_with_state(places, bound))
         .layer(from_fn(guard))
-        .with_state(Shared { parts, stopping })
+        .layer(from_fn_with_state(metrics, count))
+        .with_state(Shared { parts, stopping, document })
+}
+
+async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    metrics.request("local", response.status().as_u16());
+    response
 }
 
 async fn bound(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
@@ -83,29 +104,39 @@ async fn bound(State(places): State<Arc<Semaphore>>, request: Request, next: Nex
     }
 }
 
-async fn unknown() -> Problem {
+pub(super) async fn unknown() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, Code::NotFound, "no such path")
 }
 
-async fn wrong_method() -> Problem {
+pub(super) async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::Malformed, "this path takes another method")
 }
 
-async fn health(State(shared): State<Shared>) -> Json<serde_json::Value> {
-    Json(serde_json::json!({"status": "ok", "peer_id": shared.parts.dht.peer_id().to_string()}))
+/// Whether the node answers at all, and which node it is.
+#[utoipa::path(get, path = "/health", responses((status = 200, description = "it does", body = HealthView), LocalProblems))]
+async fn health(State(shared): State<Shared>) -> Json<HealthView> {
+    Json(HealthView { status: "ok".to_owned(), peer_id: shared.parts.dht.peer_id().to_string() })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct StatusQuery {
+    /// Answer once the node is ready, or after so many milliseconds as it stands then. At most 600,000.
+    #[param(maximum = 600_000)]
     wait_ms: Option<u64>,
 }
 
+/// How the node stands: what it does for others, whom it knows, and who holds its own record.
+#[utoipa::path(
+    get, path = "/v1/status", params(StatusQuery),
+    responses((status = 200, description = "how it stands", body = StatusView), LocalProblems),
+)]
 async fn status(
     State(mut shared): State<Shared>,
     query: Result<Query<StatusQuery>, QueryRejection>,
 ) -> Result<Json<StatusView>, Problem> {
-    let wait = millis(query.map_err(bad_query)?.wait_ms, "wait_ms", Duration::ZERO)?;
+    let query = query.map_err(|_| bad_request("the query takes `wait_ms`, in milliseconds, and nothing else"))?;
+    let wait = millis(query.wait_ms, "wait_ms", Duration::ZERO)?;
     let until = Instant::now() + wait;
     loop {
         let view = view(&shared.parts).await?;
@@ -120,30 +151,51 @@ async fn status(
 }
 
 async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
-    let dht = parts.dht.status().await;
-    let dht =
-        dht.ok_or_else(|| Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, "the node is stopping"))?;
+    let dht: DhtStatus = parts.dht.status().await.ok_or_else(stopping)?;
     let own = parts.publisher.as_ref().map(|publisher| (*publisher.grid(), publisher.published()));
     Ok(StatusView::of(&parts.network, &dht, own.as_ref().map(|(grid, published)| (grid, published))))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct ResolveQuery {
+    /// The grid's id. Never a cap: this service has no use for a key.
+    #[param(example = "pub-v0-lud7cgqdfnfsjynz66erjhywzqcx5otoxyrnugrspu2gt64d6q2q")]
     grid: String,
+    /// `cached`: what is at hand, no network. `fast`, unless told otherwise: the first valid answer. `fresh`: the newest
+    /// among holders in three networks.
     policy: Option<String>,
+    /// How many milliseconds it may take: 10,000 unless told otherwise, at most 600,000.
+    #[param(maximum = 600_000)]
     deadline_ms: Option<u64>,
 }
 
+/// A grid's newest record, verified, with where it came from and what binds beside it. Successors are followed.
+#[utoipa::path(
+    get, path = "/v1/resolve", params(ResolveQuery),
+    responses(
+        (status = 200, description = "the record", body = AnswerBody),
+        (status = 404, description = "`not_found`: servers were asked and none has it. `integrity`: only records older than one \
+            seen before were found", body = Problem, content_type = "application/problem+json"),
+        (status = 410, description = "`expired`, `withdrawn`, or `moved` to a grid that cannot be followed", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 502, description = "the record has words that this version does not know", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 504, description = "no answer before the deadline", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
 async fn resolve(
     State(shared): State<Shared>,
     query: Result<Query<ResolveQuery>, QueryRejection>,
 ) -> Result<Json<AnswerBody>, Problem> {
-    let Query(query) = query.map_err(bad_query)?;
-    let bad = |field: &str, error: &dyn std::fmt::Display| bad_request(format!("{field}: {error}"));
-    // A grid id and never a cap: this service has no use for a key.
-    let grid: GridId = query.grid.parse().map_err(|error| bad("grid", &error))?;
-    let policy = query.policy.map(|text| text.parse::<Policy>()).transpose().map_err(|error| bad("policy", &error))?;
+    // What was given is never repeated: it may be a cap, and so the key of a file.
+    let Query(query) =
+        query.map_err(|_| bad_request("the query takes `grid`, `policy` and `deadline_ms`, and nothing else"))?;
+    let grid: GridId = query.grid.parse().map_err(|error| bad_request(format!("grid: {error}")))?;
+    let policy = query.policy.map(|text| text.parse::<Policy>()).transpose();
+    let policy = policy.map_err(|_| bad_request("policy: choose `cached`, `fast` or `fresh`"))?;
     let deadline = millis(query.deadline_ms, "deadline_ms", DEFAULT_DEADLINE)?;
     let started = Instant::now();
     let question = Question { grid, policy: policy.unwrap_or_default(), deadline };
@@ -151,11 +203,40 @@ async fn resolve(
     Ok(Json(AnswerBody::new(&answer, started.elapsed(), shared.parts.clock.now())))
 }
 
+/// Signs the own record anew where something changed, brings it to its holders and reads it back from them.
+#[utoipa::path(
+    post, path = "/v1/publish",
+    responses(
+        (status = 200, description = "who holds it now", body = ReceiptView),
+        (status = 404, description = "the node speaks for no grid, or has no record and no key to sign one", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "the record cannot be brought up to date", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
 async fn publish(State(shared): State<Shared>) -> Result<Json<ReceiptView>, Problem> {
     let receipt = publisher(&shared.parts)?.publish().await?;
     Ok(Json(ReceiptView::from(&receipt)))
 }
 
+/// Takes in a record or a delegation of the node's own grid that was signed elsewhere, and publishes.
+#[utoipa::path(
+    post, path = "/v1/install",
+    request_body(content = inline(Vec<u8>), content_type = "application/octet-stream",
+        description = "the signed bytes, as `record sign` or `delegate` wrote them"),
+    responses(
+        (status = 200, description = "what was taken in", body = InstalledView),
+        (status = 404, description = "the node speaks for no grid", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "older than what is there, revoked, or a breach of a commitment", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 413, description = "more bytes than either may have", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 500, description = "a key or a file of the node is missing or damaged", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
 async fn install_bytes(
     State(shared): State<Shared>,
     body: Result<Bytes, BytesRejection>,
@@ -173,6 +254,29 @@ async fn install_bytes(
     Ok(Json(InstalledView::from(&installed)))
 }
 
+/// Figures for Prometheus, in the OpenMetrics text format.
+#[utoipa::path(
+    get, path = "/metrics",
+    responses(
+        (status = 200, description = "the figures; each has its unit and meaning in `# UNIT` and `# HELP`", body = Text,
+            content_type = "application/openmetrics-text"),
+        LocalProblems,
+    ),
+)]
+async fn figures(State(shared): State<Shared>) -> Result<impl IntoResponse, Problem> {
+    let standing = standing(&shared.parts).await.ok_or_else(stopping)?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], shared.parts.dht.metrics().text(standing)))
+}
+
+/// This description.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", operation_id = "openapi",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value), LocalProblems),
+)]
+async fn description(State(shared): State<Shared>) -> DocumentBody {
+    shared.document
+}
+
 fn publisher(parts: &ApiParts) -> Result<&Publisher, Problem> {
     parts.publisher.as_ref().ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, Code::NotFound, "this node speaks for no grid and has no record of its own")
@@ -184,10 +288,10 @@ fn millis(asked: Option<u64>, name: &str, default: Duration) -> Result<Duration,
     if wait <= MAX_WAIT { Ok(wait) } else { Err(bad_request(format!("{name}: at most {} ms", MAX_WAIT.as_millis()))) }
 }
 
-fn bad_query(error: QueryRejection) -> Problem {
-    bad_request(error.body_text())
+fn bad_request(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, Code::Malformed, detail)
 }
 
-fn bad_request(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, Code::Malformed, detail)
+fn stopping() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, "the node is stopping")
 }

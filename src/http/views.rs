@@ -6,9 +6,10 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use utoipa::ToSchema;
 
 /// What a node does for others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It stores their records.
@@ -17,14 +18,24 @@ pub enum Mode {
     Client,
 }
 
+/// Which node answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HealthView {
+    /// `ok`.
+    pub status: String,
+    /// Its libp2p identity.
+    pub peer_id: String,
+}
+
 /// How a node stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StatusView {
     /// The network that it is part of.
     pub network: String,
     /// Its libp2p identity.
     pub peer_id: String,
     /// Where others reach it, best first, each ending in `/p2p/` and the peer id: what they give to `--bootstrap`.
+    #[schema(value_type = Vec<String>)]
     pub addrs: Vec<Multiaddr>,
     /// The grid that it speaks for.
     pub grid_id: Option<String>,
@@ -156,7 +167,7 @@ pub(super) fn count(number: usize, of: &str) -> String {
 }
 
 /// What came of publishing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptView {
     /// The grid whose record it is.
     pub grid_id: String,
@@ -206,7 +217,7 @@ impl fmt::Display for ReceiptView {
 }
 
 /// What was taken in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstalledView {
     /// `record` or `delegation`.
     pub installed: String,

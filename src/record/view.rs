@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 /// What a record says, and what binds beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct RecordView {
     /// Whose record it is.
     pub grid_id: String,
@@ -64,6 +65,7 @@ pub struct RecordView {
 
 /// A gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct GatewayView {
     /// Where it is, as NURL or Foolscap FURL; `null` for one that is not called.
     pub furl: Option<String>,
@@ -78,6 +80,7 @@ pub struct GatewayView {
 
 /// An amount of one asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct LimitView {
     /// The asset.
     pub asset: &'static str,
@@ -89,6 +92,7 @@ pub struct LimitView {
 
 /// The price that binds in one asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct RateView {
     /// The asset; `XXX` is "free for everybody" while it is in force.
     pub asset: &'static str,
@@ -111,6 +115,7 @@ pub struct RateView {
 
 /// The price announced to follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct NextPriceView {
     /// Minor units for each 2^30 octets.
     pub price_per_gib: String,
@@ -120,6 +125,7 @@ pub struct NextPriceView {
 
 /// A node of the grid's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct NodeView {
     /// Who it is.
     pub peer_id: String,
@@ -129,6 +135,7 @@ pub struct NodeView {
 
 /// Who signed a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "node", derive(utoipa::ToSchema))]
 pub struct AuthorityView {
     /// The serial.
     pub serial: u64,

@@ -3,6 +3,8 @@
 //!
 //! Everything that comes from the disk is verified again. What to keep is decided in `record`.
 
+#[cfg(feature = "node")]
+mod disk;
 mod floors;
 mod lock;
 mod own_record;
@@ -24,6 +26,8 @@ pub use backlog::{Unverified, Verified};
 pub use book::{Book, BookSize, Row};
 #[cfg(feature = "node")]
 pub use digests::Digests;
+#[cfg(feature = "node")]
+pub use disk::disk_usage;
 #[cfg(feature = "node")]
 pub use evidence::load_evidence;
 pub use floors::{FloorFileError, Floors};

@@ -32,12 +32,13 @@ impl Driver {
         verdict
     }
 
-    /// Offers a record that came from an address without a peer, within the rate for keys that are new.
-    pub(super) fn offer_from_network(&mut self, network: Network, grid: &GridId, record: &[u8]) -> Verdict {
+    /// Offers a record that came from an address without a peer; `None` beyond the rate for keys that are new.
+    pub(super) fn offer_from_network(&mut self, network: Network, grid: &GridId, record: &[u8]) -> Option<Verdict> {
         if self.book().row(grid).is_none() && !self.admission.admits_new_key_of(Some(network), Instant::now()) {
-            return self.refused_for_now(Origin::Http);
+            self.refused_for_now(Origin::Http);
+            return None;
         }
-        self.offer(Origin::Http, grid, record)
+        Some(self.offer(Origin::Http, grid, record))
     }
 
     /// The verdict on a record that is not even looked at.
