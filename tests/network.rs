@@ -5,9 +5,16 @@
 
 mod network {
     mod federation;
+    mod figures;
     mod holders;
+    mod offered_over_http;
+    mod openapi;
     mod publish_and_resolve;
+    mod read_over_http;
     mod records;
+    mod schema;
     mod stranger;
+    mod strangers_over_http;
     mod traps;
+    mod web;
 }

@@ -13,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use std::fmt;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -56,7 +57,12 @@ async fn serve(home: &Home, config: &NodeConfig, terminal: &Terminal) -> Outcome
         ));
     }
     if terminal.form() == Form::Json {
-        let ready = Ready { ready: true, peer_id: node.dht.peer_id().to_string(), api: node.api_url().to_owned() };
+        let ready = Ready {
+            ready: true,
+            peer_id: node.dht.peer_id().to_string(),
+            api: node.api_url().to_owned(),
+            resolver: node.resolver_addr(),
+        };
         terminal.print(&ready)?;
     }
     tokio::select! {
@@ -83,6 +89,9 @@ struct Ready {
     ready: bool,
     peer_id: String,
     api: String,
+    /// Where anybody may ask over HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolver: Option<SocketAddr>,
 }
 
 impl fmt::Display for Ready {

@@ -108,3 +108,35 @@ fn web_pages_are_refused() {
         assert!(api.ask("POST /v1/publish", headers, b"").0.starts_with("HTTP/1.1 40"), "{headers}");
     }
 }
+
+#[test]
+fn a_cap_that_is_sent_all_the_same_is_in_no_log() {
+    let place = Place::new();
+    place.run("init node --no-grid --listen 127.0.0.1:0 --allow-private-addresses --resolver-listen 127.0.0.1:0");
+    let log = std::fs::File::create(place.path("log")).unwrap();
+    let mut command = place.command(["--json", "run", "-d", "node"]);
+    // All that any part of the program would ever say.
+    command.env("RUST_LOG", "trace").stderr(log).stdout(std::process::Stdio::piped());
+    let (node, ready) = Running::with_first_line(command);
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    let local = ready["api"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let open = ready["resolver"].as_str().unwrap().to_owned();
+    let key = "krugkidfnzsc4wqp3y7mvk2tai";
+    for (addr, path) in [
+        (&open, format!("/v1/grids/URI:CHK:{key}:n2ef:2:3:1000000")),
+        (&open, format!("/v1/grids/{key}/evidence/1")),
+        (&local, format!("/v1/resolve?grid=URI:CHK:{key}:n2ef:2:3:1000000")),
+        (&local, format!("/v1/resolve?URI:CHK:{key}:n2ef:2:3:1000000")),
+    ] {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(!answer.contains(key), "{answer}");
+    }
+    assert_eq!(node.terminate(), 0);
+    let log = String::from_utf8_lossy(&place.read("log")).into_owned();
+    assert!(log.contains("TRACE"), "the log says all there is");
+    assert!(!log.contains(key), "{}", log.lines().find(|line| line.contains(key)).unwrap_or_default());
+}

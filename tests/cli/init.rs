@@ -86,6 +86,8 @@ fn every_option_becomes_the_key_of_its_name() {
         ("external", "n.example.org:4200".to_owned()),
         ("bootstrap", "/ip4/10.0.0.7/tcp/1".to_owned()),
         ("network", "house".to_owned()),
+        ("resolver-listen", "127.0.0.1:8519".to_owned()),
+        ("resolver-proxy", "127.0.0.1".to_owned()),
     ];
     let mut words = vec!["init".to_owned(), "node".to_owned(), "--allow-private-addresses".to_owned()];
     words.extend(options.iter().flat_map(|(name, value)| [format!("--{name}"), value.clone()]));

@@ -3,7 +3,7 @@
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -134,6 +134,14 @@ fn line_matches(pattern: &str, line: &str) -> bool {
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// Starts a node, and waits for the first line that it prints.
+    pub(crate) fn with_first_line(mut command: Command) -> (Self, String) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        (Self(child), line)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
     }

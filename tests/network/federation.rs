@@ -19,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Several nodes that know each other.
 pub(crate) struct Federation {
     dir: TempDir,
-    settings: NodeConfig,
+    /// What later nodes start with, beside what is their own.
+    pub(crate) settings: NodeConfig,
+    /// What later nodes take for the time.
+    pub(crate) clock: Clock,
     pub(crate) nodes: Vec<Member>,
 }
 
@@ -39,7 +42,7 @@ impl Federation {
             whole_network_limit,
             ..NodeConfig::default()
         };
-        Self { dir: tempfile::tempdir().unwrap(), settings, nodes: Vec::new() }
+        Self { dir: tempfile::tempdir().unwrap(), settings, clock: Clock::system(), nodes: Vec::new() }
     }
 
     /// A network of `count` nodes, the first `grids` of which speak for a grid each.
@@ -74,7 +77,7 @@ impl Federation {
             config.rate = vec!["free".parse().unwrap()];
             grid = Some(GridId::new(key.public()));
         }
-        let node = Node::start(&home, &config, Clock::system()).await.unwrap();
+        let node = Node::start(&home, &config, self.clock).await.unwrap();
         node.dht.is_listening().await;
         if self.nodes.is_empty() {
             // The later ones begin with the first.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 /// What a GET takes, in tokens.
 pub(super) const READ: u32 = 1;
-/// What a PUT takes: a signature to check.
-pub(super) const WRITE: u32 = 10;
+/// What a PUT takes: a signature to check. As many PUTs at once as a network may bring new grids.
+pub(super) const WRITE: u32 = 4;
 /// Tokens in a full bucket.
 const BURST: u32 = 400;
 /// One token comes back each such span: 20 a second. A home of readers asks far less; a crawler learns to be patient.
@@ -57,7 +57,7 @@ mod tests {
         let (mut quota, now) = (Quota::default(), Instant::now());
         assert_eq!((0..1_000).filter(|_| quota.take(network(1), READ, now).is_ok()).count(), 400);
         assert_eq!(quota.take(network(1), READ, now), Err(Seconds(1)));
-        assert_eq!(quota.take(network(1), WRITE * 10, now), Err(Seconds(5)));
+        assert_eq!(quota.take(network(1), WRITE * 25, now), Err(Seconds(5)));
         assert_eq!(quota.take(network(2), READ, now), Ok(()), "another network is not held up");
         let later = now + Duration::from_secs(1);
         assert_eq!((0..1_000).filter(|_| quota.take(network(1), READ, later).is_ok()).count(), 20);
