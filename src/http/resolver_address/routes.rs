@@ -72,7 +72,8 @@ async fn admit(
     let network = client.network(request.headers(), &shared.proxies);
     let tokens = if request.method() == Method::PUT { WRITE } else { READ };
     // A thread that panicked with the lock leaves the buckets as they were.
-    let taken = shared.quota.lock().unwrap_or_else(PoisonError::into_inner).take(network, tokens, Instant::now());
+    let taken =
+        shared.quota.lock().unwrap_or_else(PoisonError::into_inner).take(network.clone(), tokens, Instant::now());
     if let Err(wait) = taken {
         return too_soon(wait, "too many requests from your network");
     }

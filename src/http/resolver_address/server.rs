@@ -147,7 +147,7 @@ impl Acceptor {
         let network = Network::of(peer);
         let is_proxy = self.proxies.iter().any(|proxy| proxy.to_canonical() == peer);
         let mut taken = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(network).or_default();
+        let count = taken.entry(network.clone()).or_default();
         if *count >= CONNECTIONS_PER_NETWORK && !is_proxy {
             return None;
         }
