@@ -62,7 +62,7 @@ impl Home {
         self.0.join("floors")
     }
 
-    /// Records with live commitments: `evidence/<grid id>/<sequence>.record`. Must not be lost.
+    /// Records with live commitments: `evidence/<grid id>/<sequence>.<identity>.record`. Must not be lost.
     pub fn evidence(&self) -> PathBuf {
         self.0.join("evidence")
     }

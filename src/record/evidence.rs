@@ -115,6 +115,11 @@ pub fn outlasts(record: &GridRecord, current: Option<&GridRecord>, now: UnixSeco
     live_commitments(record, now).any(|promise| !kept(&promise))
 }
 
+/// Whether `record` promises something beyond its own expiry, and beyond `now`.
+pub fn outlasts_itself(record: &GridRecord, now: UnixSeconds) -> bool {
+    outlasts(record, None, record.signed().expires_at().max(now))
+}
+
 /// Records of one grid whose promises are live: none whose promises the others all cover, and at most [`Evidence::MAX`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
@@ -164,6 +169,19 @@ impl Evidence {
             kept.retain(|record| ranked.iter().any(|(_, other)| other == record));
         }
         self.records = kept;
+    }
+
+    /// Drops what `current` gives as well, so that all who have met the same records keep the same ones, in whatever order
+    /// they met them. `current` itself stays if it promises something beyond its own end: it may be gone by then.
+    pub fn drop_given_by(&mut self, current: Option<&GridRecord>, now: UnixSeconds) {
+        let identity = current.map(|current| current.signed().identity());
+        self.records.retain(|record| {
+            if Some(record.signed().identity()) == identity {
+                outlasts_itself(record, now)
+            } else {
+                outlasts(record, current, now)
+            }
+        });
     }
 
     /// The records that promise something at `now` which `current` does not.

@@ -34,7 +34,9 @@ pub use delegation::{Delegation, DelegationDraft, DelegationLimits, MAX_DELEGATI
 pub use draft::RecordDraft;
 pub use draft_toml::{DraftFile, DraftFileError};
 pub use error::{DelegationBound, Fault, RecordError, Unknown};
-pub use evidence::{Binding, Breach, Evidence, binding, binding_price, breaches, live_commitments, outlasts};
+pub use evidence::{
+    Binding, Breach, Evidence, binding, binding_price, breaches, live_commitments, outlasts, outlasts_itself,
+};
 pub use floor::{FLOOR_KEPT, Floor, FloorTextError};
 pub use gateway::{Gateway, GatewayAddress, GatewayAddressError, GatewayError, Roles};
 pub use grid_record::{GridRecord, MAX_CLEARING, MAX_CONTACTS, MAX_GATEWAYS, MAX_NODES};

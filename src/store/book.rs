@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::keys::GridId;
-use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts};
+use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts, outlasts_itself};
 use crate::store::backlog::{Backlog, Restored, Unverified, Verified};
 use crate::store::digests::Digests;
 use crate::store::evidence::EvidenceFiles;
@@ -81,6 +81,12 @@ impl Book {
             dirty: HashSet::new(),
             swept_at: UnixSeconds(0),
         }
+    }
+
+    /// A book of at most so many records, that forgets everything when it goes.
+    #[cfg(test)]
+    pub(super) fn with_capacity(capacity: usize, own: Option<GridId>, clock: Clock) -> Self {
+        Self { capacity, own, ..Self::in_memory(clock) }
     }
 
     /// The book of a data directory, with all that it held before. `own` is never evicted.
@@ -273,16 +279,12 @@ impl Book {
         for grid in expired {
             self.remove(&grid, now);
         }
-        for (grid, evidence) in
-            self.rows.iter_mut().map(|(grid, row)| (grid, &mut row.evidence)).chain(&mut self.orphans)
-        {
-            let before = evidence.records().len();
-            evidence.prune(now);
-            if evidence.records().len() != before {
-                self.dirty.insert(*grid);
-            }
+        let with_evidence =
+            self.rows.iter().filter(|(_, row)| !row.evidence.records().is_empty()).map(|(grid, _)| grid);
+        let with_evidence: Vec<GridId> = with_evidence.chain(self.orphans.keys()).copied().collect();
+        for grid in with_evidence {
+            self.change_evidence(&grid, now, |evidence| evidence.prune(now));
         }
-        self.orphans.retain(|_, evidence| !evidence.records().is_empty());
     }
 
     /// Verifies the row of a grid, if it still is as it lay on the disk.
@@ -318,6 +320,7 @@ impl Book {
                 self.rows.insert(grid, Row { record, evidence, confirmed_at });
             }
         }
+        self.change_evidence(&grid, self.clock.now(), |_| {});
         self.note_digest(&grid);
     }
 
@@ -341,16 +344,33 @@ impl Book {
 
     fn keep_evidence(&mut self, record: GridRecord, now: UnixSeconds) {
         let grid = *record.grid();
-        let evidence = match self.rows.get_mut(&grid) {
+        if !self.rows.contains_key(&grid) && !self.orphans.contains_key(&grid) && self.orphans.len() >= self.capacity {
+            return;
+        }
+        self.change_evidence(&grid, now, |evidence| evidence.add(record, now));
+    }
+
+    /// Changes the evidence about a grid, and keeps of it what the record held does not give.
+    fn change_evidence(&mut self, grid: &GridId, now: UnixSeconds, change: impl FnOnce(&mut Evidence)) {
+        let row = self.rows.get_mut(grid);
+        let current = row.as_ref().map(|row| row.record.clone());
+        let evidence = match row {
             Some(row) => &mut row.evidence,
-            None if self.orphans.len() < self.capacity => self.orphans.entry(grid).or_default(),
-            None => return,
+            None => self.orphans.entry(*grid).or_default(),
         };
         let before = evidence.clone();
-        evidence.add(record, now);
-        if *evidence != before {
-            self.dirty.insert(grid);
-            self.note_digest(&grid);
+        change(evidence);
+        if !evidence.records().is_empty() {
+            let current = current.and_then(|current| GridRecord::read(current).ok());
+            evidence.drop_given_by(current.as_ref(), now);
+        }
+        let (changed, empty) = (*evidence != before, evidence.records().is_empty());
+        if empty {
+            self.orphans.remove(grid);
+        }
+        if changed {
+            self.dirty.insert(*grid);
+            self.note_digest(grid);
         }
     }
 
@@ -381,11 +401,6 @@ impl Book {
             _ => false,
         }
     }
-}
-
-/// Whether a record promises something beyond its own expiry.
-fn outlasts_itself(record: &GridRecord, now: UnixSeconds) -> bool {
-    outlasts(record, None, record.signed().expires_at().max(now))
 }
 
 fn distance(place: &[u8; 32], grid: &GridId) -> [u8; 32] {

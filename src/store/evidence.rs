@@ -14,7 +14,7 @@ pub fn load_evidence(home: &Home, grid: &GridId) -> Vec<GridRecord> {
     records
 }
 
-/// The folder `evidence/` of a data directory: `<grid id>/<sequence>.record`.
+/// The folder `evidence/` of a data directory: `<grid id>/<sequence>.<identity>.record`.
 #[derive(Debug)]
 pub(crate) struct EvidenceFiles(Home);
 
@@ -71,9 +71,9 @@ fn read(path: &Path, grid: &GridId) -> Option<GridRecord> {
     }
 }
 
-/// `<sequence>.record`.
+/// `<sequence>.<identity>.record`, of the identity its first 16 digits: two records may have one sequence.
 fn file_name(record: &SignedRecord) -> String {
-    format!("{}.record", record.sequence())
+    format!("{}.{:.16}.record", record.sequence(), record.identity().to_string())
 }
 
 fn record_files(folder: &Path) -> impl Iterator<Item = PathBuf> {

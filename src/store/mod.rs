@@ -17,6 +17,8 @@ mod book;
 mod digests;
 #[cfg(feature = "node")]
 mod evidence;
+#[cfg(all(test, feature = "node"))]
+mod laws;
 #[cfg(feature = "node")]
 mod shelf;
 

@@ -7,6 +7,7 @@ use crate::keys::GridId;
 use crate::record::GridRecord;
 use crate::store::evidence::EvidenceFiles;
 use crate::units::UnixSeconds;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -28,6 +29,7 @@ pub(crate) type StoredRow = ([u8; 32], UnixSeconds, Vec<u8>);
 pub(crate) struct Shelf {
     writes: Option<SyncSender<Write>>,
     writer: Option<JoinHandle<()>>,
+    path: PathBuf,
 }
 
 enum Write {
@@ -49,6 +51,8 @@ impl Shelf {
     pub(crate) fn open(path: &Path, evidence: EvidenceFiles, now: UnixSeconds) -> Result<(Self, Contents), ShelfError> {
         let (db, contents) = match open_and_read(path) {
             Ok(opened) => opened,
+            // In use is not damaged.
+            Err(source) if is_locked(&source) => return Err(ShelfError::Open { path: path.into(), source }),
             Err(error) => {
                 let aside = path.with_extension(format!("damaged-{}", now.0));
                 warn!(%error, store = %path.display(), set_aside = %aside.display(), "the store does not open and is rebuilt");
@@ -61,7 +65,7 @@ impl Shelf {
             .name("store".to_owned())
             .spawn(move || write_all(&db, &evidence, &receiver))
             .map_err(|source| ShelfError::SetAside { path: path.into(), source })?;
-        Ok((Self { writes: Some(writes), writer: Some(writer) }, contents))
+        Ok((Self { writes: Some(writes), writer: Some(writer), path: path.into() }, contents))
     }
 
     pub(crate) fn put(&self, grid: [u8; 32], confirmed_at: UnixSeconds, record: Vec<u8>) {
@@ -95,7 +99,16 @@ impl Drop for Shelf {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+        // sled lets go of its lock a moment after the store is dropped, and this process may open it again.
+        if let Ok(file) = File::open(self.path.join("db")) {
+            let _ = file.lock();
+        }
     }
+}
+
+/// Whether the store is open elsewhere. sled tells so in words alone.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 fn open_and_read(path: &Path) -> Result<(sled::Db, Contents), sled::Error> {
@@ -166,8 +179,8 @@ pub enum ShelfError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Not even a new one could be made there.
-    #[error("cannot make a store at `{}`", path.display())]
+    /// It is open elsewhere, or not even a new one could be made there.
+    #[error("cannot open or make a store at `{}`", path.display())]
     Open {
         /// Where it should be.
         path: PathBuf,
@@ -209,5 +222,21 @@ mod tests {
         assert!(contents.rows.is_empty());
         let aside = dir.path().join("store.damaged-1800000000").join("conf");
         assert_eq!(std::fs::read(aside).unwrap(), b"no sled configuration");
+    }
+
+    /// A store that was still open once counted as damaged: it was set aside, and the book of a node that came back at once
+    /// was empty.
+    #[test]
+    fn a_store_in_use_is_no_damaged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let open = || Shelf::open(&path, EvidenceFiles::new(Home::new(dir.path())), NOW);
+        let (shelf, _) = open().unwrap();
+        shelf.put([1; 32], NOW, b"one".to_vec());
+        assert!(matches!(open(), Err(ShelfError::Open { .. })));
+        drop(shelf);
+        for _ in 0..50 {
+            assert_eq!(open().unwrap().1.rows, [([1; 32], NOW, b"one".to_vec())]);
+        }
     }
 }
