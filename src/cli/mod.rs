@@ -17,6 +17,7 @@ mod manual;
 mod network_args;
 mod record;
 mod resolve;
+mod resolver_address;
 mod run;
 mod status;
 mod table;

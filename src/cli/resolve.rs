@@ -7,6 +7,7 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
 use crate::cli::network_args::NetworkArgs;
+use crate::cli::resolver_address;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{Home, NodeConfig};
@@ -35,6 +36,9 @@ pub(super) struct ResolveArgs {
     /// How long it may take
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
     deadline: Duration,
+    /// Ask this resolver address, and no node: the record is verified here
+    #[arg(long, value_name = "URL", conflicts_with_all = ["policy", "bootstrap", "network", "allow_private_addresses"])]
+    from: Option<String>,
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
@@ -46,11 +50,16 @@ pub(super) fn run(args: &ResolveArgs, terminal: &Terminal) -> Outcome<()> {
     let grid = subject.grid()?;
     let question = Question { grid, policy: args.policy, deadline: args.deadline };
     let home = args.home.home()?;
-    let running = if args.network.says_where() { None } else { Api::of_running_node(&home)? };
+    let alone = args.from.is_some() || args.network.says_where();
+    let running = if alone { None } else { Api::of_running_node(&home)? };
     let started = Instant::now();
-    let (answer, network) = match running {
-        Some(api) => (api.resolve(question), "that the node is part of".to_owned()),
-        None => {
+    let (answer, network) = match (&args.from, running) {
+        (Some(url), _) => {
+            let answer = resolver_address::ask(url, &grid, args.deadline, &home, Clock::system().now());
+            (answer, String::new())
+        }
+        (None, Some(api)) => (api.resolve(question), "that the node is part of".to_owned()),
+        (None, None) => {
             let settings = settings(&home, &args.network)?;
             let network = settings.network.to_string();
             (ask_network(&home, settings, question), network)

@@ -1,6 +1,10 @@
 //! The local API of a running node, asked without the program.
 
 use crate::place::{Place, Running};
+use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::keys::{GridId, SecretKey};
+use lafs_clearinghouse::record::{GridRecord, RecordDraft, Signer};
+use lafs_clearinghouse::units::{Seconds, UnixSeconds};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -139,4 +143,95 @@ fn a_cap_that_is_sent_all_the_same_is_in_no_log() {
     let log = String::from_utf8_lossy(&place.read("log")).into_owned();
     assert!(log.contains("TRACE"), "the log says all there is");
     assert!(!log.contains(key), "{}", log.lines().find(|line| line.contains(key)).unwrap_or_default());
+}
+
+/// A node without a grid that anybody may ask, and where.
+fn open_node(place: &Place, name: &str) -> (Running, String) {
+    place.run(&format!(
+        "init {name} --no-grid --listen 127.0.0.1:0 --allow-private-addresses --resolver-listen 127.0.0.1:0"
+    ));
+    let mut command = place.command(["--json", "run", "-d", name]);
+    command.stderr(std::process::Stdio::null());
+    let (node, ready) = Running::with_first_line(command);
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    (node, format!("http://{}", ready["resolver"].as_str().unwrap()))
+}
+
+/// Offers a record to a resolver address.
+fn offer(url: &str, record: &GridRecord) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let answer = agent.put(format!("{url}/v1/grids/{}", record.signed().grid())).send(record.signed().bytes()).unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+}
+
+#[test]
+fn a_record_is_read_from_a_resolver_address_and_verified() {
+    let place = Place::new();
+    let ((_first, first), (_second, second)) = (open_node(&place, "first"), open_node(&place, "second"));
+    let key = SecretKey::from_seed(&[9; 32]);
+    let grid = GridId::new(key.public());
+    let now = Clock::system().now();
+    let sign = |draft: RecordDraft, at| draft.sign(Signer::Grid { key: &key, serial: now }, None, &[], at).unwrap();
+    let named = |name: &str| RecordDraft { nickname: Some(name.parse().unwrap()), ..RecordDraft::new(grid) };
+    let (old, new) = (sign(named("old"), now.minus(Seconds(60))), sign(named("new"), now));
+    offer(&first, &new);
+    offer(&second, &old);
+
+    let found = place.run(&format!("--json resolve {grid} --from {first}/ -d reader")).json();
+    assert_eq!((&found["nickname"], &found["source"]), (&"new".into(), &"direct".into()));
+    let rolled_back = place.run(&format!("--json resolve {grid} --from {second} -d reader"));
+    assert_eq!(rolled_back.status, 11, "{}", rolled_back.stdout);
+    let other = place.run(&format!("--json resolve {grid} --from {second} -d other-reader")).json();
+    assert_eq!(other["nickname"], "old", "who has seen nothing newer cannot tell");
+
+    let gone = sign(RecordDraft { withdrawn: true, ..RecordDraft::new(grid) }, now);
+    offer(&first, &gone);
+    assert_eq!(place.run(&format!("resolve {grid} --from {first} -d reader")).status, 6);
+    assert_eq!(place.run(&format!("resolve {grid} --from {second} -d reader")).status, 11, "withdrawn is final");
+    let nobody = GridId::new(SecretKey::from_seed(&[8; 32]).public());
+    place.run(&format!("resolve {nobody} --from {first} -d reader")).is(
+        3,
+        "",
+        "clearinghouse: error: --from http://[..]: this node holds no record of that grid, and asks nobody else; another may\n\
+         clearinghouse: hint: this server holds no record of it: ask another, or the network with `--bootstrap ADDR`\n",
+    );
+    assert_eq!(place.run(&format!("resolve {grid} --from http://127.0.0.1:1 -d reader")).status, 8);
+    assert_eq!(place.run(&format!("resolve {grid} --from https://127.0.0.1:1 -d reader")).status, 2);
+}
+
+#[test]
+fn what_a_server_says_is_not_believed_over_what_was_signed() {
+    let place = Place::new();
+    let key = SecretKey::from_seed(&[9; 32]);
+    let grid = GridId::new(key.public());
+    let signer = Signer::Grid { key: &key, serial: UnixSeconds(1_700_000_000) };
+    let record = RecordDraft::new(grid).sign(signer, None, &[], Clock::system().now()).unwrap();
+    let other = GridId::new(SecretKey::from_seed(&[8; 32]).public());
+    let bytes = data_encoding::BASE64URL_NOPAD.encode(record.signed().bytes());
+    let mut altered = record.signed().bytes().to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    let altered = data_encoding::BASE64URL_NOPAD.encode(&altered);
+    for (asked, body, status) in [
+        (grid, format!("{{\"nickname\": \"x\", \"record_base64url\": \"{bytes}\", \"evidence_base64url\": []}}"), 0),
+        (other, format!("{{\"record_base64url\": \"{bytes}\", \"evidence_base64url\": []}}"), 11),
+        (grid, format!("{{\"record_base64url\": \"{altered}\", \"evidence_base64url\": []}}"), 11),
+        (grid, format!("{{\"record_base64url\": \"{bytes}\", \"evidence_base64url\": [\"{altered}\"]}}"), 11),
+        (grid, "{\"record_base64url\": \"!\", \"evidence_base64url\": []}".to_owned(), 11),
+        (grid, "{}".to_owned(), 1),
+        (grid, "x".repeat(1 << 17), 8),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let liar = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            // Who has read enough hangs up.
+            let _ = stream.write_all(&[head.as_bytes(), body.as_bytes()].concat());
+        });
+        let answer = place.run(&format!("--json resolve {asked} --from {url} -d reader"));
+        liar.join().unwrap();
+        assert_eq!(answer.status, status, "{}", answer.stdout);
+        assert!(!answer.stdout.contains("\"x\""), "{}", answer.stdout);
+    }
 }

@@ -17,20 +17,28 @@ const REFILL: Duration = Duration::from_millis(50);
 /// beyond this many active ones the rest share a bucket.
 const MAX_NETWORKS: usize = 16_384;
 
+/// How often the table is looked through for full buckets while it has no room: each look costs a millisecond, which
+/// nobody may make us spend for each request.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// The buckets. Each is one time: when it will be full again.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     full_at: HashMap<Network, Instant>,
     rest: Option<Instant>,
+    looked_at: Option<Instant>,
 }
 
 impl Quota {
     /// Takes `tokens` from the bucket of `network`, or says how many whole seconds to wait.
     pub(super) fn take(&mut self, network: Network, tokens: u32, now: Instant) -> Result<(), Seconds> {
-        if self.full_at.len() >= MAX_NETWORKS && !self.full_at.contains_key(&network) {
+        let known = self.full_at.contains_key(&network);
+        let due = self.looked_at.is_none_or(|looked_at| now >= looked_at + LOOK_EVERY);
+        if !known && due && self.full_at.len() >= MAX_NETWORKS {
+            self.looked_at = Some(now);
             self.full_at.retain(|_, full_at| *full_at > now);
         }
-        let room = self.full_at.len() < MAX_NETWORKS || self.full_at.contains_key(&network);
+        let room = known || self.full_at.len() < MAX_NETWORKS;
         let slot = if room { self.full_at.entry(network).or_insert(now) } else { self.rest.get_or_insert(now) };
         let full_at = (*slot).max(now) + REFILL * tokens;
         let missing = (full_at - now).saturating_sub(REFILL * BURST);

@@ -1,0 +1,119 @@
+//! `resolve --from URL`: a record that a resolver address gives, verified here. Needs no node and no network of nodes.
+
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::{Failure, Outcome, chain};
+use crate::config::{Home, create_private_dir};
+use crate::http::Problem;
+use crate::keys::GridId;
+use crate::record::{Evidence, GridRecord, RecordError, TimeFault};
+use crate::resolver::{Answer, ResolveError, Source};
+use crate::store::Floors;
+use crate::units::{Seconds, UnixSeconds};
+use data_encoding::BASE64URL_NOPAD;
+use serde::Deserialize;
+use std::time::Duration;
+use ureq::Agent;
+
+/// A view with eight pieces of evidence takes about 20 kB.
+const MAX_BODY_BYTES: u64 = 1 << 16;
+
+/// What is read of an answer: all the rest is what the server says about these bytes.
+#[derive(Debug, Deserialize)]
+struct Given {
+    record_base64url: String,
+    evidence_base64url: Vec<String>,
+}
+
+/// Asks the resolver address at `url` for the record of `grid`. Nothing is believed but what is signed, and nothing below
+/// the floor in `home`, which rises with the answer.
+pub(super) fn ask(url: &str, grid: &GridId, deadline: Duration, home: &Home, now: UnixSeconds) -> Outcome<Answer> {
+    let answer =
+        fetch(url, grid, deadline).and_then(|(given, age)| Ok(Answer { age, ..accept(&given, grid, home, now)? }));
+    answer.map_err(|failure| {
+        let hint = match failure.exit {
+            ExitCode::NotFound => {
+                "this server holds no record of it: ask another, or the network with `--bootstrap ADDR`"
+            }
+            ExitCode::Unreachable => "is the address right, and does `resolver-listen` name it there?",
+            ExitCode::Integrity => "do not rely on this server: ask another, or the network with `--bootstrap ADDR`",
+            ExitCode::Moved => "ask the network with `--bootstrap ADDR`: it tells whether the successor was announced",
+            _ => return failure.about(format_args!("--from {url}")),
+        };
+        failure.about(format_args!("--from {url}")).hint(hint)
+    })
+}
+
+fn fetch(url: &str, grid: &GridId, deadline: Duration) -> Outcome<(Given, Seconds)> {
+    if !url.starts_with("http://") {
+        return Err(Failure::new(ExitCode::Malformed, "not an `http://` address")
+            .hint("records are signed, so that plain HTTP is enough: ask the operator for the `http://` address"));
+    }
+    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(deadline));
+    let agent: Agent = config.build().into();
+    let unreachable = |error: ureq::Error| Failure::new(ExitCode::Unreachable, chain(&error));
+    let request =
+        agent.get(format!("{}/v1/grids/{grid}", url.trim_end_matches('/'))).header("Accept", "application/json");
+    let mut response = request.call().map_err(unreachable)?;
+    let status = response.status();
+    let age = response.headers().get("age").and_then(|age| age.to_str().ok()).and_then(|age| age.parse().ok());
+    let body = response.body_mut().with_config().limit(MAX_BODY_BYTES).read_to_vec().map_err(unreachable)?;
+    // A withdrawal comes with 410 and is a record all the same: what was signed counts, not the status.
+    if let Ok(given) = serde_json::from_slice(&body) {
+        return Ok((given, Seconds(age.unwrap_or(0))));
+    }
+    Err(match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => problem.into(),
+        Err(_) => Failure::new(ExitCode::Failed, format!("answers {status}, and with no record")),
+    })
+}
+
+fn accept(given: &Given, grid: &GridId, home: &Home, now: UnixSeconds) -> Outcome<Answer> {
+    let refused = |error: ResolveError| Failure::from(Problem::from(error));
+    let grid = *grid;
+    let record = read(&given.record_base64url, &grid)?;
+    match record.signed().time_fault(now) {
+        None => {}
+        Some(TimeFault::Expired { expires_at, .. }) => {
+            return Err(refused(ResolveError::Expired { grid, expired_at: expires_at }));
+        }
+        Some(fault) => return Err(Failure::because(ExitCode::Integrity, &fault)),
+    }
+    create_private_dir(home.path())?;
+    let mut floors = Floors::open(home)?;
+    let floor = floors.of(&grid).map_err(|error| refused(error.into()))?.copied();
+    if let Some(floor) = floor.filter(|floor| !floor.admits(record.signed())) {
+        return Err(refused(ResolveError::RolledBack { grid, floor: floor.sequence() }));
+    }
+    floors.raise(&record, now).map_err(|error| refused(error.into()))?;
+    if record.signed().withdrawn() {
+        return Err(refused(ResolveError::Withdrawn { grid }));
+    }
+    if let Some(successor) = record.successor().copied() {
+        let reason = "a resolver address cannot say whether it was announced";
+        return Err(refused(ResolveError::Moved { grid, successor, reason }));
+    }
+    let mut evidence = Evidence::default();
+    for proof in &given.evidence_base64url {
+        evidence.add(read(proof, &grid)?, now);
+    }
+    // Only what the record really breaks.
+    let evidence = evidence.against(Some(&record), now);
+    Ok(Answer {
+        record,
+        source: Source::Direct,
+        age: Seconds(0),
+        agreeing_holders: 1,
+        evidence,
+        moved_from: None,
+        own_node_silent: false,
+    })
+}
+
+fn read(text: &str, grid: &GridId) -> Outcome<GridRecord> {
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes());
+    let bytes = bytes.map_err(|error| Failure::because(ExitCode::Integrity, &error))?;
+    GridRecord::from_bytes(&bytes, grid).map_err(|error| match error {
+        RecordError::Upgrade { .. } => Failure::because(ExitCode::Failed, &error),
+        error => Failure::because(ExitCode::Integrity, &error),
+    })
+}
