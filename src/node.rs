@@ -3,18 +3,28 @@
 use crate::address::PrivateAddresses;
 use crate::clock::Clock;
 use crate::config::{
-    FileError, GridManager, Home, KeyFileError, NetworkName, NodeConfig, create_private_dir, read_or_create_key,
+    FileError, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
+    read_or_create_key, settings_digest,
 };
 use crate::dht::{Dht, DhtSettings, Role, StartError, start};
-use crate::http::{Api, ApiError, ApiParts, ResolverAddress, ResolverAddressError, ResolverSettings};
+use crate::http::{
+    Api, ApiError, ApiParts, RELOADS, ReloadRequest, ResolverAddress, ResolverAddressError, ResolverSettings,
+    SettingsStanding,
+};
 use crate::keys::{GridId, SecretKey};
-use crate::publisher::Publisher;
+use crate::publisher::{PublishError, Publisher};
 use crate::resolver::Resolver;
-use crate::store::{Book, DirectoryLock, Floors, LockError, ShelfError};
+use crate::store::{Book, DirectoryLock, Floors, LockError, OwnRecordError, ShelfError, load_own_record};
 use libp2p::Multiaddr;
 use std::future::Future;
 use std::net::SocketAddr;
-use tracing::{debug, info};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+/// How often floors that a full disk did not take are tried again.
+const FLOORS_EVERY: Duration = Duration::from_secs(5);
 
 /// A node at work: it stores records for others, publishes its own grid's, and answers questions.
 #[derive(Debug)]
@@ -27,7 +37,21 @@ pub struct Node {
     pub publisher: Option<Publisher>,
     api: Api,
     resolver_address: Option<ResolverAddress>,
+    home: Home,
+    config: NodeConfig,
+    settings: watch::Sender<SettingsStanding>,
+    reloads: mpsc::Receiver<ReloadRequest>,
+    floors: JoinHandle<()>,
     _lock: DirectoryLock,
+}
+
+/// What came of new settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The keys whose new values are in force.
+    pub changed: Vec<&'static str>,
+    /// The keys whose new values take effect at the next start.
+    pub at_next_start: Vec<&'static str>,
 }
 
 impl Node {
@@ -35,6 +59,10 @@ impl Node {
     pub async fn start(home: &Home, config: &NodeConfig, clock: Clock) -> Result<Self, NodeError> {
         let lock = DirectoryLock::acquire(home)?;
         let grid = grid_of(config)?;
+        if let Some(grid) = &grid {
+            // What was published last must be known before anything else is: a damaged file is for a person to look at.
+            load_own_record(home, grid)?;
+        }
         let role = match (&config.external, config.allow_private_addresses) {
             (Some(_), _) | (None, PrivateAddresses::Allowed) => Role::Server,
             (None, PrivateAddresses::Refused) => Role::Undecided,
@@ -57,7 +85,11 @@ impl Node {
             role == Role::Server,
             Floors::open(home)?,
         );
+        dht.set_trusted(config.trusted_peers.clone()).await;
         let publisher = grid.map(|grid| Publisher::start(home, config, grid, dht.clone(), clock));
+        let (settings, settings_receiver) =
+            watch::channel(SettingsStanding { digest: settings_digest(home), ..SettingsStanding::default() });
+        let (reload, reloads) = mpsc::channel(RELOADS);
         let parts = ApiParts {
             home: home.clone(),
             network: config.network.to_string(),
@@ -65,6 +97,10 @@ impl Node {
             resolver: resolver.clone(),
             publisher: publisher.clone(),
             clock,
+            stated_external: config.external.is_some(),
+            bootstraps: config.bootstrap.len(),
+            settings: settings_receiver,
+            reload,
         };
         let resolver_address = match config.resolver_listen {
             Some(listen) => {
@@ -75,7 +111,84 @@ impl Node {
         };
         let api = Api::start(config.api, parts).await?;
         info!(peer_id = %dht.peer_id(), network = %config.network, api = api.url(), "started");
-        Ok(Self { dht, resolver, publisher, api, resolver_address, _lock: lock })
+        let (home, config) = (home.clone(), config.clone());
+        let floors = tokio::spawn(write_floors(resolver.clone()));
+        Ok(Self {
+            floors,
+            dht,
+            resolver,
+            publisher,
+            api,
+            resolver_address,
+            home,
+            config,
+            settings,
+            reloads,
+            _lock: lock,
+        })
+    }
+
+    /// Takes up new settings as far as a running node can. Those that it cannot are named, and wait for the next start. On an
+    /// error everything is as it was.
+    pub async fn reload(&mut self, new: &NodeConfig) -> Result<Reloaded, ReloadError> {
+        let digest = settings_digest(&self.home);
+        let result = self.take_up(new).await;
+        self.settings.send_modify(|settings| match &result {
+            Ok(reloaded) => {
+                *settings = SettingsStanding { digest, at_next_start: reloaded.at_next_start.clone(), refused: None };
+            }
+            Err(error) => settings.refused = Some(error_chain(error)),
+        });
+        result
+    }
+
+    /// Notes that new settings could not even be read; those in force stay.
+    pub fn refuse_settings(&self, reason: &str) {
+        warn!(reason, "the new settings are refused, and the old ones stay");
+        self.settings.send_modify(|settings| settings.refused = Some(reason.to_owned()));
+    }
+
+    /// Waits until somebody asks through the local API that the settings be read again.
+    pub async fn reload_requested(&mut self) -> ReloadRequest {
+        match self.reloads.recv().await {
+            Some(request) => request,
+            // The API has ended, and with it everybody who could ask.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn take_up(&mut self, new: &NodeConfig) -> Result<Reloaded, ReloadError> {
+        let mut reloaded = Reloaded::default();
+        for (key, when) in self.config.changes(new) {
+            match when {
+                TakesEffect::Now => reloaded.changed.push(key),
+                TakesEffect::AtNextStart => reloaded.at_next_start.push(key),
+            }
+        }
+        let config = self.config.with_changes_of(new);
+        // The manager's folder may be another now, and its grid must not.
+        if let (Some(publisher), Some(path)) = (&self.publisher, config.grid_manager.as_deref()) {
+            let (stated, found) = (*publisher.grid(), GridManager::open(path)?.grid_id());
+            if stated != found {
+                return Err(ReloadError::OtherGrid { stated, found });
+            }
+        }
+        if let Some(publisher) = &self.publisher {
+            // Files beside the settings may have changed too: the delegation, the grid manager's key.
+            publisher.apply(config.clone()).await?;
+        }
+        if config.bootstrap != self.config.bootstrap {
+            self.dht.set_bootstrap(config.bootstrap.clone()).await;
+        }
+        if config.trusted_peers != self.config.trusted_peers {
+            self.dht.set_trusted(config.trusted_peers.clone()).await;
+        }
+        self.config = config;
+        info!(changed = ?reloaded.changed, "took up the settings");
+        if !reloaded.at_next_start.is_empty() {
+            warn!(keys = ?reloaded.at_next_start, "these settings take effect at the next start");
+        }
+        Ok(reloaded)
     }
 
     /// Where the local API answers: `http://127.0.0.1:PORT`.
@@ -93,12 +206,23 @@ impl Node {
         if let Some(address) = self.resolver_address {
             address.stop().await;
         }
+        self.floors.abort();
         self.api.stop().await;
+        let _ = self.resolver.write_floors().await;
         if let Some(publisher) = &self.publisher {
             publisher.stop().await;
         }
         self.dht.stop().await;
         info!("stopped");
+    }
+}
+
+/// Writes floors that a full disk did not take, until told to end.
+async fn write_floors(resolver: Resolver) {
+    let mut tick = tokio::time::interval(FLOORS_EVERY);
+    loop {
+        tick.tick().await;
+        let _ = resolver.write_floors().await;
     }
 }
 
@@ -182,6 +306,36 @@ fn grid_of(config: &NodeConfig) -> Result<Option<GridId>, NodeError> {
     }
 }
 
+/// Why new settings are not taken up. The old ones stay.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The grid manager's key could not be read.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The grid manager is another grid's.
+    #[error("the node speaks for {stated}, and the grid manager's key is that of {found}")]
+    OtherGrid {
+        /// The node's grid.
+        stated: GridId,
+        /// The grid manager's.
+        found: GridId,
+    },
+    /// The record that they ask for may not be signed, or could not be put on the disk.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// An error and its causes on one line.
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -202,6 +356,9 @@ pub enum NodeError {
         /// The one of `grid-manager`.
         found: GridId,
     },
+    /// The own record is there and cannot be read.
+    #[error(transparent)]
+    Own(#[from] OwnRecordError),
     /// The store could not be opened, nor a new one made.
     #[error(transparent)]
     Store(#[from] ShelfError),

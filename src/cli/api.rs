@@ -3,7 +3,7 @@
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome, chain};
 use crate::config::{Home, peer_id, read_key};
-use crate::http::{ApiFile, Code, InstalledView, Problem, ReceiptView, StatusView, answer_from_body};
+use crate::http::{ApiFile, Code, InstalledView, Problem, ReceiptView, ReloadedView, StatusView, answer_from_body};
 use crate::keys::GridId;
 use crate::resolver::{Answer, Question};
 use serde::de::DeserializeOwned;
@@ -82,6 +82,11 @@ impl Api {
     /// Hands over a record or a delegation.
     pub(super) fn install(&self, bytes: &[u8]) -> Outcome<InstalledView> {
         self.post("/v1/install", bytes)
+    }
+
+    /// Has the node read its settings again.
+    pub(super) fn reload(&self) -> Outcome<ReloadedView> {
+        self.post("/v1/reload", &[])
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str, patience: Duration) -> Outcome<T> {

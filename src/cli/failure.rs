@@ -12,6 +12,8 @@ pub(super) struct Failure {
     pub(super) message: String,
     /// The next thing to try.
     pub(super) hint: Option<String>,
+    /// Whether all that there is to say was said on standard output: only the exit code is left.
+    pub(super) told: bool,
 }
 
 /// What every fallible step of a command returns.
@@ -20,7 +22,12 @@ pub(super) type Outcome<T> = Result<T, Failure>;
 impl Failure {
     /// A failure in words of its own.
     pub(super) fn new(exit: ExitCode, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hint: None }
+        Self { exit, message: message.into(), hint: None, told: false }
+    }
+
+    /// An exit code alone, after a result that says why.
+    pub(super) fn told(exit: ExitCode) -> Self {
+        Self { told: true, ..Self::new(exit, "") }
     }
 
     /// A failure that an error explains, with all its causes.

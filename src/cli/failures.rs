@@ -10,7 +10,7 @@ use crate::http::{ApiError, Problem};
 use crate::node::NodeError;
 use crate::publisher::InstallError;
 use crate::record::{DraftFileError, RecordError, SignError, TimeFault};
-use crate::store::{LockError, OwnRecordError};
+use crate::store::{FloorFileError, FormatError, LockError, OwnRecordError};
 use std::io;
 
 impl From<FileError> for Failure {
@@ -146,8 +146,26 @@ impl From<OwnRecordError> for Failure {
         match error {
             OwnRecordError::File(error) => error.into(),
             OwnRecordError::Damaged { ref path, .. } => {
-                let hint =
-                    format!("move `{}` away: without it, the next record is signed as the first", path.display());
+                let hint = format!(
+                    "move `{}` away and start the node again: it goes on from what the network holds of the grid",
+                    path.display()
+                );
+                Self::because(ExitCode::Integrity, &error).hint(hint)
+            }
+        }
+    }
+}
+
+impl From<FloorFileError> for Failure {
+    fn from(error: FloorFileError) -> Self {
+        match error {
+            FloorFileError::File(error) => error.into(),
+            FloorFileError::Damaged { ref path, .. } => {
+                let hint = format!(
+                    "put `{}` back from a backup, or delete it: then the next answer about that grid is believed as the first \
+                     one was",
+                    path.display()
+                );
                 Self::because(ExitCode::Integrity, &error).hint(hint)
             }
         }
@@ -173,7 +191,21 @@ impl From<LockError> for Failure {
             LockError::InUse { .. } => Self::because(ExitCode::Failed, &error).hint(
                 "a node runs there already? `clearinghouse status` tells; a second one needs a directory of its own",
             ),
+            LockError::Format(error) => error.into(),
             LockError::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<FormatError> for Failure {
+    fn from(error: FormatError) -> Self {
+        match error {
+            FormatError::Newer { .. } => Self::because(ExitCode::Failed, &error).hint(
+                "a newer `clearinghouse` has worked in this directory: install that version again (`clearinghouse --version`)",
+            ),
+            FormatError::Damaged { ref path } => Self::because(ExitCode::Integrity, &error)
+                .hint(format!("delete `{}`: the next start writes it anew", path.display())),
+            FormatError::File(error) => error.into(),
         }
     }
 }
@@ -184,6 +216,7 @@ impl From<NodeError> for Failure {
             NodeError::Lock(error) => error.into(),
             NodeError::File(error) => error.into(),
             NodeError::Key(error) => error.into(),
+            NodeError::Own(error) => error.into(),
             NodeError::OtherGrid { .. } => Self::because(ExitCode::Malformed, &error),
             NodeError::Dht(StartError::Listen { .. }) => Self::because(ExitCode::Failed, &error)
                 .hint("set another `listen` in clearinghouse.toml, or end the process that listens there"),

@@ -47,6 +47,28 @@ pub(super) fn refuse_storage_furls(gateways: &[GatewayEntry], terminal: &Termina
     refuse_storage_servers(&furls, None, terminal)
 }
 
+/// What is wrong with the gateways, each asked where it is: one sentence for each.
+pub(super) fn faults(gateways: &[GatewayEntry]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (index, entry) in gateways.iter().enumerate() {
+        let Some(address) = entry.gateway().address() else { continue };
+        for place in places(address).into_iter().filter(|place| !place.host().is_onion()) {
+            let secret = match address {
+                GatewayAddress::Nurl(_) => Secret::Gateway,
+                GatewayAddress::Furl(furl) => Secret::Of(furl),
+            };
+            let fault = match probe(&place, secret, PATIENCE) {
+                Ok(Answers::Otherwise) => continue,
+                Ok(Answers::StorageServer) => format!("a storage server answers at `{place}`"),
+                Ok(Answers::PerhapsStorageServer) => format!("`{place}` answers as a storage server might"),
+                Err(error) => chain(&error),
+            };
+            faults.push(format!("gateway number {}: {fault}", index + 1));
+        }
+    }
+    faults
+}
+
 fn ask(address: &GatewayAddress, place: &HostPort, number: usize, terminal: &Terminal) -> Outcome<()> {
     if place.host().is_onion() {
         terminal.warn(format_args!("`{place}` is an onion service: what answers there was not looked at"));

@@ -4,6 +4,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::config::{GridManager, Home, NodeConfig};
 use crate::keys::GridId;
+use crate::store::read_format;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ impl HomeArg {
     /// The settings of a directory that `init` made.
     pub(super) fn config(&self) -> Outcome<(Home, NodeConfig)> {
         let home = self.home()?;
+        // First, because a newer program's settings may have keys that this one would only call unknown.
+        read_format(&home)?;
         let config = NodeConfig::read(&home.config()).map_err(|error| {
             let failure = Failure::from(error);
             let dir = home.path().display();

@@ -60,6 +60,9 @@ pub(super) struct InitArgs {
     /// The grid key that would follow this one
     #[arg(long, value_name = "KEY", conflicts_with = "no_grid")]
     next: Option<GridId>,
+    /// The grid that this one was before: see `clearinghouse record rotate`
+    #[arg(long, value_name = "ID", conflicts_with = "no_grid")]
+    predecessor: Option<GridId>,
     /// Where to listen, UDP (QUIC) and TCP on one port, 0 for a free one
     #[arg(long, value_name = "HOST:PORT", default_value_t = SocketAddr::from(([0, 0, 0, 0], DEFAULT_PORT)))]
     listen: SocketAddr,
@@ -160,6 +163,7 @@ fn config(
         gateway: args.gateway,
         rate,
         next: args.next,
+        predecessor: args.predecessor,
         listen: args.listen,
         external: args.external,
         resolver_listen: args.resolver_listen,

@@ -5,7 +5,9 @@
 mod api;
 mod args;
 mod cap;
+mod check;
 mod delegate;
+mod directory;
 mod exit;
 mod failure;
 mod failures;
@@ -23,6 +25,7 @@ mod status;
 mod table;
 mod terminal;
 mod usage;
+mod wait;
 
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::ExitCode;

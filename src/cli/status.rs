@@ -1,10 +1,12 @@
 //! `status`: how the running node stands.
 
 use crate::cli::api::Api;
+use crate::cli::check::check;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::terminal::Terminal;
+use crate::cli::wait::pause;
 use crate::config::Home;
 use crate::http::StatusView;
 use clap::Args;
@@ -17,16 +19,23 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  clearinghouse status -d node --wait 60")]
+  clearinghouse status -d node --wait 60
+  clearinghouse status -d node --check")]
 pub(super) struct StatusArgs {
     /// Wait until the node serves and its record is held as widely as its network allows, at most so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
     wait: Option<u64>,
+    /// Name each thing that is wrong and the next command to type; ends with 0 if nothing is, else with 1
+    #[arg(long, conflicts_with = "wait")]
+    check: bool,
     #[command(flatten)]
     home: HomeArg,
 }
 
 pub(super) fn run(args: &StatusArgs, terminal: &Terminal) -> Outcome<()> {
+    if args.check {
+        return check(&args.home, terminal);
+    }
     let home = args.home.home()?;
     let status = match args.wait {
         Some(seconds) => once_ready(&home, Duration::from_secs(seconds))?,
@@ -55,9 +64,4 @@ fn once_ready(home: &Home, wait: Duration) -> Outcome<StatusView> {
             _ => pause(LOOK.min(left)),
         }
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "another process is waited for, which tells of itself by a file alone")]
-fn pause(span: Duration) {
-    std::thread::sleep(span);
 }

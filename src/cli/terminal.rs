@@ -4,7 +4,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// What a person or a script at the other end is shown.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +60,24 @@ impl Terminal {
         say("warning", &text);
     }
 
+    /// Has a person type `word` before something that cannot be undone. Where nobody sits at a terminal, it is not done.
+    pub(super) fn confirm(&self, warning: &str, word: &str) -> Outcome<()> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(Failure::new(ExitCode::Refused, format!("{warning}: nobody is there to be asked"))
+                .hint("`--yes` does it without asking"));
+        }
+        self.warn(warning);
+        let _ = write!(io::stderr(), "Type `{word}` to go on: ");
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map_err(|error| Failure::because(ExitCode::Failed, &error))?;
+        if answer.trim() == word { Ok(()) } else { Err(Failure::new(ExitCode::Refused, "nothing was done")) }
+    }
+
     /// Tells of a failure: on standard error, or as `{"error":…}` where JSON was asked for.
     pub(super) fn fail(&self, failure: &Failure) {
+        if failure.told {
+            return;
+        }
         match self.form {
             Form::Text => {
                 say("error", &failure.message);

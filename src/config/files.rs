@@ -1,5 +1,7 @@
 //! Writing files so that a crash leaves the old content or the new one, and a secret is never readable, not even for a moment.
 
+use crate::config::home::Home;
+use sha2::{Digest, Sha256};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -29,6 +31,12 @@ impl FileError {
     pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { action, path, source }
+    }
+
+    /// Whether the disk takes nothing more, which somebody will mend: full, over quota, read-only.
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        matches!(self.source.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
     }
 
     /// Whether there is no such file.
@@ -86,6 +94,14 @@ pub fn read_at_most(path: &Path, limit: usize) -> Result<Vec<u8>, FileError> {
         Ok(bytes)
     };
     read().map_err(FileError::at("read", path))
+}
+
+/// Names the content of the settings file in `home`, so that a newer file than the one in force is noticed; `None` where
+/// there is none.
+pub fn settings_digest(home: &Home) -> Option<String> {
+    let text = fs::read(home.config()).ok()?;
+    let digest = Sha256::digest(text);
+    Some(data_encoding::HEXLOWER.encode(&digest[..8]))
 }
 
 fn folder_of(path: &Path) -> &Path {

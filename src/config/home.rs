@@ -82,6 +82,11 @@ impl Home {
         self.0.join("peers")
     }
 
+    /// The format of this directory: what wrote it last.
+    pub fn format(&self) -> PathBuf {
+        self.0.join("format")
+    }
+
     /// Held by the process that works in this directory.
     pub fn lock(&self) -> PathBuf {
         self.0.join("lock")

@@ -3,6 +3,8 @@
 //! Reads and writes files of its own folder and reads a grid manager's; decides nothing about records.
 
 mod access;
+mod changes;
+mod edit;
 mod example;
 mod external;
 mod files;
@@ -14,8 +16,13 @@ mod node_config;
 mod text;
 
 pub use access::Exposure;
+pub use changes::TakesEffect;
+pub use edit::set_setting;
 pub use external::External;
-pub use files::{FileError, PUBLIC_MODE, SECRET_MODE, create_new, create_private_dir, read_at_most, write_atomically};
+pub use files::{
+    FileError, PUBLIC_MODE, SECRET_MODE, create_new, create_private_dir, read_at_most, settings_digest,
+    write_atomically,
+};
 pub use gateway::{GatewayEntry, GatewayTextError};
 pub use home::Home;
 pub use key_files::{GridManager, KeyFileError, create_key, peer_id, read_key, read_or_create_key};

@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Settings are written by hand: more than this is another file.
-const MAX_CONFIG_BYTES: usize = 1 << 18;
+pub(super) const MAX_CONFIG_BYTES: usize = 1 << 18;
 
 /// The port that nodes listen on where nothing else is said.
 pub const DEFAULT_PORT: u16 = 25519;
@@ -197,7 +197,14 @@ impl NodeConfig {
     }
 
     /// What the settings make a record of `grid` say, with these nodes.
+    ///
+    /// Once they name a successor, it is the grid's last word: short, and good for years. What it promised stays promised.
     pub fn draft(&self, grid: GridId, nodes: Vec<NodeEntry>) -> RecordDraft {
+        let next = self.next.map(|grid| KeyDigest(grid.digest()));
+        if self.successor.is_some() {
+            let rates = self.rate.clone();
+            return RecordDraft { rates, next, successor: self.successor, ..RecordDraft::new(grid) };
+        }
         RecordDraft {
             lifetime: Some(self.lifetime),
             nickname: self.nickname.clone(),
@@ -206,8 +213,7 @@ impl NodeConfig {
             rates: self.rate.clone(),
             nodes,
             clearing: self.clearing.clone(),
-            next: self.next.map(|grid| KeyDigest(grid.digest())),
-            successor: self.successor,
+            next,
             predecessor: self.predecessor,
             ..RecordDraft::new(grid)
         }

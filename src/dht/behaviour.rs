@@ -60,7 +60,7 @@ pub enum Role {
 
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    limits: connection_limits::Behaviour,
+    pub(crate) limits: connection_limits::Behaviour,
     crowd: Crowd,
     pub(crate) identify: identify::Behaviour,
     pub(crate) kad: kad::Behaviour<KadStore>,

@@ -7,7 +7,7 @@ use crate::dht::server::{Point, Server};
 use crate::keys::GridId;
 use crate::metrics::Metrics;
 use crate::record::{GridRecord, SignedRecord, Verdict};
-use crate::store::{Row, Unverified, Verified};
+use crate::store::{DiskStanding, Row, Unverified, Verified};
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Status { reply: oneshot::Sender<DhtStatus> },
     Census { reply: oneshot::Sender<Census> },
     AddExternal { addr: Multiaddr },
+    Bootstrap { addrs: Vec<Multiaddr> },
+    Trust { peers: Vec<PeerId> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -56,6 +58,8 @@ pub struct DhtStatus {
     pub records_held: usize,
     /// By how much the median of the others' clocks is ahead of ours, once at least three told theirs.
     pub clock_behind_seconds: Option<i64>,
+    /// What is wrong with the disk behind the book, if something is.
+    pub disk: DiskStanding,
 }
 
 /// The DHT as the services see it.
@@ -216,6 +220,16 @@ impl Dht {
     /// States an address under which others reach this node.
     pub async fn add_external(&self, addr: Multiaddr) {
         let _ = self.commands.send(Command::AddExternal { addr }).await;
+    }
+
+    /// Begins with these nodes from now on, whenever nobody is connected.
+    pub async fn set_bootstrap(&self, addrs: Vec<Multiaddr>) {
+        let _ = self.commands.send(Command::Bootstrap { addrs }).await;
+    }
+
+    /// Keeps these peers connected, and no others, whatever the limits say.
+    pub async fn set_trusted(&self, peers: Vec<PeerId>) {
+        let _ = self.commands.send(Command::Trust { peers }).await;
     }
 
     /// Stops the task and waits until the store is written.

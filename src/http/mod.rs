@@ -8,6 +8,7 @@
 //! POST /v1/install                                    body: a record or a delegation that the grid key signed
 //! GET  /v1/openapi.json                               all this as OpenAPI, made from the types that are answered with
 //! GET  /metrics                                       figures for Prometheus
+//! POST /v1/reload                                     reads the settings again, as SIGHUP does
 //! ```
 //!
 //! It is asked for grid ids and never for caps. A web page in the user's browser cannot reach it: the `Host` must be a
@@ -16,6 +17,7 @@
 mod answer;
 mod api;
 mod api_file;
+mod findings;
 mod guard;
 mod openapi;
 mod problem;
@@ -23,13 +25,16 @@ mod record_text;
 mod resolver_address;
 mod routes;
 mod standing;
+mod status;
 mod views;
 
 pub use answer::{AnswerBodyError, AnswerView, answer_from_body};
 pub use api::{Api, ApiError};
 pub use api_file::ApiFile;
+pub use findings::{Finding, findings};
 pub use problem::{Code, Problem};
 pub use record_text::RecordText;
 pub use resolver_address::{ResolverAddress, ResolverAddressError, ResolverSettings};
-pub use routes::ApiParts;
-pub use views::{HealthView, InstalledView, Mode, ReceiptView, StatusView};
+pub use routes::{ApiParts, RELOADS, ReloadRequest, SettingsStanding};
+pub use status::{DelegationView, FinalRecord, Mode, OtherNodeView, StatusView};
+pub use views::{HealthView, InstalledView, ReceiptView, ReloadedView};

@@ -8,7 +8,8 @@ use crate::http::guard::guard;
 use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, document};
 use crate::http::problem::{Code, Problem};
 use crate::http::standing::standing;
-use crate::http::views::{HealthView, InstalledView, ReceiptView, StatusView};
+use crate::http::status::StatusView;
+use crate::http::views::{HealthView, InstalledView, ReceiptView, ReloadedView};
 use crate::keys::GridId;
 use crate::metrics::Metrics;
 use crate::publisher::{MAX_INSTALL_BYTES, Publisher, install};
@@ -23,7 +24,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use utoipa::{IntoParams, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -53,6 +54,37 @@ pub struct ApiParts {
     pub publisher: Option<Publisher>,
     /// The time.
     pub clock: Clock,
+    /// Whether the operator states a public address.
+    pub stated_external: bool,
+    /// How many nodes the settings name to begin with.
+    pub bootstraps: usize,
+    /// How it stands with the settings.
+    pub settings: watch::Receiver<SettingsStanding>,
+    /// Where a request to read the settings again goes.
+    pub reload: mpsc::Sender<ReloadRequest>,
+}
+
+/// How many requests to read the settings again may wait.
+pub const RELOADS: usize = 4;
+/// How long the settings may take to be read again, with a probe of each gateway.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How it stands with the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsStanding {
+    /// Names the file that was read last.
+    pub digest: Option<String>,
+    /// The keys whose new values wait for the next start.
+    pub at_next_start: Vec<&'static str>,
+    /// Why newer settings are not in force.
+    pub refused: Option<String>,
+}
+
+/// Somebody wants the settings to be read again, and to be told what came of it.
+#[derive(Debug)]
+pub struct ReloadRequest {
+    /// What came of it, or why nothing did.
+    pub reply: oneshot::Sender<Result<ReloadedView, String>>,
 }
 
 #[derive(Clone)]
@@ -72,6 +104,7 @@ pub(super) fn router(parts: ApiParts, stopping: watch::Receiver<bool>) -> Router
         .routes(routes!(resolve))
         .routes(routes!(publish))
         .routes(routes!(install_bytes))
+        .routes(routes!(reload))
         .routes(routes!(figures))
         .routes(routes!(description))
         .split_for_parts();
@@ -152,8 +185,29 @@ async fn status(
 
 async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
     let dht: DhtStatus = parts.dht.status().await.ok_or_else(stopping)?;
+    let contested = match &parts.publisher {
+        Some(publisher) => parts.resolver.is_contested(publisher.grid()).await,
+        None => false,
+    };
+    let floors = parts.resolver.write_floors().await;
     let own = parts.publisher.as_ref().map(|publisher| (*publisher.grid(), publisher.published()));
-    Ok(StatusView::of(&parts.network, &dht, own.as_ref().map(|(grid, published)| (grid, published))))
+    let settings = parts.settings.borrow().clone();
+    let of_dht = StatusView::of(
+        &parts.network,
+        &dht,
+        own.as_ref().map(|(grid, published)| (grid, published)),
+        parts.clock.now(),
+    );
+    Ok(StatusView {
+        disk_problem: of_dht.disk_problem.clone().or(floors),
+        stated_external: parts.stated_external,
+        bootstraps: parts.bootstraps,
+        contested,
+        settings_digest: settings.digest,
+        settings_at_next_start: settings.at_next_start.into_iter().map(str::to_owned).collect(),
+        settings_refused: settings.refused,
+        ..of_dht
+    })
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -275,6 +329,28 @@ async fn figures(State(shared): State<Shared>) -> Result<impl IntoResponse, Prob
 )]
 async fn description(State(shared): State<Shared>) -> DocumentBody {
     shared.document
+}
+
+/// Read the settings, the grid manager's key and the delegation again, as SIGHUP does.
+#[utoipa::path(
+    post, path = "/v1/reload",
+    responses(
+        (status = 200, description = "what is in force now, and what waits for the next start", body = ReloadedView),
+        (status = 409, description = "the settings are refused, and the old ones stay", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
+async fn reload(State(shared): State<Shared>) -> Result<Json<ReloadedView>, Problem> {
+    let busy = |detail| Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, detail);
+    let (reply, answer) = oneshot::channel();
+    let sent = shared.parts.reload.try_send(ReloadRequest { reply });
+    sent.map_err(|_| busy("the settings are being read again already: try again"))?;
+    match tokio::time::timeout(RELOAD_PATIENCE, answer).await {
+        Ok(Ok(Ok(view))) => Ok(Json(view)),
+        Ok(Ok(Err(reason))) => Err(Problem::new(StatusCode::CONFLICT, Code::Refused, reason)),
+        Ok(Err(_)) | Err(_) => Err(busy("the settings could not be read again in time")),
+    }
 }
 
 fn publisher(parts: &ApiParts) -> Result<&Publisher, Problem> {

@@ -10,6 +10,6 @@ mod spread;
 mod task;
 
 pub use install::{InstallError, Installed, MAX_INSTALL_BYTES, install};
-pub use own::OwnError;
+pub use own::{DelegationStanding, OwnError};
 pub use receipt::{Reach, Receipt};
-pub use task::{PublishError, Published, Publisher};
+pub use task::{OtherNode, PublishError, Published, Publisher};

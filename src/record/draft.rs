@@ -105,7 +105,7 @@ impl RecordDraft {
     }
 
     /// Whether the record is to be a last one: withdrawn, or naming a successor.
-    pub(super) fn is_final(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         self.withdrawn || self.successor.is_some()
     }
 

@@ -41,6 +41,16 @@ impl Resolver {
         Self { dht, clock, private, holds_for_others, floors: Arc::new(Mutex::new(floors)) }
     }
 
+    /// Whether two different keys were announced to follow `grid`'s.
+    pub async fn is_contested(&self, grid: &GridId) -> bool {
+        self.floors.lock().await.of(grid).is_ok_and(|floor| floor.is_some_and(|floor| floor.contested()))
+    }
+
+    /// Writes the floors that a full disk did not take. Returns why not, if not.
+    pub async fn write_floors(&self) -> Option<String> {
+        self.floors.lock().await.catch_up().map(str::to_owned)
+    }
+
     /// Answers `question`, following successors. Dropping the future is safe: no floor is half raised.
     pub async fn resolve(&self, question: Question) -> Result<Answer, ResolveError> {
         let started = Instant::now();

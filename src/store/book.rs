@@ -7,7 +7,7 @@ use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts
 use crate::store::backlog::{Backlog, Restored, Unverified, Verified};
 use crate::store::digests::Digests;
 use crate::store::evidence::EvidenceFiles;
-use crate::store::shelf::{Shelf, ShelfError};
+use crate::store::shelf::{DiskStanding, Shelf, ShelfError};
 use crate::units::{Bytes, Seconds, UnixSeconds};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -244,12 +244,26 @@ impl Book {
         self.servers = servers;
     }
 
+    /// How it stands with the disk; all is well where there is none.
+    pub fn disk(&self) -> DiskStanding {
+        self.shelf.as_ref().map(Shelf::standing).unwrap_or_default()
+    }
+
     /// Drops what has expired and hands changed evidence to the disk. To be called every few seconds.
     pub fn sweep(&mut self) {
         let now = self.clock.now();
         if now.since(self.swept_at) >= SWEEP_EVERY || now < self.swept_at {
             self.swept_at = now;
             self.drop_expired(now);
+        }
+        if let Some(shelf) = self.shelf.as_ref().filter(|shelf| shelf.lacks_everything()) {
+            for (grid, row) in &self.rows {
+                shelf.put(*grid.as_bytes(), row.confirmed_at, row.record.bytes().to_vec());
+            }
+            shelf.put_servers(self.servers.clone());
+            let evidence =
+                self.rows.iter().filter(|(_, row)| !row.evidence.records().is_empty()).map(|(grid, _)| *grid);
+            self.dirty.extend(evidence.chain(self.orphans.keys().copied()));
         }
         let changed: Vec<GridId> = self.dirty.iter().take(EVIDENCE_AT_ONCE).copied().collect();
         for grid in changed {

@@ -1,6 +1,6 @@
 //! Records with live commitments, as files: what must not be lost when the cache is.
 
-use crate::config::{Home, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
+use crate::config::{FileError, Home, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
 use crate::keys::GridId;
 use crate::record::{GridRecord, MAX_RECORD_BYTES, SignedRecord};
 use std::path::{Path, PathBuf};
@@ -23,8 +23,10 @@ impl EvidenceFiles {
         Self(home)
     }
 
-    /// Makes `records` the evidence on file about `grid`: writes what is missing, deletes what has ended.
-    pub(crate) fn set(&self, grid: &GridId, records: &[GridRecord]) {
+    /// Makes `records` the evidence on file about `grid`: writes what is missing, deletes what has ended. An error is that of
+    /// the last that could not be written; nothing is deleted then.
+    pub(crate) fn set(&self, grid: &GridId, records: &[GridRecord]) -> Result<(), FileError> {
+        let mut outcome = Ok(());
         for record in records {
             let path = self.0.evidence_of(grid).join(file_name(record.signed()));
             if path.exists() {
@@ -34,8 +36,10 @@ impl EvidenceFiles {
                 .and_then(|()| write_atomically(&path, record.signed().bytes(), PUBLIC_MODE));
             if let Err(error) = written {
                 warn!(error = &error as &dyn std::error::Error, "evidence of a commitment could not be written");
+                outcome = Err(error);
             }
         }
+        outcome?;
         let kept: Vec<String> = records.iter().map(|record| file_name(record.signed())).collect();
         for path in record_files(&self.0.evidence_of(grid)) {
             if !kept.iter().any(|name| path.ends_with(name))
@@ -44,6 +48,7 @@ impl EvidenceFiles {
                 warn!(path = %path.display(), %error, "evidence that has ended could not be deleted");
             }
         }
+        Ok(())
     }
 
     /// All evidence in the folder, verified again. What does not verify is left where it is and said.

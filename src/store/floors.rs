@@ -9,6 +9,7 @@ use crate::record::{Floor, FloorTextError, GridRecord};
 use crate::units::UnixSeconds;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use tracing::{info, warn};
 
 /// More than any floor's text takes.
 const MAX_FLOOR_BYTES: usize = 4 * 1024;
@@ -18,6 +19,9 @@ const MAX_FLOOR_BYTES: usize = 4 * 1024;
 pub struct Floors {
     folder: PathBuf,
     known: HashMap<GridId, Option<Floor>>,
+    /// Floors that rose while the disk took nothing.
+    unwritten: HashMap<GridId, Floor>,
+    fault: Option<String>,
 }
 
 impl Floors {
@@ -25,7 +29,7 @@ impl Floors {
     pub fn open(home: &Home) -> Result<Self, FileError> {
         let folder = home.floors();
         create_private_dir(&folder)?;
-        Ok(Self { folder, known: HashMap::new() })
+        Ok(Self { folder, known: HashMap::new(), unwritten: HashMap::new(), fault: None })
     }
 
     /// The floor of a grid; `None` if none of its records was ever seen.
@@ -37,7 +41,9 @@ impl Floors {
         Ok(self.known.get(grid).and_then(Option::as_ref))
     }
 
-    /// Raises the floor of the record's grid to this record, where it is newer. On the disk when this returns.
+    /// Raises the floor of the record's grid to this record, where it is newer. On the disk when this returns, but for a
+    /// disk that is full: then it holds in memory, and is written once there is room. An answer is worth more than the chance
+    /// that somebody rolls it back after a restart on a full disk.
     pub fn raise(&mut self, record: &GridRecord, now: UnixSeconds) -> Result<(), FloorFileError> {
         let grid = *record.signed().grid();
         let raised = match self.of(&grid)? {
@@ -45,10 +51,37 @@ impl Floors {
             None => Floor::of(record, now),
         };
         if let Some(floor) = raised {
-            write_atomically(&self.path(&grid), format!("{floor}\n").as_bytes(), PUBLIC_MODE)?;
+            if let Err(error) = self.write(&grid, &floor) {
+                if !error.is_full() {
+                    return Err(error.into());
+                }
+                if self.fault.is_none() {
+                    warn!(error = %error.source, "floors cannot be written: they hold in memory until they can");
+                }
+                self.fault = Some(format!("{error}: {}", error.source));
+                self.unwritten.insert(grid, floor);
+            }
             self.known.insert(grid, Some(floor));
         }
         Ok(())
+    }
+
+    /// Writes what could not be written before. Returns why not, if not.
+    pub fn catch_up(&mut self) -> Option<&str> {
+        for (grid, floor) in self.unwritten.clone() {
+            if self.write(&grid, &floor).is_err() {
+                return self.fault.as_deref();
+            }
+            self.unwritten.remove(&grid);
+        }
+        if self.fault.take().is_some() {
+            info!("floors can be written again");
+        }
+        None
+    }
+
+    fn write(&self, grid: &GridId, floor: &Floor) -> Result<(), FileError> {
+        write_atomically(&self.path(grid), format!("{floor}\n").as_bytes(), PUBLIC_MODE)
     }
 
     fn read(&self, grid: &GridId) -> Result<Option<Floor>, FloorFileError> {

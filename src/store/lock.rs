@@ -1,6 +1,7 @@
 //! One process per data directory.
 
 use crate::config::{FileError, Home};
+use crate::store::format::{FormatError, stamp_format};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
 
@@ -16,7 +17,10 @@ impl DirectoryLock {
         let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open.map_err(FileError::at("open", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => {
+                stamp_format(home)?;
+                Ok(Self(file))
+            }
             Err(TryLockError::WouldBlock) => Err(LockError::InUse { directory: home.path().to_owned() }),
             Err(TryLockError::Error(error)) => Err(FileError::at("lock", &path)(error).into()),
         }
@@ -32,6 +36,9 @@ pub enum LockError {
         /// The directory.
         directory: PathBuf,
     },
+    /// A newer program has worked in it.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The lock file could not be opened.
     #[error(transparent)]
     File(#[from] FileError),

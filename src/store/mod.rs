@@ -6,6 +6,7 @@
 #[cfg(feature = "node")]
 mod disk;
 mod floors;
+mod format;
 mod lock;
 mod own_record;
 
@@ -33,7 +34,8 @@ pub use disk::disk_usage;
 #[cfg(feature = "node")]
 pub use evidence::load_evidence;
 pub use floors::{FloorFileError, Floors};
+pub use format::{FormatError, read_format};
 pub use lock::{DirectoryLock, LockError};
 pub use own_record::{OwnRecordError, load_own_record, save_own_record};
 #[cfg(feature = "node")]
-pub use shelf::ShelfError;
+pub use shelf::{DiskStanding, ShelfError};

@@ -9,9 +9,12 @@ use crate::store::evidence::EvidenceFiles;
 use crate::units::UnixSeconds;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use tracing::warn;
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
 
 /// Writes that may wait for the disk: a whole network's records at once.
 const QUEUE: usize = 4_096;
@@ -24,12 +27,40 @@ const SERVERS: &str = "servers";
 /// One row as it was written: the key's 32 octets, when it was last confirmed, the record. Not verified.
 pub(crate) type StoredRow = ([u8; 32], UnixSeconds, Vec<u8>);
 
+/// How often a disk that took nothing is tried again: long enough to cost nothing, short enough to lose little.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// How it stands with the disk behind a book.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiskStanding {
+    /// Why nothing can be written, since the last time that something could.
+    pub unwritten: Option<String>,
+    /// Where a damaged store was put, when this process set one aside.
+    pub set_aside: Option<PathBuf>,
+}
+
 /// A handle of the thread that writes.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     writes: Option<SyncSender<Write>>,
     writer: Option<JoinHandle<()>>,
     path: PathBuf,
+    fault: Arc<Fault>,
+    set_aside: Option<PathBuf>,
+}
+
+/// What went wrong with writing, as the writer tells it to whoever holds the book.
+#[derive(Debug, Default)]
+struct Fault {
+    why: Mutex<Option<String>>,
+    /// The store was opened again and lacks what was lost meanwhile: whoever holds the book is to write it all.
+    lacks: AtomicBool,
+}
+
+impl Fault {
+    fn set(&self, why: Option<String>) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
 }
 
 enum Write {
@@ -49,23 +80,52 @@ pub(crate) struct Contents {
 impl Shelf {
     /// Opens the store at `path`, or makes it. One that is damaged is set aside first, which `now` gives a name to.
     pub(crate) fn open(path: &Path, evidence: EvidenceFiles, now: UnixSeconds) -> Result<(Self, Contents), ShelfError> {
+        let fault = Arc::new(Fault::default());
+        let mut set_aside = None;
         let (db, contents) = match open_and_read(path) {
-            Ok(opened) => opened,
+            Ok((db, contents)) => (Some(db), contents),
             // In use is not damaged.
             Err(source) if is_locked(&source) => return Err(ShelfError::Open { path: path.into(), source }),
+            Err(error) if is_of_the_disk(&error) => {
+                warn!(%error, store = %path.display(), "the store cannot be opened: records are kept in memory until it can");
+                fault.set(Some(error.to_string()));
+                (None, Contents::default())
+            }
             Err(error) => {
                 let aside = path.with_extension(format!("damaged-{}", now.0));
                 warn!(%error, store = %path.display(), set_aside = %aside.display(), "the store does not open and is rebuilt");
                 std::fs::rename(path, &aside).map_err(|source| ShelfError::SetAside { path: path.into(), source })?;
-                open_and_read(path).map_err(|source| ShelfError::Open { path: path.into(), source })?
+                set_aside = Some(aside);
+                let (db, contents) =
+                    open_and_read(path).map_err(|source| ShelfError::Open { path: path.into(), source })?;
+                (Some(db), contents)
             }
         };
         let (writes, receiver) = sync_channel(QUEUE);
+        let mut writer = Writer {
+            path: path.to_owned(),
+            db,
+            evidence,
+            fault: fault.clone(),
+            tried: Instant::now(),
+            owes_evidence: false,
+        };
         let writer = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || write_all(&db, &evidence, &receiver))
+            .spawn(move || writer.run(&receiver))
             .map_err(|source| ShelfError::SetAside { path: path.into(), source })?;
-        Ok((Self { writes: Some(writes), writer: Some(writer), path: path.into() }, contents))
+        Ok((Self { writes: Some(writes), writer: Some(writer), fault, set_aside, path: path.into() }, contents))
+    }
+
+    /// How it stands with the disk.
+    pub(crate) fn standing(&self) -> DiskStanding {
+        let unwritten = self.fault.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        DiskStanding { unwritten, set_aside: self.set_aside.clone() }
+    }
+
+    /// Whether the disk takes writes again and lacks what could not be written: the caller writes everything. Says so once.
+    pub(crate) fn lacks_everything(&self) -> bool {
+        self.fault.lacks.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn put(&self, grid: [u8; 32], confirmed_at: UnixSeconds, record: Vec<u8>) {
@@ -126,25 +186,94 @@ fn open_and_read(path: &Path) -> Result<(sled::Db, Contents), sled::Error> {
     Ok((db, contents))
 }
 
-fn write_all(db: &sled::Db, evidence: &EvidenceFiles, writes: &Receiver<Write>) {
-    let mut broken = false;
-    for write in writes {
-        let written = match write {
-            Write::Evidence { grid, records } => {
-                evidence.set(&grid, &records);
-                continue;
+/// An error of the disk, which more space or another mount mends, and not of what is written there.
+fn is_of_the_disk(error: &sled::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error {
+        sled::Error::Io(error) => {
+            matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem | PermissionDenied)
+        }
+        _ => false,
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    path: PathBuf,
+    /// `None` while the disk takes nothing: a sled that failed once fails for ever, and is opened anew.
+    db: Option<sled::Db>,
+    evidence: EvidenceFiles,
+    fault: Arc<Fault>,
+    tried: Instant,
+    /// Evidence could not be written, and is no cache.
+    owes_evidence: bool,
+}
+
+impl Writer {
+    fn run(&mut self, writes: &Receiver<Write>) {
+        loop {
+            match writes.recv_timeout(TRY_AGAIN) {
+                Ok(Write::Evidence { grid, records }) => {
+                    if let Err(error) = self.evidence.set(&grid, &records) {
+                        self.fault.set(Some(error.to_string()));
+                        self.owes_evidence = true;
+                    }
+                }
+                Ok(write) => self.write(write),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            _ if broken => continue,
-            write => write_row(db, write),
-        };
-        if let Err(error) = written {
-            // A full disk, mostly. The node goes on from memory; the rows come back from the network after a restart.
-            warn!(%error, "the store cannot be written any more: records are kept in memory only");
-            broken = true;
+            self.mend();
+        }
+        if let Some(db) = &self.db
+            && let Err(error) = db.flush()
+        {
+            warn!(%error, "the store could not be written to its end");
         }
     }
-    if let Err(error) = db.flush() {
-        warn!(%error, "the store could not be written to its end");
+
+    fn write(&mut self, write: Write) {
+        let Some(db) = &self.db else { return };
+        if let Err(error) = write_row(db, write) {
+            self.gave_out(&error);
+        }
+    }
+
+    /// A full disk, mostly. The node goes on from memory.
+    fn gave_out(&mut self, error: &sled::Error) {
+        warn!(%error, "the store cannot be written: records are kept in memory until it can");
+        self.fault.set(Some(error.to_string()));
+        self.db = None;
+        self.tried = Instant::now();
+    }
+
+    /// Finds out whether the disk still takes what it was given, and opens the store again where it did not.
+    fn mend(&mut self) {
+        if self.tried.elapsed() < TRY_AGAIN {
+            return;
+        }
+        self.tried = Instant::now();
+        match &self.db {
+            // sled writes in the background, and tells of a failure when it is asked next.
+            Some(db) => {
+                if let Err(error) = db.flush() {
+                    self.gave_out(&error);
+                } else if std::mem::take(&mut self.owes_evidence) {
+                    // It comes again, and says so again if it is in vain.
+                    self.fault.set(None);
+                    self.fault.lacks.store(true, Ordering::Relaxed);
+                }
+            }
+            None => match open_and_read(&self.path).and_then(|(db, _)| db.flush().map(|_| db)) {
+                Ok(db) => {
+                    info!("the store can be written again");
+                    self.db = Some(db);
+                    self.fault.set(None);
+                    self.fault.lacks.store(true, Ordering::Relaxed);
+                }
+                Err(error) => self.fault.set(Some(error.to_string())),
+            },
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod api;
 mod caps;
+mod endings;
 mod init;
+mod life;
 mod nodes;
 mod place;
 mod records;

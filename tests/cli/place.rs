@@ -7,6 +7,7 @@ use std::io::{BufRead, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A folder of its own for each test; nobody else can enter it. Gone when dropped.
 pub(crate) struct Place {
@@ -73,6 +74,38 @@ impl Place {
         Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 }
+
+impl Place {
+    /// The same for a node whose files will be limited: the signal that tells of the limit is ignored.
+    pub(crate) fn start_ignoring_file_limits(&self, dir: &str) -> Running {
+        let log = fs::File::create(self.path(&format!("{dir}.log"))).unwrap();
+        let program = env!("CARGO_BIN_EXE_clearinghouse");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("trap '' XFSZ; exec '{program}' run -d {dir}")]).current_dir(self.dir.path());
+        command.env_clear().env("HOME", self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Running(command.spawn().unwrap())
+    }
+}
+
+/// What `look` finds, as soon as it finds something: another process is waited for.
+#[track_caller]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the condition is another process's, which tells of it by files and answers"
+)]
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what}: not in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How long a condition may take before the test gives up: far beyond what a loaded machine needs.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What came of a command.
 pub(crate) struct Ended {
@@ -144,6 +177,12 @@ impl Running {
 
     pub(crate) fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Sends a signal by its name, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Sends SIGTERM and waits for the end.

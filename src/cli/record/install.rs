@@ -1,6 +1,6 @@
 //! `record install`: what the grid key signed elsewhere comes to the node.
 
-use crate::cli::api::Api;
+use crate::cli::directory::Directory;
 use crate::cli::failure::Outcome;
 use crate::cli::home_arg::HomeArg;
 use crate::cli::terminal::Terminal;
@@ -8,7 +8,6 @@ use crate::clock::Clock;
 use crate::config::read_at_most;
 use crate::http::InstalledView;
 use crate::publisher::{MAX_INSTALL_BYTES, install};
-use crate::store::DirectoryLock;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -29,10 +28,9 @@ pub(in crate::cli) fn run(args: &InstallArgs, terminal: &Terminal) -> Outcome<()
     let (home, _) = args.home.config()?;
     let grid = args.home.grid()?;
     let bytes = read_at_most(&args.file, MAX_INSTALL_BYTES)?;
-    let view = match Api::of_running_node(&home)? {
-        Some(api) => api.install(&bytes)?,
-        None => {
-            let _lock = DirectoryLock::acquire(&home)?;
+    let view = match Directory::open(&home)? {
+        Directory::Running(api) => api.install(&bytes)?,
+        Directory::Ours(_lock) => {
             let installed = install(&home, &grid, &bytes, Clock::system().now())?;
             terminal.note("no node is running here: it is published once `clearinghouse run` is");
             InstalledView::from(&installed)

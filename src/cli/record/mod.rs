@@ -3,8 +3,10 @@
 mod draft;
 mod install;
 mod publish;
+mod rotate;
 mod show;
 mod sign;
+mod withdraw;
 
 use crate::cli::failure::Outcome;
 use crate::cli::terminal::Terminal;
@@ -19,6 +21,8 @@ pub(in crate::cli) enum RecordCommand {
     Show(show::ShowArgs),
     Verify(show::VerifyArgs),
     Publish(publish::PublishArgs),
+    Rotate(rotate::RotateArgs),
+    Withdraw(withdraw::WithdrawArgs),
 }
 
 pub(in crate::cli) fn run(command: &RecordCommand, terminal: &Terminal) -> Outcome<()> {
@@ -29,5 +33,7 @@ pub(in crate::cli) fn run(command: &RecordCommand, terminal: &Terminal) -> Outco
         RecordCommand::Show(args) => show::show(args, terminal),
         RecordCommand::Verify(args) => show::verify(args, terminal),
         RecordCommand::Publish(args) => publish::run(args, terminal),
+        RecordCommand::Rotate(args) => rotate::run(args, terminal),
+        RecordCommand::Withdraw(args) => withdraw::run(args, terminal),
     }
 }

@@ -23,14 +23,21 @@ impl Driver {
     pub(super) fn on_tick(&mut self) {
         let now = Instant::now();
         for peer in self.connections.superfluous(now) {
-            let _ = self.swarm.disconnect_peer_id(peer);
+            if !self.trusted.contains(&peer) {
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
         }
-        if self.connections.is_empty() {
+        self.ticks_alone = if self.connections.is_empty() { self.ticks_alone.saturating_add(1) } else { 0 };
+        let dials = dials_at(self.ticks_alone);
+        if dials && self.ticks_alone > 0 {
             self.dial_bootstrap();
             self.name_remembered();
         }
         self.ticks = self.ticks.wrapping_add(1);
-        self.keep_warm();
+        // Where more are known than are dialled at a time, each tick tries others.
+        if dials || self.peers.len() > Connections::WARM {
+            self.keep_warm();
+        }
         self.dial_backs.tick();
         self.dial_back();
         if now.duration_since(self.last_saved) >= SAVE_EVERY {
@@ -42,7 +49,12 @@ impl Driver {
     }
 
     /// Dials servers until [`Connections::WARM`] connections stand: a question over one of them takes one round trip.
-    fn keep_warm(&mut self) {
+    pub(super) fn keep_warm(&mut self) {
+        let lost = self.trusted.iter().filter(|peer| !self.connections.contains(peer));
+        let lost: Vec<Server> = lost.filter_map(|peer| self.peers.server(peer).cloned()).collect();
+        for server in lost {
+            let _ = self.swarm.dial(DialOpts::peer_id(server.peer).addresses(server.addrs).build());
+        }
         let missing = Connections::WARM.saturating_sub(self.connections.len());
         if missing == 0 {
             return;
@@ -62,6 +74,19 @@ impl Driver {
             // Refused only if a dial to it is under way.
             let _ = self.swarm.dial(DialOpts::peer_id(server.peer).addresses(server.addrs).build());
         }
+    }
+
+    /// Keeps `peers` connected whatever the limits say, and no others.
+    pub(super) fn trust(&mut self, peers: Vec<PeerId>) {
+        let limits = &mut self.swarm.behaviour_mut().limits;
+        for peer in self.trusted.drain() {
+            limits.remove_peer_id(&peer);
+        }
+        for peer in &peers {
+            limits.bypass_peer_id(peer);
+        }
+        self.trusted = peers.into_iter().collect();
+        self.keep_warm();
     }
 
     pub(super) fn dial_bootstrap(&mut self) {
@@ -114,5 +139,22 @@ impl Driver {
             Some(_) => {}
             None => self.warned_clock = false,
         }
+    }
+}
+
+/// Whether a node that has been alone for so many ticks dials at this one: at 5, 10 and 20 seconds, then every half
+/// minute, so that a network that is away costs little and is found soon after it is back.
+fn dials_at(ticks_alone: u32) -> bool {
+    matches!(ticks_alone, 0 | 1 | 2 | 4) || ticks_alone.is_multiple_of(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_alone_dials_less_and_less_but_always_again() {
+        let dials: Vec<u32> = (0..=24).filter(|ticks| dials_at(*ticks)).collect();
+        assert_eq!(dials, [0, 1, 2, 4, 6, 12, 18, 24]);
     }
 }

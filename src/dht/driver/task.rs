@@ -22,7 +22,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
@@ -52,6 +52,9 @@ pub(crate) struct Driver {
     pub(super) ticks: usize,
     pub(super) last_saved: Instant,
     pub(super) warned_clock: bool,
+    pub(super) trusted: HashSet<PeerId>,
+    /// For how many ticks nobody has been connected.
+    pub(super) ticks_alone: u32,
 }
 
 /// What an open question is for.
@@ -105,6 +108,8 @@ impl Driver {
             ticks: 0,
             last_saved: Instant::now(),
             warned_clock: false,
+            trusted: HashSet::new(),
+            ticks_alone: 0,
         }
     }
 
@@ -184,6 +189,12 @@ impl Driver {
             Command::Status { reply } => drop(reply.send(self.status())),
             Command::Census { reply } => drop(reply.send(self.census())),
             Command::AddExternal { addr } => self.swarm.add_external_address(addr),
+            Command::Bootstrap { addrs } => {
+                self.bootstrap = addrs;
+                self.dial_bootstrap();
+                self.keep_warm();
+            }
+            Command::Trust { peers } => self.trust(peers),
             Command::Stop { .. } => {}
         }
     }
@@ -250,6 +261,7 @@ impl Driver {
             connected: self.connections.len(),
             records_held: self.book().len(),
             clock_behind_seconds: self.clocks.median_ahead(),
+            disk: self.book().disk(),
         }
     }
 }
