@@ -9,6 +9,7 @@ mod network {
     mod holders;
     mod offered_over_http;
     mod openapi;
+    mod other_implementations;
     mod publish_and_resolve;
     mod read_over_http;
     mod records;

@@ -8,7 +8,9 @@ use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder};
-use libp2p::{autonat, connection_limits, core::upgrade::Version, identify, kad, noise, request_response, tcp, yamux};
+use libp2p::{
+    autonat, connection_limits, core::upgrade::Version, identify, kad, noise, ping, request_response, tcp, yamux,
+};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Our driver closes idle connections itself, the least useful first; libp2p's own limit of 10 s would make every
 /// question a cold one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3_600);
+/// Between two pings of ours on one connection: they tell us nothing that our questions do not. To answer those of
+/// others is why we have them: js-libp2p takes a peer into its routing table after a ping and not before.
+const PING_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Questions of `record/1` open at once on one connection.
 const RECORD_STREAMS: usize = 32;
 /// Connections a node accepts in all. At about 105 kB each (QUIC), under 55 MB.
@@ -65,6 +70,7 @@ pub(crate) struct Behaviour {
     pub(crate) identify: identify::Behaviour,
     pub(crate) kad: kad::Behaviour<KadStore>,
     pub(crate) record: request_response::Behaviour<RecordCodec>,
+    ping: ping::Behaviour,
     autonat_client: Toggle<autonat::v2::client::Behaviour>,
     autonat_server: Toggle<autonat::v2::server::Behaviour>,
 }
@@ -128,6 +134,7 @@ fn behaviour(keypair: &Keypair, network: &NetworkName, role: Role, store: KadSto
                 .with_request_timeout(ANSWER_TIMEOUT)
                 .with_max_concurrent_streams(RECORD_STREAMS),
         ),
+        ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
         autonat_client: (role == Role::Undecided).then(autonat::v2::client::Behaviour::default).into(),
         autonat_server: (role != Role::Client).then(autonat::v2::server::Behaviour::default).into(),
     }
