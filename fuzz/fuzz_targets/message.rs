@@ -43,6 +43,7 @@ fn answer(data: &[u8]) {
     let dropped = |servers: &[Server]| servers.iter().any(|server| server.addrs.is_empty());
     match (&response.body, &again.body) {
         (Body::Found { nearer, .. }, _) | (Body::Servers { page: nearer, .. }, _) if dropped(nearer) => {}
+        (Body::Fetched { rows: before }, Body::Fetched { rows: after }) => assert!(before.starts_with(after)),
         (before, after) => assert_eq!(before, after),
     }
 }

@@ -4,9 +4,12 @@ use crate::clock::Clock;
 use crate::config::Home;
 use crate::keys::{GridId, SecretKey};
 use crate::rate::{Asset, RateLine};
-use crate::record::{Delegation, DelegationDraft, Evidence, GridRecord, RecordDraft, Signer, Verdict, binding_price};
+use crate::record::{
+    Delegation, DelegationDraft, Evidence, GridRecord, RecordDraft, Signer, TimeFault, Verdict, binding_price,
+};
 use crate::signed::Identity;
 use crate::store::book::Book;
+use crate::store::floors::Floors;
 use crate::units::{PricePerGib, Seconds, UnixSeconds};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -244,6 +247,43 @@ proptest! {
             }
         }
     }
+}
+
+/// What `to` lacks of `from`, taken in as it is when two nodes compare their books.
+fn pull(from: &mut Book, to: &mut Book) {
+    for grid in (0..GRIDS).map(grid_of) {
+        if from.digests().of(grid.as_bytes()) == to.digests().of(grid.as_bytes()) {
+            continue;
+        }
+        for evidence in from.all_evidence(&grid) {
+            to.offer_evidence(&grid, evidence.signed().bytes());
+        }
+        if let Some(record) = from.current(&grid) {
+            to.offer(&grid, record.bytes());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn books_that_are_compared_become_the_same(said in records(12), split in prop::collection::vec(any::<bool>(), 12)) {
+        let clock = Clock::adjustable();
+        let (mut one, mut two) = (Book::in_memory(clock), Book::in_memory(clock));
+        for (record, first) in sign_all(&said, clock.now()).iter().zip(split) {
+            offer(if first { &mut one } else { &mut two }, record);
+        }
+        pull(&mut one, &mut two);
+        pull(&mut two, &mut one);
+        prop_assert_eq!(one.digests().buckets(), two.digests().buckets());
+        let held = told(&mut one);
+        pull(&mut one, &mut two);
+        prop_assert_eq!(told(&mut one), held, "nothing more to be had");
+    }
+}
+
+proptest! {
+    // Slower ones: many records, or a disk.
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn caps_hold_whatever_is_offered(
@@ -281,11 +321,6 @@ proptest! {
         }
         prop_assert_eq!(again.digests().buckets(), told, "what is held is what its digests say");
     }
-}
-
-proptest! {
-    // Each opens a store several times.
-    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn a_restart_changes_nothing(said in records(7), hours in prop::collection::vec(0..60_i64, 1..4)) {
@@ -316,6 +351,46 @@ proptest! {
         for (grid, promised) in promised.iter().enumerate() {
             let kept = book.all_evidence(&grid_of(grid as u8));
             prop_assert!(promised.iter().all(|record| kept.contains(record)), "{promised:?} of {kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_floor_never_sinks_whatever_is_seen_and_across_restarts(
+        said in records(9),
+        restarts in prop::collection::vec(any::<bool>(), 9),
+    ) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let home = Home::new(dir.path());
+        let now = Clock::system().now();
+        let records = sign_all(&said, now);
+        let mut floors = Floors::open(&home).expect("a folder");
+        let admitted = |floors: &mut Floors| -> Vec<bool> {
+            let floor = |record: &GridRecord| floors.of(record.grid()).expect("readable").is_none_or(|floor| floor.admits(record.signed()));
+            records.iter().map(floor).collect()
+        };
+        let rank = |record: &GridRecord| (record.signed().withdrawn(), record.signed().serial(), record.signed().sequence());
+        let mut seen: Vec<&GridRecord> = Vec::new();
+        for (record, restart) in records.iter().zip(restarts) {
+            let before = admitted(&mut floors);
+            floors.raise(record, now).expect("a disk");
+            if restart {
+                floors = Floors::open(&home).expect("the same folder");
+            }
+            // What is dated in the future is no reason to refuse anything.
+            let future = matches!(
+                record.signed().time_fault(now),
+                Some(TimeFault::IssuedInFuture { .. } | TimeFault::SerialInFuture { .. })
+            );
+            seen.extend((!future).then_some(record));
+            for ((other, before), after) in records.iter().zip(before).zip(admitted(&mut floors)) {
+                prop_assert!(before || !after, "{other:?} was below the floor");
+                let of_grid = || seen.iter().filter(|seen| seen.grid() == other.grid());
+                if of_grid().any(|seen| rank(seen) > rank(other)) {
+                    prop_assert!(!after, "{other:?} is older than what was seen");
+                } else if !of_grid().any(|seen| seen.signed().supersedes(other.signed())) {
+                    prop_assert!(after, "{other:?} is as new as anything seen");
+                }
+            }
         }
     }
 }

@@ -90,8 +90,7 @@ impl Driver {
     pub(super) fn fetched(&mut self, grid: GridId) -> Option<FetchedRow> {
         let record = self.book().current(&grid).map(|record| record.bytes().to_vec());
         let evidence = self.book().all_evidence(&grid);
-        let evidence: Vec<Vec<u8>> =
-            evidence.iter().take(MAX_EVIDENCE).map(|proof| proof.signed().bytes().to_vec()).collect();
+        let evidence: Vec<Vec<u8>> = evidence.iter().map(|proof| proof.signed().bytes().to_vec()).collect();
         (record.is_some() || !evidence.is_empty()).then_some(FetchedRow { grid, record, evidence })
     }
 

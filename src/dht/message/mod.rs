@@ -14,7 +14,7 @@ mod verdict;
 pub use error::MessageError;
 pub use limits::{
     BUCKETS, DIGESTS_PER_PAGE, GRIDS_PER_FETCH, MAX_EVIDENCE, MAX_NEARER, MAX_PAGE_BYTES, MAX_REQUEST_BYTES,
-    MAX_RESPONSE_BYTES, SERVERS_PER_PAGE,
+    MAX_RESPONSE_BYTES, MAX_ROW_EVIDENCE, SERVERS_PER_PAGE,
 };
 pub use request::Request;
 pub use response::{Body, Response};

@@ -219,6 +219,7 @@ fn push_servers(map: &mut MapWriter, key: u64, servers: &[Server], count: usize,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dht::message::limits::MAX_ROW_EVIDENCE;
     use crate::keys::{GridId, SecretKey};
     use proptest::prelude::*;
 
@@ -299,6 +300,20 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_row_carries_all_evidence_and_what_does_not_fit_is_left_out_whole() {
+        let row = FetchedRow {
+            grid: grid(),
+            record: Some(vec![1; MAX_RECORD_BYTES]),
+            evidence: vec![vec![2; MAX_RECORD_BYTES]; MAX_ROW_EVIDENCE],
+        };
+        let body = Body::Fetched { rows: vec![row.clone(); GRIDS_PER_FETCH] };
+        let bytes = Response { time: UnixSeconds(u64::MAX), body }.encode();
+        assert!(bytes.len() <= MAX_PAGE_BYTES, "{}", bytes.len());
+        let Ok(Response { body: Body::Fetched { rows }, .. }) = Response::decode(&bytes) else { panic!("own form") };
+        assert_eq!(rows, vec![row; 7]);
     }
 
     #[test]

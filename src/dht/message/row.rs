@@ -2,7 +2,7 @@
 
 use crate::cbor::{CborError, MapWriter, Reader};
 use crate::dht::message::error::MessageError;
-use crate::dht::message::limits::MAX_EVIDENCE;
+use crate::dht::message::limits::MAX_ROW_EVIDENCE;
 use crate::keys::GridId;
 use crate::record::MAX_RECORD_BYTES;
 
@@ -31,7 +31,7 @@ impl FetchedRow {
         }
         if !self.evidence.is_empty() {
             let evidence: Vec<Vec<u8>> =
-                self.evidence.iter().take(MAX_EVIDENCE).map(|bytes| byte_string(bytes)).collect();
+                self.evidence.iter().take(MAX_ROW_EVIDENCE).map(|bytes| byte_string(bytes)).collect();
             map.array(2, &evidence);
         }
         map.finish()
@@ -44,8 +44,9 @@ impl FetchedRow {
                 0 => grid = Some(GridId::from_bytes(&reader.array_of()?).map_err(|_| MessageError::GridId)?),
                 1 => record = Some(reader.bytes(MAX_RECORD_BYTES)?.to_vec()),
                 2 => {
-                    evidence = reader
-                        .array(MAX_EVIDENCE, |reader| Ok::<_, CborError>(reader.bytes(MAX_RECORD_BYTES)?.to_vec()))?;
+                    evidence = reader.array(MAX_ROW_EVIDENCE, |reader| {
+                        Ok::<_, CborError>(reader.bytes(MAX_RECORD_BYTES)?.to_vec())
+                    })?;
                 }
                 _ => reader.skip()?,
             }
