@@ -6,10 +6,12 @@ use crate::control::{Asked, Command, Control};
 use crate::grid_manager::GridKeys;
 use crate::leash;
 use crate::member;
+use crate::play::{PlayArgs, play};
 use crate::up::{Keep, Plan, Testnet, UpError, chain};
 use clap::{Args, Parser, Subcommand};
 use lafs_clearinghouse::config::{Home, NodeConfig};
 use lafs_clearinghouse::units::parse_span;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -66,6 +68,7 @@ enum CliCommand {
     Heal(WhichArgs),
     /// Which nodes serve, are paused, are dead, and on which side of a partition they are
     Status(WhichArgs),
+    Play(PlayArgs),
     /// Measure a network raised in this process, and print each figure beside its budget
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -133,6 +136,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong_words(&error),
     };
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -145,6 +149,12 @@ pub(crate) fn run() -> ExitCode {
             Err(error) => fail(false, FAILED, &chain(&*error), None),
         },
         CliCommand::Node(args) => runtime.block_on(node(&args)),
+        CliCommand::Play(args) => runtime.block_on(async {
+            match Signals::listen() {
+                Ok(mut signals) => play(args, async move { signals.next().await }).await,
+                Err(error) => fail(false, FAILED, &format!("cannot listen for signals: {error}"), None),
+            }
+        }),
         CliCommand::Kill(args) => runtime.block_on(args.tell(Command::Kill)),
         CliCommand::Start(args) => runtime.block_on(args.tell(Command::Start)),
         CliCommand::Pause(args) => runtime.block_on(args.tell(Command::Pause)),
@@ -153,6 +163,14 @@ pub(crate) fn run() -> ExitCode {
         CliCommand::Heal(args) => runtime.block_on(args.tell(Command::Heal)),
         CliCommand::Status(args) => runtime.block_on(args.tell(Command::Status)),
     }
+}
+
+/// Lets this process open as many files as it may: a relay has a socket for each peer of its node, and many systems allow
+/// 1,024 by themselves.
+fn raise_open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    // Where it is refused, what is allowed may do.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, maximum: allowed.maximum });
 }
 
 /// Help and the version, or what is wrong with the command line.
