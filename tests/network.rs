@@ -7,6 +7,7 @@ mod network {
     mod federation;
     mod figures;
     mod holders;
+    mod keeping;
     mod offered_over_http;
     mod openapi;
     mod other_implementations;

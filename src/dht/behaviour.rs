@@ -1,15 +1,18 @@
 //! The libp2p protocols of a node and their settings; nothing here decides about records.
 
+use crate::address::PrivateAddresses;
 use crate::config::NetworkName;
 use crate::dht::codec::RecordCodec;
 use crate::dht::crowd::Crowd;
+use crate::dht::gate::Gate;
 use crate::dht::kad_store::KadStore;
+use libp2p::core::Transport;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder};
 use libp2p::{
-    autonat, connection_limits, core::upgrade::Version, identify, kad, noise, ping, request_response, tcp, yamux,
+    autonat, connection_limits, core::upgrade::Version, identify, kad, noise, ping, quic, request_response, tcp, yamux,
 };
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -80,16 +83,25 @@ pub(crate) fn swarm(
     keypair: Keypair,
     network: &NetworkName,
     role: Role,
+    private: PrivateAddresses,
     store: KadStore,
 ) -> Result<Swarm<Behaviour>, std::io::Error> {
+    let noise = noise::Config::new(&keypair).map_err(std::io::Error::other)?;
     let built = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(std::io::Error::other)?
-        .with_quic_config(|mut config| {
-            config.handshake_timeout = HANDSHAKE_TIMEOUT;
-            config
+        .with_other_transport(|_| {
+            let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+            let secured = Gate::new(tcp, private).upgrade(Version::V1Lazy).authenticate(noise);
+            secured.multiplex(yamux::Config::default())
         })
+        .unwrap_or_else(|never| match never {})
+        .with_other_transport(|keypair| {
+            let mut config = quic::Config::new(keypair);
+            config.handshake_timeout = HANDSHAKE_TIMEOUT;
+            Gate::new(quic::tokio::Transport::new(config), private)
+        })
+        .unwrap_or_else(|never| match never {})
+        // Names are resolved before the gate, so that it sees where they lead.
         .with_dns()?
         .with_behaviour(|keypair| behaviour(keypair, network, role, store))
         .unwrap_or_else(|never| match never {})

@@ -2,6 +2,7 @@
 
 use crate::address::Network;
 use crate::dht::census::Census;
+use crate::dht::keep::Compared;
 use crate::dht::message::{BUCKETS, BucketDigest, FetchedRow, Request, Response, RowDigest};
 use crate::dht::server::{Point, Server};
 use crate::keys::GridId;
@@ -9,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::record::{GridRecord, SignedRecord, Verdict};
 use crate::store::{DiskStanding, Row, Unverified, Verified};
 use libp2p::{Multiaddr, PeerId};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many commands may wait for the task: more than all services ask at once.
@@ -62,6 +64,15 @@ pub struct DhtStatus {
     pub disk: DiskStanding,
 }
 
+/// What tells whether the whole network is in our own book.
+#[derive(Debug, Clone)]
+pub(crate) struct Wholeness {
+    /// Up to how many servers each holds every record.
+    pub(super) limit: usize,
+    /// How far the books were compared.
+    pub(super) compared: watch::Receiver<Compared>,
+}
+
 /// The DHT as the services see it.
 #[derive(Debug, Clone)]
 pub struct Dht {
@@ -69,6 +80,7 @@ pub struct Dht {
     local: PeerId,
     known: watch::Receiver<usize>,
     listening: watch::Receiver<bool>,
+    wholeness: Wholeness,
     metrics: Metrics,
 }
 
@@ -78,14 +90,22 @@ impl Dht {
         local: PeerId,
         known: watch::Receiver<usize>,
         listening: watch::Receiver<bool>,
+        wholeness: Wholeness,
         metrics: Metrics,
     ) -> Self {
-        Self { commands, local, known, listening, metrics }
+        Self { commands, local, known, listening, wholeness, metrics }
     }
 
     /// Where this node counts what happens.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Whether every record of the network is in our own book, as far as a node can know: the network is small enough to be
+    /// held whole, and our book was compared with others' lately. Then what we hold is what an honest server would answer.
+    pub fn holds_whole_network(&self) -> bool {
+        let Wholeness { limit, compared } = &self.wholeness;
+        compared.borrow().whole(*self.known.borrow(), *limit, Instant::now())
     }
 
     /// Our own libp2p identity.

@@ -2,7 +2,7 @@
 //!
 //! A record so lives as long as one holder does, its publisher gone or not, and a node that was away is up to date seconds
 //! after its return. Only pulling: nobody can push a stale book on others. What is fetched passes the same judgement as
-//! anything else, and what to want is decided where the servers and the book are known (`driver`).
+//! anything else, and what to want is decided in `record`.
 
 use crate::dht::handle::{AskError, Dht};
 use crate::dht::message::{Body, BucketDigest, GRIDS_PER_FETCH, Request, Response, RowDigest};
@@ -12,7 +12,8 @@ use crate::keys::GridId;
 use futures::{StreamExt, stream};
 use libp2p::PeerId;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tracing::{debug, info};
 
 /// How often a node of a small network compares its book with somebody's: equal books cost one round trip and 2 KiB.
@@ -25,35 +26,61 @@ const AT_ONCE: usize = 8;
 const GATHER: Duration = Duration::from_millis(500);
 /// How long after a failed comparison the next one is tried.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How soon after servers came or went the next comparison follows: what the lost ones held is now for others to hold.
+const AFTER_CHANGE: Duration = Duration::from_secs(5);
+/// A comparison older than this says nothing of what the others hold now.
+const RECENT: Duration = Duration::from_secs(180);
+
+/// How far our own book has been compared with those of others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Compared {
+    rounds: usize,
+    last: Option<Instant>,
+}
+
+impl Compared {
+    /// Whether every record of a network with `known` other servers is in our own book, as far as we can know.
+    pub(super) fn whole(self, known: usize, whole_network_limit: usize, now: Instant) -> bool {
+        let recent = self.last.is_some_and(|last| now.saturating_duration_since(last) < RECENT);
+        (1..=whole_network_limit).contains(&known) && self.rounds >= known.min(AT_FIRST) && recent
+    }
+}
 
 /// Compares and fetches until the node stops.
-pub(super) async fn keep(dht: Dht, whole_network_limit: usize) {
+pub(super) async fn keep(dht: Dht, whole_network_limit: usize, compared: watch::Sender<Compared>) {
     dht.knows(1).await;
+    let mut known = dht.known();
     tokio::time::sleep(GATHER).await;
     let mut seen = HashSet::new();
-    let mut round = 0;
+    let (mut rounds, mut failures) = (0, 0);
     loop {
-        let Some(partner) = partner(&dht, &mut seen, whole_network_limit, round).await else { return };
-        let partner_asked = partner.is_some();
-        let outcome = match partner {
-            Some(partner) => compare(&dht, &partner).await,
-            None => Ok(0),
+        let Some(partner) = partner(&dht, &mut seen, whole_network_limit, rounds).await else { return };
+        let pause = match partner {
+            None => COMPARE_EVERY,
+            Some(partner) => match compare(&dht, &partner).await {
+                Ok(news) => {
+                    (rounds, failures) = (rounds + 1, 0);
+                    compared.send_replace(Compared { rounds, last: Some(Instant::now()) });
+                    dht.metrics().compared("done");
+                    if news > 0 {
+                        info!(records = news, "fetched records that other holders had");
+                    }
+                    if rounds < AT_FIRST { Duration::ZERO } else { COMPARE_EVERY }
+                }
+                Err(error) => {
+                    failures += 1;
+                    dht.metrics().compared("failed");
+                    debug!(%error, "could not compare books");
+                    // Whoever is not there says nothing of the others: the next one is asked at once.
+                    if failures < AT_FIRST { Duration::ZERO } else { AFTER_FAILURE }
+                }
+            },
         };
-        round += 1;
-        if partner_asked {
-            dht.metrics().compared(if outcome.is_ok() { "done" } else { "failed" });
+        known.mark_unchanged();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            Ok(()) = known.changed() => tokio::time::sleep(AFTER_CHANGE.min(pause)).await,
         }
-        match &outcome {
-            Ok(0) => {}
-            Ok(news) => info!(records = news, "fetched records that other holders had"),
-            Err(error) => debug!(%error, "could not compare books"),
-        }
-        let pause = match outcome {
-            Err(_) => AFTER_FAILURE,
-            Ok(_) if round < AT_FIRST => Duration::ZERO,
-            Ok(_) => COMPARE_EVERY,
-        };
-        tokio::time::sleep(pause).await;
     }
 }
 
@@ -143,6 +170,19 @@ fn other_answer() -> AskError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_held_whole_while_it_is_small_and_was_compared_lately() {
+        let now = Instant::now();
+        let compared = |rounds| Compared { rounds, last: Some(now) };
+        assert!(compared(4).whole(30, 200, now));
+        assert!(compared(2).whole(2, 200, now), "there are no more to compare with");
+        assert!(!compared(3).whole(30, 200, now), "one of them may know little");
+        assert!(!compared(4).whole(201, 200, now));
+        assert!(!compared(4).whole(0, 200, now), "nobody to tell of what is new");
+        assert!(!compared(4).whole(30, 200, now + RECENT), "cut off since");
+        assert!(!Compared::default().whole(1, 200, now));
+    }
 
     #[test]
     fn only_buckets_that_differ_are_asked_for() {

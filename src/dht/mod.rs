@@ -27,6 +27,8 @@ mod dial_backs;
 #[cfg(feature = "node")]
 mod driver;
 #[cfg(feature = "node")]
+mod gate;
+#[cfg(feature = "node")]
 mod handle;
 #[cfg(feature = "node")]
 mod kad_store;

@@ -184,6 +184,11 @@ impl Peers {
         self.nearest_of(target, count, |_| true)
     }
 
+    /// The same, without those that could not be reached when they were tried last: whoever may be gone holds nothing.
+    pub(super) fn nearest_living(&self, target: Point, count: usize) -> Vec<Server> {
+        self.nearest_of(target, count, |entry| entry.failures == 0)
+    }
+
     /// The same, of those we met, with the addresses at which we did: only these are passed on to others.
     pub(super) fn nearest_verified(&self, target: Point, count: usize) -> Vec<Server> {
         let nearest = self.nearest_of(target, count, |entry| entry.verified > 0);
@@ -399,6 +404,7 @@ mod tests {
         peers.note(at(2, "/ip4/127.1.2.1/tcp/1"), Standing::Named);
         assert!(peers.failed(&peer(2)));
         assert!(!peers.failed(&peer(1)));
+        assert!(peers.nearest_living(Point::of(b"t"), 9).is_empty(), "nobody counts on it meanwhile");
         assert!(!peers.failed(&peer(1)));
         peers.answered(&peer(1));
         assert!(!peers.failed(&peer(1)));

@@ -6,9 +6,9 @@ use crate::clock::Clock;
 use crate::config::NetworkName;
 use crate::dht::behaviour::{Role, swarm};
 use crate::dht::driver::Driver;
-use crate::dht::handle::{COMMANDS, Dht};
+use crate::dht::handle::{COMMANDS, Dht, Wholeness};
 use crate::dht::kad_store::KadStore;
-use crate::dht::keep::keep;
+use crate::dht::keep::{Compared, keep};
 use crate::dht::listen::listen_addrs;
 use crate::dht::peers::Peers;
 use crate::dht::server::Server;
@@ -54,7 +54,8 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
             saved.push(server);
         }
     }
-    let mut swarm = swarm(keypair, &settings.network, settings.role, KadStore(book)).map_err(StartError::Transport)?;
+    let mut swarm = swarm(keypair, &settings.network, settings.role, settings.private, KadStore(book))
+        .map_err(StartError::Transport)?;
     if let Some(addr) = settings.listen {
         let in_use = |source| StartError::Listen { addr, source };
         for listen in listen_addrs(addr).map_err(in_use)? {
@@ -81,14 +82,17 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         settings.whole_network_limit,
         saved,
     );
-    let dht = Dht::new(commands, local, known_receiver, listening_receiver, driver.metrics().clone());
+    let (compared, compared_receiver) = watch::channel(Compared::default());
+    let wholeness = Wholeness { limit: settings.whole_network_limit, compared: compared_receiver };
+    let metrics = driver.metrics().clone();
+    let dht = Dht::new(commands, local, known_receiver, listening_receiver, wholeness, metrics);
     tokio::spawn(driver.run());
     let handle = dht.clone();
     tokio::spawn(async move {
         verify_backlog(&handle).await;
         // Only then: what is not verified yet would be fetched from others.
         if settings.role != Role::Client {
-            keep(handle, settings.whole_network_limit).await;
+            keep(handle, settings.whole_network_limit, compared).await;
         }
     });
     Ok(dht)

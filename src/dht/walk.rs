@@ -5,11 +5,12 @@
 //! have all answered.
 
 use crate::dht::server::{Point, Server};
+use crate::record::HOLDERS;
 use libp2p_identity::PeerId;
 use std::collections::{BTreeMap, HashMap};
 
 /// Kademlia's k: the usual width of a walk.
-pub const WIDTH: usize = 20;
+pub const WIDTH: usize = HOLDERS;
 /// Kademlia's α: how many questions are open at once. Ten, so that two dead peers of ten do not hold up the others.
 pub const PARALLELISM: usize = 10;
 /// How many servers a walk takes note of in all. A liar may name twenty that do not exist in each answer.

@@ -17,6 +17,7 @@ mod gateway;
 mod grid_record;
 mod head;
 mod judge;
+mod keeping;
 mod key_digest;
 mod limit;
 mod nickname;
@@ -42,6 +43,7 @@ pub use gateway::{Gateway, GatewayAddress, GatewayAddressError, GatewayError, Ro
 pub use grid_record::{GridRecord, MAX_CLEARING, MAX_CONTACTS, MAX_GATEWAYS, MAX_NODES};
 pub use head::{MAX_FINAL_BYTES, MAX_RECORD_BYTES};
 pub use judge::{Judgement, Verdict, judge};
+pub use keeping::{HOLDERS, KEPT_AFTER_EXPIRY, Want, falls_to, is_over, makes_way, want};
 pub use key_digest::{KeyDigest, KeyDigestError};
 pub use limit::{Limit, LimitError};
 pub use nickname::{Nickname, NicknameError};

@@ -3,7 +3,9 @@
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::keys::GridId;
-use crate::record::{Evidence, GridRecord, SignedRecord, Verdict, judge, outlasts, outlasts_itself};
+use crate::record::{
+    Evidence, GridRecord, SignedRecord, Verdict, is_over, judge, makes_way, outlasts, outlasts_itself,
+};
 use crate::store::backlog::{Backlog, Restored, Unverified, Verified};
 use crate::store::digests::Digests;
 use crate::store::evidence::EvidenceFiles;
@@ -15,8 +17,6 @@ use tracing::info;
 
 /// How many records a node holds: at 1.5 KB each, 150 MB.
 const CAPACITY: usize = 100_000;
-/// A row is kept this long after its record expired, so that a question can be answered with "expired".
-const KEPT_AFTER_EXPIRY: Seconds = Seconds::days(1);
 /// How often rows are looked through for what has expired.
 const SWEEP_EVERY: Seconds = Seconds::minutes(10);
 /// How many grids' evidence is handed to the disk at a time: a flood of updates costs one write a grid and tick.
@@ -288,8 +288,8 @@ impl Book {
     }
 
     fn drop_expired(&mut self, now: UnixSeconds) {
-        let over = |row: &Row| now >= row.record.expires_at().plus(KEPT_AFTER_EXPIRY);
-        let expired: Vec<GridId> = self.rows.iter().filter(|(_, row)| over(row)).map(|(grid, _)| *grid).collect();
+        let expired: Vec<GridId> =
+            self.rows.iter().filter(|(_, row)| is_over(&row.record, now)).map(|(grid, _)| *grid).collect();
         for grid in expired {
             self.remove(&grid, now);
         }
@@ -311,7 +311,7 @@ impl Book {
     /// Takes in a row of the disk that was verified. What did not verify, or is long expired, goes from the disk too.
     fn restore(&mut self, key: [u8; 32], row: Restored) {
         let now = self.clock.now();
-        match row.filter(|(record, _)| now < record.expires_at().plus(KEPT_AFTER_EXPIRY)) {
+        match row.filter(|(record, _)| !is_over(record, now)) {
             Some((record, confirmed_at)) => self.insert(record, confirmed_at),
             None => {
                 if let Some(shelf) = &self.shelf {
@@ -408,7 +408,7 @@ impl Book {
         }
         let farthest = self.by_distance.iter().rev().find(|(_, held)| self.own != Some(*held)).copied();
         match farthest {
-            Some((held_distance, held)) if distance(&self.place, grid) < held_distance => {
+            Some((held_distance, held)) if makes_way(&held_distance, &distance(&self.place, grid)) => {
                 self.remove(&held, now);
                 true
             }
@@ -433,6 +433,7 @@ mod tests {
     static NOW: LazyLock<UnixSeconds> = LazyLock::new(|| Clock::system().now());
     /// More than one batch, so that some rows are still on the disk while others are taken in.
     const ROWS: u8 = 100;
+    const PLACE: &[u8] = b"a node's place";
 
     fn key(n: u8) -> SecretKey {
         SecretKey::from_seed(&[n; 32])
@@ -522,5 +523,44 @@ mod tests {
         book.close();
         let reopened = Book::open(&home, None, Clock::system()).unwrap();
         assert_eq!(reopened.len(), usize::from(ROWS) - 3, "and gone from the disk");
+    }
+
+    /// What is held locally was never anybody's answer, and nobody but the clock ends it.
+    #[test]
+    fn a_record_that_was_brought_to_nobody_ends_with_its_expiry_all_the_same() {
+        let clock = Clock::adjustable();
+        let mut book = Book::in_memory(clock);
+        book.offer(&grid(1), &record(1, *NOW));
+        let life = book.row(&grid(1)).unwrap().record.expires_at().since(*NOW);
+        clock.advance(i64::try_from(life.0).unwrap() - 60);
+        assert!(book.current(&grid(1)).is_some());
+        clock.advance(61);
+        assert!(book.current(&grid(1)).is_none() && book.row(&grid(1)).is_some());
+        clock.advance(86_400);
+        book.sweep();
+        assert!(book.row(&grid(1)).is_none() && book.is_empty());
+    }
+
+    /// A store that refuses when it is full is closed by whoever fills it first; one that evicts the oldest, by a flood.
+    #[test]
+    fn in_a_full_book_the_farthest_goes_and_the_own_record_never() {
+        let mut order: Vec<u8> = (1..=40).collect();
+        let place_digest: [u8; 32] = Sha256::digest(PLACE).into();
+        order.sort_by_key(|n| distance(&place_digest, &grid(*n)));
+        let own = order[39];
+        let mut book = Book { own: Some(grid(own)), capacity: 10, ..Book::in_memory(Clock::system()) };
+        book.set_place(PLACE);
+        for n in order.iter().rev() {
+            assert!(
+                matches!(book.offer(&grid(*n), &record(*n, *NOW)), Verdict::Stored),
+                "each is nearer than the last"
+            );
+        }
+        assert_eq!(book.len(), 10);
+        let held: Vec<bool> = order.iter().map(|n| book.row(&grid(*n)).is_some()).collect();
+        assert!(held[..9].iter().all(|held| *held) && held[39], "{held:?}");
+        assert!(matches!(book.offer(&grid(order[20]), &record(order[20], *NOW)), Verdict::Busy), "too far");
+        let newer = UnixSeconds(NOW.0 + 60);
+        assert!(matches!(book.offer(&grid(order[3]), &record(order[3], newer)), Verdict::Stored), "no new place");
     }
 }

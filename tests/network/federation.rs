@@ -23,11 +23,13 @@ pub(crate) struct Federation {
     pub(crate) settings: NodeConfig,
     /// What later nodes take for the time.
     pub(crate) clock: Clock,
+    born: usize,
     pub(crate) nodes: Vec<Member>,
 }
 
 /// A node and where it lives.
 pub(crate) struct Member {
+    pub(crate) home: Home,
     pub(crate) config: NodeConfig,
     pub(crate) node: Node,
     pub(crate) grid: Option<GridId>,
@@ -36,13 +38,18 @@ pub(crate) struct Member {
 impl Federation {
     /// An empty network, whose nodes bring records to everybody while they are at most `whole_network_limit`.
     pub(crate) fn new(whole_network_limit: usize) -> Self {
+        Self::with_clock(whole_network_limit, Clock::system())
+    }
+
+    /// The same, on a clock that the test may move.
+    pub(crate) fn with_clock(whole_network_limit: usize, clock: Clock) -> Self {
         let settings = NodeConfig {
             network: "test".parse().unwrap(),
             allow_private_addresses: PrivateAddresses::Allowed,
             whole_network_limit,
             ..NodeConfig::default()
         };
-        Self { dir: tempfile::tempdir().unwrap(), settings, clock: Clock::system(), nodes: Vec::new() }
+        Self { dir: tempfile::tempdir().unwrap(), settings, clock, born: 0, nodes: Vec::new() }
     }
 
     /// A network of `count` nodes, the first `grids` of which speak for a grid each.
@@ -56,11 +63,15 @@ impl Federation {
 
     /// Adds a node, which speaks for a grid of its own if `with_grid`.
     pub(crate) async fn join(&mut self, with_grid: bool) -> &Member {
-        let n = self.nodes.len();
+        let n = self.born;
+        self.born += 1;
         let dir = self.dir.path().join(format!("node-{n}"));
         std::fs::create_dir_all(&dir).unwrap();
         let home = Home::new(&dir);
-        let bootstrap = self.nodes.first().map(|first| first.config.bootstrap.clone()).unwrap_or_default();
+        let bootstrap = match self.nodes.first() {
+            Some(first) => addrs(&first.node).await,
+            None => Vec::new(),
+        };
         let mut config =
             NodeConfig { listen: SocketAddr::from((own_network(), 0)), bootstrap, ..self.settings.clone() };
         let mut grid = None;
@@ -83,8 +94,15 @@ impl Federation {
             // The later ones begin with the first.
             config.bootstrap = addrs(&node).await;
         }
-        self.nodes.push(Member { config, node, grid });
+        self.nodes.push(Member { home, config, node, grid });
         self.nodes.last().unwrap()
+    }
+
+    /// A node that was stopped, started again where it was.
+    pub(crate) async fn restart(&self, home: Home, config: NodeConfig) -> Node {
+        let node = Node::start(&home, &config, self.clock).await.unwrap();
+        node.dht.is_listening().await;
+        node
     }
 
     /// The addresses of the first node, to begin with.
@@ -96,7 +114,7 @@ impl Federation {
     pub(crate) async fn client(&self, name: &str, bootstrap: Vec<Multiaddr>) -> Client {
         let settings =
             ClientSettings { network: self.settings.network.clone(), bootstrap, private: PrivateAddresses::Allowed };
-        Client::start(&Home::new(self.dir.path().join(name)), settings, Clock::system()).await.unwrap()
+        Client::start(&Home::new(self.dir.path().join(name)), settings, self.clock).await.unwrap()
     }
 
     /// Waits until each grid's record is held as widely as the network allows.

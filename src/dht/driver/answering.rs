@@ -8,10 +8,9 @@ use crate::dht::message::{
     WireVerdict,
 };
 use crate::dht::server::Point;
-use crate::dht::walk::WIDTH;
 use crate::keys::{GridId, RecordKey};
 use crate::metrics::Origin;
-use crate::record::Verdict;
+use crate::record::{HOLDERS, Verdict, Want, falls_to, want};
 use libp2p::PeerId;
 use libp2p::kad::{self, InboundRequest};
 use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId};
@@ -94,42 +93,41 @@ impl Driver {
         (record.is_some() || !evidence.is_empty()).then_some(FetchedRow { grid, record, evidence })
     }
 
-    /// Which of the rows that `from` holds we want: those that differ from ours, lie where we are to hold, and, where the
-    /// key is new to us, are vouched for.
+    /// Which of the rows that `from` holds we want.
     pub(super) fn wanted(&mut self, from: PeerId, rows: &[([u8; 32], RowDigest)]) -> Vec<GridId> {
         let network = self.connections.network(&from);
         let now = Instant::now();
         let mut wanted = Vec::new();
-        for (key, digest) in rows {
-            if self.book().digests().of(key) == Some(digest) {
-                continue;
-            }
+        for (key, theirs) in rows {
             let Ok(grid) = GridId::from_bytes(key) else { continue };
-            if self.book().row(&grid).is_none() {
-                if !self.is_ours(&grid) {
-                    continue;
-                }
-                let others = self.peers.networks();
-                if !self.vouchers.vouch(*key, network.clone(), others)
-                    && !self.admission.admits_new_key(from, network.clone(), now)
-                {
-                    continue;
-                }
+            if self.book().digests().of(key).is_none() {
+                // A row of the disk that was not verified yet has no digest until it is asked for.
+                self.book().row(&grid);
             }
-            wanted.push(grid);
+            let ours = self.book().digests().of(key).copied();
+            let wants = match want(ours.as_ref(), theirs, || self.falls_to_us(&grid)) {
+                Want::No => false,
+                Want::Yes => true,
+                Want::IfVouched => {
+                    let others = self.peers.networks();
+                    self.vouchers.vouch(*key, network.clone(), others)
+                        || self.admission.admits_new_key(from, network.clone(), now)
+                }
+            };
+            if wants {
+                wanted.push(grid);
+            }
         }
         wanted
     }
 
-    /// Whether we are among those who should hold a grid's record: always in a small network, else if fewer than twenty
-    /// known servers are nearer to it.
-    pub(super) fn is_ours(&self, grid: &GridId) -> bool {
-        if self.peers.len() <= self.whole_network_limit {
-            return true;
-        }
+    /// Whether we are among those who hold a grid's record.
+    fn falls_to_us(&self, grid: &GridId) -> bool {
         let target = Point::of(grid.record_key().as_bytes());
         let own = target.distance(&Point::of(&self.swarm.local_peer_id().to_bytes()));
-        self.peers.nearest(target, WIDTH).last().is_none_or(|last| own < target.distance(&last.point()))
+        let nearest = self.peers.nearest_living(target, HOLDERS);
+        let distances = nearest.iter().map(|server| target.distance(&server.point()));
+        falls_to(&own, self.peers.len(), distances, self.whole_network_limit)
     }
 
     pub(super) fn take_in(&mut self, rows: Vec<FetchedRow>) -> usize {

@@ -34,6 +34,12 @@ fn holder_of(record: Option<Vec<u8>>) -> Answers {
     })
 }
 
+/// A server that takes its time.
+#[expect(clippy::disallowed_methods, reason = "no test waits for it")]
+fn slow(time: Duration) {
+    std::thread::sleep(time);
+}
+
 async fn stranger(answers: Answers) -> Stranger {
     Stranger::listening(own_network(), answers).await
 }
@@ -126,8 +132,7 @@ async fn the_first_valid_answer_ends_a_fast_question() {
     // It holds the record too, is asked at once, and comes with it when the other has long given its own.
     let mut as_holder = holder_of(Some(held.signed().bytes().to_vec()));
     let slow = stranger(Box::new(move |peer, request| {
-        #[expect(clippy::disallowed_methods, reason = "a slow server, and not a test that waits")]
-        std::thread::sleep(Duration::from_secs(1));
+        slow(Duration::from_secs(1));
         as_holder(peer, request)
     }))
     .await;
@@ -162,8 +167,9 @@ async fn a_holder_of_an_older_record_is_given_the_newest() {
     let note = given.clone();
     // A stranger, so that what it gets comes from the repair: our own nodes would fetch it by comparing books.
     let stale = stranger(Box::new(move |peer, request| {
-        if let Request::Store { record, .. } = &request {
-            note.lock().unwrap().push(record.clone());
+        match &request {
+            Request::Store { record, .. } => note.lock().unwrap().push(record.clone()),
+            _ => slow(Duration::from_millis(300)),
         }
         as_holder(peer, request)
     }))
