@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod network {
+    mod clock;
     mod federation;
     mod figures;
     mod holders;

@@ -19,14 +19,10 @@ pub(super) fn check(place: &HomeArg, terminal: &Terminal) -> Outcome<()> {
     let home = place.home()?;
     let dir = home.path().display();
     let mut found = Vec::new();
-    let config = match place.config() {
-        Ok((_, config)) => Some(config),
+    let (config, unreadable) = match place.config() {
+        Ok((_, config)) => (Some(config), None),
         Err(failure) if failure.exit == ExitCode::NotFound => return Err(failure),
-        Err(failure) => {
-            let next = failure.hint.unwrap_or_else(|| format!("correct `{}`", home.config().display()));
-            found.push(Finding::new("settings", failure.message, next));
-            None
-        }
+        Err(failure) => (None, Some(failure)),
     };
     let publisher = read_key(&home.publisher_key()).ok().map(|key| key.public());
     match Api::of_running_node(&home)? {
@@ -43,6 +39,11 @@ pub(super) fn check(place: &HomeArg, terminal: &Terminal) -> Outcome<()> {
                 format!("start it: `systemctl start clearinghouse`, or `clearinghouse run -d {dir}`"),
             ),
         ),
+    }
+    // A running node that has refused them has said so.
+    if let Some(failure) = unreadable.filter(|_| found.iter().all(|finding| finding.name != "settings")) {
+        let next = failure.hint.unwrap_or_else(|| format!("correct `{}`", home.config().display()));
+        found.push(Finding::new("settings", failure.message, next));
     }
     if let Some(config) = config {
         found.extend(gateways::faults(&config.gateway).into_iter().map(|fault| {

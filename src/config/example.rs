@@ -7,7 +7,7 @@ use toml::Value;
 
 const HEADER: &str = "\
 # The settings of a clearinghouse node. A key that this program does not know is refused.
-# After a change, start the node again. Every option of `clearinghouse init` has a key of its name here.
+# After a change, send the node SIGHUP: what must wait for the next start it says. Every option of `clearinghouse init` has a key of its name here.
 ";
 
 /// One key.
