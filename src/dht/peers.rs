@@ -235,8 +235,13 @@ impl Peers {
             .filter(|entry| wanted(entry))
             .map(|entry| (entry, entry.point.distance(&target)))
             .collect();
+        // Asked with every question of others: only those wanted are put in order.
+        if count < nearest.len() {
+            nearest.select_nth_unstable_by_key(count, |(_, distance)| *distance);
+            nearest.truncate(count);
+        }
         nearest.sort_unstable_by_key(|(_, distance)| *distance);
-        nearest.into_iter().take(count).map(|(entry, _)| entry.server.clone()).collect()
+        nearest.into_iter().map(|(entry, _)| entry.server.clone()).collect()
     }
 
     /// The address without a `/p2p` of this peer; `None` if it names another or may not be dialled.

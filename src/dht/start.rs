@@ -18,6 +18,7 @@ use libp2p::Multiaddr;
 use libp2p::identity::Keypair;
 use std::net::SocketAddr;
 use tokio::sync::{mpsc, watch};
+use tracing::info;
 
 /// What a node needs to take part.
 #[derive(Debug, Clone)]
@@ -102,13 +103,20 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
 async fn verify_backlog(dht: &Dht) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let one_after_the_other = || async {
+        let mut count = 0;
         while let Some(rows) = dht.unverified().await {
+            count += rows.len();
             // An error means that the runtime is being shut down.
-            let Ok(verified) = tokio::task::spawn_blocking(move || rows.verify()).await else { return };
+            let Ok(verified) = tokio::task::spawn_blocking(move || rows.verify()).await else { break };
             dht.verified(verified).await;
         }
+        count
     };
-    futures::future::join_all((0..cores.saturating_sub(1).max(1)).map(|_| one_after_the_other())).await;
+    let loops = futures::future::join_all((0..cores.saturating_sub(1).max(1)).map(|_| one_after_the_other())).await;
+    let rows: usize = loops.into_iter().sum();
+    if rows > 0 {
+        info!(rows, "every record of the store is verified");
+    }
 }
 
 /// Why a node could not start.

@@ -1,5 +1,6 @@
 //! Minding what runs by itself: connections kept warm, servers remembered, clocks compared.
 
+use crate::dht::behaviour::Role;
 use crate::dht::connections::Connections;
 use crate::dht::driver::task::Driver;
 use crate::dht::message::Response;
@@ -56,7 +57,10 @@ impl Driver {
             let _ = self.swarm.dial(DialOpts::peer_id(server.peer).addresses(server.addrs).build());
         }
         let missing = Connections::WARM.saturating_sub(self.connections.len());
-        if missing == 0 {
+        // A client starts for a question, which dials those nearest to its answer: five handshakes more at that moment
+        // would only stand in its way.
+        let just_started = self.role == Role::Client && self.ticks <= 1;
+        if missing == 0 || just_started {
             return;
         }
         let own = Point::of(&self.swarm.local_peer_id().to_bytes());

@@ -1,0 +1,133 @@
+//! What a process costs, as the kernel counts it, and programs that are started to be measured.
+
+use super::{AnyError, PATIENCE};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// Linux tells a process's time in hundredths of a second, whatever its own clock is.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A process that is measured; 0 is this one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process(pub(super) u32);
+
+impl Process {
+    /// The processor's time it has taken, its ended children's not included.
+    pub(super) fn cpu(self) -> Result<Duration, AnyError> {
+        let stat = self.read("stat")?;
+        // The name of the program, in brackets, may hold anything.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u32>().ok());
+        let user_and_system = ticks(11).zip(ticks(12)).ok_or("the kernel tells no times of a process")?;
+        Ok(TICK * (user_and_system.0 + user_and_system.1))
+    }
+
+    /// The memory it takes now, in octets.
+    pub(super) fn resident(self) -> Result<u64, AnyError> {
+        self.status("VmRSS:")
+    }
+
+    /// The most it ever took, in octets.
+    pub(super) fn peak(self) -> Result<u64, AnyError> {
+        self.status("VmHWM:")
+    }
+
+    fn status(self, name: &str) -> Result<u64, AnyError> {
+        let status = self.read("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        Ok(kibibytes.ok_or("the kernel tells no memory of a process")? * 1024)
+    }
+
+    fn read(self, file: &str) -> Result<String, AnyError> {
+        let who = if self.0 == 0 { "self".to_owned() } else { self.0.to_string() };
+        Ok(std::fs::read_to_string(format!("/proc/{who}/{file}"))?)
+    }
+}
+
+/// `clearinghouse`, which is built beside this program.
+pub(super) fn clearinghouse() -> Result<PathBuf, AnyError> {
+    let program = std::env::current_exe()?.with_file_name("clearinghouse");
+    if program.exists() {
+        return Ok(program);
+    }
+    Err(format!("`{}` is missing: cargo build --release --bins", program.display()).into())
+}
+
+/// A node as a process of its own: `clearinghouse run`. Killed when it is dropped.
+pub(super) struct NodeProcess {
+    child: Child,
+    /// What it tells: that it is ready, and its log.
+    output: Lines<BufReader<ChildStdout>>,
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl NodeProcess {
+    /// Starts it on a data directory.
+    pub(super) fn start(dir: &Path) -> Result<Self, AnyError> {
+        let mut command = Command::new(clearinghouse()?);
+        command.args(["run", "--json", "-d"]).arg(dir).env("RUST_LOG", "info").env("NO_COLOR", "1");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().map(|output| BufReader::new(output).lines());
+        let log = child.stderr.take().map(|log| BufReader::new(log).lines());
+        let (output, log) = output.zip(log).ok_or("its output was asked for")?;
+        Ok(Self { child, output, log })
+    }
+
+    /// Waits until it serves. Returns its peer id.
+    pub(super) async fn ready(&mut self) -> Result<String, AnyError> {
+        let line = timeout(PATIENCE, self.output.next_line()).await??.ok_or("a node ended before it was ready")?;
+        let ready: serde_json::Value = serde_json::from_str(&line)?;
+        Ok(ready["peer_id"].as_str().ok_or("a node that is ready tells its peer id")?.to_owned())
+    }
+
+    /// Waits until it logs a line with `text`.
+    pub(super) async fn logs(&mut self, text: &str) -> Result<(), AnyError> {
+        timeout(PATIENCE, async {
+            while let Some(line) = self.log.next_line().await? {
+                if line.contains(text) {
+                    return Ok(());
+                }
+            }
+            Err(format!("a node ended before it logged \"{text}\"").into())
+        })
+        .await?
+    }
+
+    pub(super) fn process(&self) -> Result<Process, AnyError> {
+        Ok(Process(self.child.id().ok_or("a node has ended")?))
+    }
+
+    /// Ends it, without ceremony: what it wrote is not needed any more.
+    pub(super) async fn end(mut self) -> Result<(), AnyError> {
+        Ok(self.child.kill().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_takes_time_and_memory() {
+        let before = Process(0).cpu().unwrap();
+        let mut held = vec![1_u8; 32 << 20];
+        let mut sum = 0_u64;
+        while Process(0).cpu().unwrap() == before {
+            held.iter_mut().for_each(|octet| *octet = octet.wrapping_add(1));
+            sum += held.iter().map(|octet| u64::from(*octet)).sum::<u64>();
+        }
+        assert!(sum > 0 && Process(0).resident().unwrap() > 32 << 20);
+        assert!(Process(0).peak().unwrap() >= 32 << 20);
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_an_error() {
+        assert!(Process(u32::MAX).cpu().is_err() && Process(u32::MAX).resident().is_err());
+    }
+}
