@@ -63,7 +63,7 @@ impl Backlog {
     pub(crate) fn of(rows: Vec<StoredRow>) -> Self {
         let rows = rows
             .into_iter()
-            .map(|(key, confirmed_at, bytes)| (key, Stored { confirmed_at, bytes: bytes.into() }))
+            .map(|(key, confirmed_at, bytes)| (key, Stored { confirmed_at, bytes }))
             .collect::<HashMap<_, _>>();
         Self { waiting: rows.keys().copied().collect(), rows }
     }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -25,7 +26,7 @@ const RECORDS: &str = "records";
 const SERVERS: &str = "servers";
 
 /// One row as it was written: the key's 32 octets, when it was last confirmed, the record. Not verified.
-pub(crate) type StoredRow = ([u8; 32], UnixSeconds, Vec<u8>);
+pub(crate) type StoredRow = ([u8; 32], UnixSeconds, Arc<[u8]>);
 
 /// How often a disk that took nothing is tried again: long enough to cost nothing, short enough to lose little.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
@@ -177,7 +178,7 @@ fn open_and_read(path: &Path) -> Result<(sled::Db, Contents), sled::Error> {
     for row in db.open_tree(RECORDS)?.iter() {
         let (key, value) = row?;
         if let (Ok(grid), Some((time, record))) = (key.as_ref().try_into(), value.split_first_chunk::<8>()) {
-            contents.rows.push((grid, UnixSeconds(u64::from_be_bytes(*time)), record.to_vec()));
+            contents.rows.push((grid, UnixSeconds(u64::from_be_bytes(*time)), record.into()));
         }
     }
     for row in db.open_tree(SERVERS)?.iter() {

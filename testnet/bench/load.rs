@@ -49,12 +49,14 @@ pub(super) async fn measure(
     };
     let mut network = Network::raise(&shape).await?;
     let idle = idle_resident(&network.layout.dir.join("idle")).await?;
-    let home = network.prepare(bench.crowd - 1)?;
+    network.settled().await?;
+    let (home, grid) = network.prepare(bench.crowd - 1)?;
     let mut node = NodeProcess::start(home.path())?;
     let peer = node.ready().await?.parse()?;
     let external = network.layout.nodes[bench.crowd - 1].external;
     let server = Server { peer, addrs: vec![quic(external.into())] };
-    network.settled().await?;
+    // It fetches their records, publishes its own to all of them, and is not busy with either any more.
+    network.hold(&grid).await?;
     sleep(QUIET).await;
     let process = node.process()?;
     let (resident, peak) = (process.resident()?, process.peak()?);

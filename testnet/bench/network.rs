@@ -75,17 +75,33 @@ impl Network {
         Ok(network)
     }
 
-    /// Writes the settings of a node that is to run elsewhere, and lets go of its port. Returns its data directory.
-    pub(super) fn prepare(&mut self, index: usize) -> Result<Home, AnyError> {
-        let home = self.home(index)?;
-        create_new(&home.config(), self.config(index).to_commented_toml().as_bytes(), PUBLIC_MODE)?;
+    /// Writes the settings of a node with a grid of its own that is to run elsewhere, and lets go of its port. Returns its
+    /// data directory and its grid.
+    pub(super) fn prepare(&mut self, index: usize) -> Result<(Home, GridId), AnyError> {
+        let (home, manager) = (self.home(index)?, self.layout.dir.join("grid-elsewhere"));
+        let grid = create(&manager, &GridKeys::Fresh.key(index))?;
+        let config = NodeConfig { grid_manager: Some(manager), rate: vec!["free".parse()?], ..self.config(index) };
+        create_new(&home.config(), config.to_commented_toml().as_bytes(), PUBLIC_MODE)?;
         self.layout.nodes[index].reserved = None;
-        Ok(home)
+        Ok((home, grid))
     }
 
-    /// Waits until every record is read back from every other node, those elsewhere included.
+    /// Waits until every node of this process holds the record of a grid.
+    pub(super) async fn hold(&self, grid: &GridId) -> Result<(), AnyError> {
+        timeout(PATIENCE, async {
+            for node in &self.nodes {
+                while node.dht.row(grid).await.is_none() {
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+        })
+        .await
+        .map_err(|_| "a record does not come to every node".into())
+    }
+
+    /// Waits until every record is read back from every other node of this process.
     pub(super) async fn settled(&self) -> Result<(), AnyError> {
-        let others = self.layout.nodes.len() - 1;
+        let others = self.nodes.len() - 1;
         timeout(PATIENCE, async {
             for publisher in self.nodes.iter().filter_map(|node| node.publisher.as_ref()) {
                 let all = || {

@@ -36,12 +36,12 @@ impl Network {
             builder.server_mode().bootstrap(&bootstrap).bind_address(*place.listen.ip()).port(place.listen.port());
             nodes.push(builder.build()?.as_async());
         }
-        // Each looks for itself, now that all are there: so it becomes known to its neighbours.
+        // Each looks for itself, now that all are there: so it becomes known to its neighbours. A search that began before
+        // its first neighbours were there finds none, and is begun anew.
         for _ in 0..2 {
             for node in &nodes {
-                if !node.bootstrapped().await {
-                    return Err("a node of mainline found no other".into());
-                }
+                let found = async { while !node.bootstrapped().await {} };
+                timeout(PATIENCE, found).await.map_err(|_| "a node of mainline found no other")?;
             }
         }
         let addresses = places.iter().map(|place| place.external).collect();
