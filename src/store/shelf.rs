@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
@@ -338,7 +337,7 @@ mod tests {
         shelf.put_servers(vec![b"a".to_vec(), b"b".to_vec()]);
         drop(shelf);
         let (_shelf, contents) = Shelf::open(&path, EvidenceFiles::new(Home::new(dir.path())), NOW).unwrap();
-        assert_eq!(contents.rows, [([2; 32], NOW, b"two".to_vec())]);
+        assert_eq!(contents.rows, [([2; 32], NOW, b"two"[..].into())]);
         assert_eq!(contents.servers, [b"a".to_vec(), b"b".to_vec()]);
     }
 
@@ -366,7 +365,7 @@ mod tests {
         assert!(matches!(open(), Err(ShelfError::Open { .. })));
         drop(shelf);
         for _ in 0..50 {
-            assert_eq!(open().unwrap().1.rows, [([1; 32], NOW, b"one".to_vec())]);
+            assert_eq!(open().unwrap().1.rows, [([1; 32], NOW, b"one"[..].into())]);
         }
     }
 }

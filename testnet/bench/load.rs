@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// How many grids publish in it: all nodes hold all their records.
-const GRIDS: usize = 20;
+const GRIDS: usize = 10;
 /// How many clients ask the one node, and how many questions each has open: below what one connection may.
 const CLIENTS: usize = 4;
 const OPEN_QUESTIONS: usize = 16;

@@ -22,8 +22,8 @@ use std::time::Duration;
 use table::Table;
 use tokio::time::Instant;
 
-/// How long a whole phase may take before the bench gives up.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a whole phase may take before the bench gives up: raising a hundred nodes is three thousand handshakes.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
