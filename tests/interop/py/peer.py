@@ -79,7 +79,7 @@ async def run(network, address, wanted):
     # py-libp2p has the protocol's name as a constant, of which each of its modules keeps a copy.
     for module in (kad_dht, peer_routing, provider_store, routing_table, value_store):
         module.PROTOCOL_ID = f"/lafs-clearinghouse/{network}/kad/1.0.0"
-    host = new_host(muxer_preference="YAMUX")
+    host = new_host(muxer_preference="YAMUX", enable_quic=True)
     first = info_from_p2p_addr(Multiaddr(address))
     # `validator_changed`: otherwise it looks for validators of IPFS.
     validator = NamespacedValidator({"grid": GridRecords()}, strict_validation=True)
