@@ -254,8 +254,14 @@ fn a_restored_backup_publishes_above_what_the_network_holds() {
     let node = place.start("node");
     ready(&place, "node");
     place.run("record draft -d node -o draft.toml");
-    let signed = place.run("record sign draft.toml --grid-manager gm1 --revoke -o newer.record");
-    assert_eq!(signed.status, 0, "{}", signed.stderr);
+    // A serial is in whole seconds: the next one is the first that revokes.
+    let before = own_record(&place, "node", &grid).signed().serial().0;
+    eventually("the next second", || {
+        let _ = fs::remove_file(place.path("newer.record"));
+        let signed = place.run("record sign draft.toml --grid-manager gm1 --revoke -o newer.record");
+        assert_eq!(signed.status, 0, "{}", signed.stderr);
+        (own_record_serial(&place, "newer.record", &grid) > before).then_some(())
+    });
     assert_eq!(place.run("record install newer.record -d node").status, 0);
     let newest = eventually("the newer record", || {
         let serial = own_record(&place, "node", &grid).signed().serial();
