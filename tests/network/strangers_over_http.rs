@@ -1,7 +1,7 @@
 //! What strangers can take from a node through the resolver address: little.
 
 use super::federation::Federation;
-use super::web::{Asker, open_node, path};
+use super::web::{Asker, draft, open_node, path};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -122,7 +122,7 @@ async fn a_cap_in_the_place_of_a_grid_is_refused_and_not_repeated() {
         (local, format!("GET /v1/resolve?grid={cap}")),
         (local, format!("GET /v1/resolve?{cap}")),
         (local, format!("GET /v1/resolve?{cap}=1&grid=x")),
-        (local, format!("GET /v1/resolve?grid=x&policy={cap}")),
+        (local, format!("GET /v1/resolve?grid={}&policy={cap}", draft(1).grid)),
         (local, format!("GET /v1/resolve?grid=x&deadline_ms={cap}")),
         (local, format!("GET /v1/status?wait_ms={cap}")),
         (local, format!("GET /v1/status?{cap}")),
