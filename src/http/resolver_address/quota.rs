@@ -46,7 +46,7 @@ impl Quota {
             *slot = full_at;
             return Ok(());
         }
-        Err(Seconds(missing.as_millis().div_ceil(1000) as u64))
+        Err(Seconds(missing.as_nanos().div_ceil(1_000_000_000) as u64))
     }
 }
 
@@ -66,6 +66,8 @@ mod tests {
         assert_eq!((0..1_000).filter(|_| quota.take(network(1), READ, now).is_ok()).count(), 400);
         assert_eq!(quota.take(network(1), READ, now), Err(Seconds(1)));
         assert_eq!(quota.take(network(1), WRITE * 25, now), Err(Seconds(5)));
+        let nearly = now + REFILL - Duration::from_nanos(1);
+        assert_eq!(quota.take(network(1), READ, nearly), Err(Seconds(1)), "never \"again in 0 s\"");
         assert_eq!(quota.take(network(2), READ, now), Ok(()), "another network is not held up");
         let later = now + Duration::from_secs(1);
         assert_eq!((0..1_000).filter(|_| quota.take(network(1), READ, later).is_ok()).count(), 20);
