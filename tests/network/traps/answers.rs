@@ -60,12 +60,16 @@ async fn client_of(federation: &Federation, servers: Vec<Server>) -> Client {
 
 /// The peer id of nobody, nearer to a grid's record than `than`.
 fn nearer_than(than: PeerId, grid: GridId) -> PeerId {
+    key_nearer_than(than, grid).public().to_peer_id()
+}
+
+fn key_nearer_than(than: PeerId, grid: GridId) -> Keypair {
     let target = Point::of(grid.record_key().as_bytes());
     let distance = |peer: PeerId| target.distance(&Point::of(&peer.to_bytes()));
     loop {
-        let peer = Keypair::generate_ed25519().public().to_peer_id();
-        if distance(peer) < distance(than) {
-            return peer;
+        let key = Keypair::generate_ed25519();
+        if distance(key.public().to_peer_id()) < distance(than) {
+            return key;
         }
     }
 }
@@ -211,7 +215,8 @@ async fn a_liar_that_names_nearer_servers_who_do_not_exist_hides_nobody() {
         peer: nearer_than(holder.peer, grid(205)),
         addrs: vec![format!("/ip4/{at}/tcp/{port}").parse().unwrap()],
     });
-    let liar = stranger(names(fakes.collect())).await;
+    // The liar is nearer than whom it hides, so that it is asked first, whoever names the other.
+    let liar = Stranger::with_key(key_nearer_than(holder.peer, grid(205)), own_network(), names(fakes.collect())).await;
     let client = client_of(&federation, vec![server(&liar.addr()), server(&guide.addr())]).await;
     let _at_work = [liar.at_work(), guide.at_work(), holder.at_work()];
     let answer = client.resolver.resolve(question(grid(205), Policy::Fast)).await.unwrap();
