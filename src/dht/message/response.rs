@@ -25,7 +25,7 @@ pub struct Response {
 /// The answers, each to one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// To [`Request::Resolve`].
+    /// To [`Request::Resolve`](super::Request::Resolve).
     Found {
         /// The record held, if any.
         record: Option<Vec<u8>>,
@@ -34,33 +34,33 @@ pub enum Body {
         /// Servers nearer to the record's key, nearest first.
         nearer: Vec<Server>,
     },
-    /// To [`Request::Store`].
+    /// To [`Request::Store`](super::Request::Store).
     Verdict {
         /// What became of the record.
         verdict: WireVerdict,
         /// With [`WireVerdict::Stale`]: the newer one.
         newer: Option<Vec<u8>>,
     },
-    /// To [`Request::Servers`].
+    /// To [`Request::Servers`](super::Request::Servers).
     Servers {
         /// In the order of their peer ids.
         page: Vec<Server>,
         /// Whether there is a page after this one.
         more: bool,
     },
-    /// To [`Request::Digest`].
+    /// To [`Request::Digest`](super::Request::Digest).
     Digest {
         /// One digest for each bucket.
         buckets: Box<[BucketDigest; BUCKETS]>,
     },
-    /// To [`Request::Bucket`].
+    /// To [`Request::Bucket`](super::Request::Bucket).
     Bucket {
         /// Keys and digests, in the order of the keys.
         rows: Vec<([u8; 32], RowDigest)>,
         /// Whether there is a page after this one.
         more: bool,
     },
-    /// To [`Request::Fetch`].
+    /// To [`Request::Fetch`](super::Request::Fetch).
     Fetched {
         /// What is held, a row for each grid of which something is.
         rows: Vec<FetchedRow>,
