@@ -78,13 +78,7 @@ impl Node {
             whole_network_limit: config.whole_network_limit,
         };
         let dht = start(settings, Book::open(home, grid, clock)?, clock)?;
-        let resolver = Resolver::new(
-            dht.clone(),
-            clock,
-            config.allow_private_addresses,
-            role == Role::Server,
-            Floors::open(home)?,
-        );
+        let resolver = Resolver::new(dht.clone(), clock, config.allow_private_addresses, Floors::open(home)?);
         dht.set_trusted(config.trusted_peers.clone()).await;
         let publisher = grid.map(|grid| Publisher::start(home, config, grid, dht.clone(), clock));
         let (settings, settings_receiver) =
@@ -287,7 +281,7 @@ impl Client {
             whole_network_limit: 0,
         };
         let dht = start(settings, book, clock)?;
-        let resolver = Resolver::new(dht.clone(), clock, private, false, Floors::open(home)?);
+        let resolver = Resolver::new(dht.clone(), clock, private, Floors::open(home)?);
         Ok(Self { dht, resolver, _lock: lock })
     }
 

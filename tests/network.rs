@@ -5,8 +5,10 @@
 
 mod network {
     mod clock;
+    mod evidence;
     mod federation;
     mod figures;
+    mod grids;
     mod holders;
     mod keeping;
     mod offered_over_http;
@@ -15,9 +17,14 @@ mod network {
     mod publish_and_resolve;
     mod read_over_http;
     mod records;
+    mod repair;
+    mod rollback;
     mod schema;
+    mod servers;
+    mod sharing;
     mod stranger;
     mod strangers_over_http;
+    mod succession;
     mod traps;
     mod web;
 }

@@ -20,6 +20,15 @@ const WAY: Duration = Duration::from_secs(5);
 /// An answer with eight pieces of evidence takes about 20 kB.
 const MAX_BODY_BYTES: u64 = 1 << 20;
 
+/// Whether a question about a grid that has moved is answered with its successor's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Successors {
+    /// It is, as far as the move is vouched for.
+    Followed,
+    /// The record of that very grid is asked for.
+    Left,
+}
+
 /// A node that runs in a data directory.
 #[derive(Debug)]
 pub(super) struct Api {
@@ -65,9 +74,10 @@ impl Api {
     }
 
     /// The node's answer to `question`, verified here.
-    pub(super) fn resolve(&self, question: Question) -> Outcome<Answer> {
+    pub(super) fn resolve(&self, question: Question, successors: Successors) -> Outcome<Answer> {
         let Question { grid, policy, deadline } = question;
-        let path = format!("/v1/resolve?grid={grid}&policy={policy}&deadline_ms={}", deadline.as_millis());
+        let (millis, follow) = (deadline.as_millis(), successors == Successors::Followed);
+        let path = format!("/v1/resolve?grid={grid}&policy={policy}&deadline_ms={millis}&follow={follow}");
         let body = self.get_body(&path, deadline + WAY)?;
         answer_from_body(&body, &grid).map_err(|error| {
             Failure::because(ExitCode::Integrity, &error).about(format_args!("the node at {}", self.url))

@@ -88,8 +88,9 @@ fn own_record(home: &Home, grid: &GridId) -> Option<Finding> {
 fn floors(home: &Home) -> Vec<Finding> {
     let files = std::fs::read_dir(home.floors()).into_iter().flatten().flatten();
     let grids = files.filter_map(|file| file.file_name().to_str()?.parse::<GridId>().ok());
-    let Ok(mut floors) = Floors::open(home) else { return Vec::new() };
-    let damaged = grids.filter_map(|grid| floors.of(&grid).err());
+    let Ok(floors) = Floors::open(home) else { return Vec::new() };
+    let now = Clock::system().now();
+    let damaged = grids.filter_map(|grid| floors.of(&grid, now).err());
     damaged
         .map(|error| {
             let failure = Failure::from(error);

@@ -1,7 +1,7 @@
 //! `resolve`: from a grid id or a foreign cap to the grid's signed record.
 
 use crate::capability::GridOrCap;
-use crate::cli::api::{Api, about_grid};
+use crate::cli::api::{Api, Successors, about_grid};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
@@ -10,13 +10,17 @@ use crate::cli::network_args::NetworkArgs;
 use crate::cli::resolver_address;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::{Home, NodeConfig};
+use crate::config::{Home, NodeConfig, create_private_dir};
 use crate::http::{AnswerView, Problem};
 use crate::node::{Client, ClientSettings};
-use crate::resolver::{Answer, Policy, Question};
+use crate::resolver::{Answer, AtHand, Policy, Question};
+use crate::store::{DirectoryLock, LockError, StoreReader};
 use crate::units::parse_span;
 use clap::Args;
 use std::time::{Duration, Instant};
+
+/// How often it is looked whether another command is done with the directory.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Find a grid's signed record: its gateways, what a download costs, and until when that binds
 ///
@@ -50,25 +54,39 @@ pub(super) fn run(args: &ResolveArgs, terminal: &Terminal) -> Outcome<()> {
     let grid = subject.grid()?;
     let question = Question { grid, policy: args.policy, deadline: args.deadline };
     let home = args.home.home()?;
-    let alone = args.from.is_some() || args.network.says_where();
-    let running = if alone { None } else { Api::of_running_node(&home)? };
     let started = Instant::now();
-    let (answer, network) = match (&args.from, running) {
-        (Some(url), _) => {
+    let (answer, network) = match &args.from {
+        Some(url) => {
             let answer = resolver_address::ask(url, &grid, args.deadline, &home, Clock::system().now());
             (answer, String::new())
         }
-        (None, Some(api)) => (api.resolve(question), "that the node is part of".to_owned()),
-        (None, None) => {
-            let settings = settings(&home, &args.network)?;
-            let network = settings.network.to_string();
-            (ask_network(&home, settings, question), network)
-        }
+        None => ask(&home, &args.network, question, Successors::Followed)?,
     };
     let answer = answer.map_err(|failure| about_grid(failure, &grid, &network))?;
     let mut view = AnswerView::new(&answer, started.elapsed(), Clock::system().now());
     view.home_cap = subject.home_cap().map(ToString::to_string);
     terminal.print(&view)
+}
+
+/// The answer, or why there is none, and in which network it was looked for: of the node that runs in `home`; of the files
+/// there, where nobody is to be asked; of the network itself.
+pub(super) fn ask(
+    home: &Home,
+    network: &NetworkArgs,
+    question: Question,
+    successors: Successors,
+) -> Outcome<(Outcome<Answer>, String)> {
+    let running = if network.says_where() { None } else { Api::of_running_node(home)? };
+    if let Some(api) = running {
+        return Ok((api.resolve(question, successors), "that the node is part of".to_owned()));
+    }
+    let settings = settings(home, network)?;
+    let network = settings.network.to_string();
+    let answer = match question.policy {
+        Policy::Cached => ask_files(home, question, successors),
+        Policy::Fast | Policy::Fresh => ask_network(home, settings, question, successors),
+    };
+    Ok((answer, network))
 }
 
 /// What the command line says, then what the data directory says if `init` made it.
@@ -80,21 +98,49 @@ fn settings(home: &Home, args: &NetworkArgs) -> Outcome<ClientSettings> {
     Ok(ClientSettings { network: args.network.clone().unwrap_or(config.network), bootstrap, private })
 }
 
-fn ask_network(home: &Home, settings: ClientSettings, question: Question) -> Outcome<Answer> {
+/// What is at hand needs nobody, and nobody is to see that it is looked at: no node is started for it.
+fn ask_files(home: &Home, question: Question, successors: Successors) -> Outcome<Answer> {
+    create_private_dir(home.path())?;
+    let lock = lock(home, Instant::now() + question.deadline)?;
+    let store = StoreReader::open(home, lock).map_err(|error| {
+        Failure::because(ExitCode::Failed, &error).hint("the next `run`, or `resolve` by another policy, sets it aside")
+    })?;
+    let at_hand = AtHand::open(home, store, Clock::system())?;
+    let answer = match successors {
+        Successors::Followed => at_hand.resolve(question.grid),
+        Successors::Left => at_hand.resolve_in_place(question.grid),
+    };
+    answer.map_err(|error| Problem::from(error).into())
+}
+
+/// Takes the directory, once another command that works there for a moment is done.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells when another process lets go of a lock that is only tried"
+)]
+fn lock(home: &Home, until: Instant) -> Result<DirectoryLock, LockError> {
+    loop {
+        match DirectoryLock::acquire(home) {
+            Err(LockError::InUse { .. }) if Instant::now() < until => std::thread::sleep(LOOK),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn ask_network(home: &Home, settings: ClientSettings, question: Question, successors: Successors) -> Outcome<Answer> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
     let named = !settings.bootstrap.is_empty();
-    let mut settings = settings;
-    if question.policy == Policy::Cached {
-        // What is at hand needs nobody, and nobody is to see that it is looked at.
-        settings.bootstrap.clear();
-    }
     runtime.block_on(async {
         let client = Client::start(home, settings, Clock::system()).await?;
-        let answer = if question.policy != Policy::Cached && !named && client.dht.servers().await.is_empty() {
+        let answer = if !named && client.dht.servers().await.is_empty() {
             Err(no_network())
         } else {
-            client.resolver.resolve(question).await.map_err(|error| Failure::from(Problem::from(error)))
+            let answer = match successors {
+                Successors::Followed => client.resolver.resolve(question).await,
+                Successors::Left => client.resolver.resolve_in_place(question).await,
+            };
+            answer.map_err(|error| Failure::from(Problem::from(error)))
         };
         client.stop().await;
         answer

@@ -6,7 +6,7 @@ use crate::config::{Home, create_private_dir};
 use crate::http::Problem;
 use crate::keys::GridId;
 use crate::record::{Evidence, GridRecord, RecordError, TimeFault};
-use crate::resolver::{Answer, ResolveError, Source};
+use crate::resolver::{Answer, MoveRefusal, ResolveError, Source};
 use crate::store::Floors;
 use crate::units::{Seconds, UnixSeconds};
 use data_encoding::BASE64URL_NOPAD;
@@ -79,8 +79,8 @@ fn accept(given: &Given, grid: &GridId, home: &Home, now: UnixSeconds) -> Outcom
         Some(fault) => return Err(Failure::because(ExitCode::Integrity, &fault)),
     }
     create_private_dir(home.path())?;
-    let mut floors = Floors::open(home)?;
-    let floor = floors.of(&grid).map_err(|error| refused(error.into()))?.copied();
+    let floors = Floors::open(home)?;
+    let floor = floors.of(&grid, now).map_err(|error| refused(error.into()))?;
     if let Some(floor) = floor.filter(|floor| !floor.admits(record.signed())) {
         return Err(refused(ResolveError::RolledBack { grid, floor: floor.sequence() }));
     }
@@ -89,8 +89,8 @@ fn accept(given: &Given, grid: &GridId, home: &Home, now: UnixSeconds) -> Outcom
         return Err(refused(ResolveError::Withdrawn { grid }));
     }
     if let Some(successor) = record.successor().copied() {
-        let reason = "a resolver address cannot say whether it was announced";
-        return Err(refused(ResolveError::Moved { grid, successor, reason }));
+        let source = Box::new(MoveRefusal::NotAsked);
+        return Err(refused(ResolveError::Moved { grid, successor, source }));
     }
     let mut evidence = Evidence::default();
     for proof in &given.evidence_base64url {

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Unverified { reply: oneshot::Sender<Option<Unverified>> },
     Verified { rows: Verified, reply: oneshot::Sender<()> },
     OfferFrom { network: Network, grid: GridId, record: Vec<u8>, reply: oneshot::Sender<Option<Verdict>> },
+    Confirm { record: SignedRecord },
+    IsAlone { reply: oneshot::Sender<bool> },
     Buckets { reply: oneshot::Sender<Box<[BucketDigest; BUCKETS]>> },
     Wanted { from: PeerId, rows: Vec<([u8; 32], RowDigest)>, reply: oneshot::Sender<Vec<GridId>> },
     Pulled { rows: Vec<FetchedRow>, reply: oneshot::Sender<usize> },
@@ -189,6 +191,17 @@ impl Dht {
         self.commands.is_closed()
     }
 
+    /// Offers our own book a record that is the newest of those that the network was asked for just now. What is asked of
+    /// the book afterwards sees it.
+    pub async fn confirm(&self, record: &SignedRecord) {
+        let _ = self.commands.send(Command::Confirm { record: record.clone() }).await;
+    }
+
+    /// Whether there is no other server, and none to begin with: a network of one. Never for a client.
+    pub async fn is_alone(&self) -> bool {
+        self.call(|reply| Command::IsAlone { reply }).await.unwrap_or_default()
+    }
+
     /// The records held of a grid that prove commitments which its current record does not keep.
     pub async fn evidence(&self, grid: &GridId) -> Vec<GridRecord> {
         self.call(|reply| Command::Evidence { grid: *grid, reply }).await.unwrap_or_default()
@@ -279,6 +292,9 @@ pub enum AskError {
     /// It does not speak our protocol: another network, or no node of ours.
     #[error("it does not speak this network's protocol")]
     Unsupported,
+    /// Too many questions wait for it already.
+    #[error("too many questions wait for it")]
+    Crowded,
     /// Our own node is stopping.
     #[error("the node is stopping")]
     Stopped,

@@ -47,6 +47,8 @@ mod routing;
 #[cfg(feature = "node")]
 mod start;
 #[cfg(feature = "node")]
+mod turns;
+#[cfg(feature = "node")]
 mod vouchers;
 
 #[cfg(feature = "node")]

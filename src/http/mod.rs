@@ -3,7 +3,8 @@
 //! ```text
 //! GET  /health                                        200 once the node answers at all
 //! GET  /v1/status[?wait_ms=…]                         how the node stands; waits until it is ready, at most so long
-//! GET  /v1/resolve?grid=…[&policy=…][&deadline_ms=…]  a grid's record, verified, and how it was come by
+//! GET  /v1/resolve?grid=…[&policy=…][&deadline_ms=…]  a grid's record, verified, and how it was come by;
+//!                     [&follow=false]                that very grid's, wherever it has moved
 //! POST /v1/publish                                    brings the own record to its holders: the receipt
 //! POST /v1/install                                    body: a record or a delegation that the grid key signed
 //! GET  /v1/openapi.json                               all this as OpenAPI, made from the types that are answered with
@@ -17,6 +18,7 @@
 mod answer;
 mod api;
 mod api_file;
+mod broken_text;
 mod findings;
 mod guard;
 mod openapi;
@@ -31,6 +33,7 @@ mod views;
 pub use answer::{AnswerBodyError, AnswerView, answer_from_body};
 pub use api::{Api, ApiError};
 pub use api_file::ApiFile;
+pub use broken_text::BrokenText;
 pub use findings::{Finding, findings};
 pub use problem::{Code, Problem};
 pub use record_text::RecordText;

@@ -88,6 +88,7 @@ impl From<ResolveError> for Problem {
             ResolveError::Moved { .. } => (StatusCode::GONE, Code::Moved),
             ResolveError::Upgrade { .. } => (StatusCode::BAD_GATEWAY, Code::Failed),
             ResolveError::Unreachable { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
+            ResolveError::Busy => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
             ResolveError::TimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, Code::Unreachable),
             ResolveError::Floor(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
         };

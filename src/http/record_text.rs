@@ -85,19 +85,23 @@ fn rate(rate: &RateView) -> String {
 }
 
 /// Minor units as a decimal fraction; the digits themselves if the asset is unknown here.
-fn decimal(asset: &str, minor_units: &str) -> String {
+pub(super) fn decimal(asset: &str, minor_units: &str) -> String {
     match (Asset::from_code(asset), minor_units.parse()) {
         (Ok(asset), Ok(units)) => asset.decimal(units),
         _ => minor_units.to_owned(),
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
+pub(super) fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     lines(f, name, [value].into_iter())
 }
 
 /// The name stands before the first line alone.
-fn lines(f: &mut fmt::Formatter<'_>, name: &str, values: impl Iterator<Item = impl fmt::Display>) -> fmt::Result {
+pub(super) fn lines(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    values: impl Iterator<Item = impl fmt::Display>,
+) -> fmt::Result {
     let mut name = name;
     for value in values {
         for line in value.to_string().lines() {

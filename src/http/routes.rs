@@ -222,6 +222,7 @@ struct ResolveQuery {
     /// How many milliseconds it may take: 10,000 unless told otherwise, at most 600,000.
     #[param(maximum = 600_000)]
     deadline_ms: Option<u64>,
+    follow: Option<bool>,
 }
 
 /// A grid's newest record, verified, with where it came from and what binds beside it. Successors are followed.
@@ -253,7 +254,11 @@ async fn resolve(
     let deadline = millis(query.deadline_ms, "deadline_ms", DEFAULT_DEADLINE)?;
     let started = Instant::now();
     let question = Question { grid, policy: policy.unwrap_or_default(), deadline };
-    let answer = shared.parts.resolver.resolve(question).await?;
+    let resolver = &shared.parts.resolver;
+    let answer = match query.follow.unwrap_or(true) {
+        true => resolver.resolve(question).await?,
+        false => resolver.resolve_in_place(question).await?,
+    };
     Ok(Json(AnswerBody::new(&answer, started.elapsed(), shared.parts.clock.now())))
 }
 

@@ -24,16 +24,41 @@ pub struct Breach {
     pub newer: Identity,
 }
 
+/// In which way a promise is broken: the first that applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// The newer record has no line in that asset.
+    Dropped,
+    /// Its price is higher.
+    Raised,
+    /// Its promise ends earlier.
+    Shortened,
+    /// Its price takes effect later.
+    Postponed,
+}
+
+impl Breach {
+    /// In which way it is broken.
+    pub fn broken(&self) -> Broken {
+        match self.found {
+            None => Broken::Dropped,
+            Some(found) if found.price > self.promised.price => Broken::Raised,
+            Some(found) if found.until < self.promised.until => Broken::Shortened,
+            Some(_) => Broken::Postponed,
+        }
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Commitment { asset, price, from, until } = self.promised;
         let unit = if asset.is_free() { "free".to_owned() } else { format!("{} {asset}/GiB", asset.decimal(price.0)) };
         write!(f, "{unit} is promised until {until}, and this record ")?;
-        match self.found {
-            None => write!(f, "drops it"),
-            Some(found) if found.price > price => write!(f, "asks {} {asset}/GiB", asset.decimal(found.price.0)),
-            Some(found) if found.until < until => write!(f, "promises it only until {}", found.until),
-            Some(found) => write!(f, "begins only on {} instead of {from}", found.from),
+        match (self.broken(), self.found) {
+            (Broken::Dropped, _) | (_, None) => write!(f, "drops it"),
+            (Broken::Raised, Some(found)) => write!(f, "asks {} {asset}/GiB", asset.decimal(found.price.0)),
+            (Broken::Shortened, Some(found)) => write!(f, "promises it only until {}", found.until),
+            (Broken::Postponed, Some(found)) => write!(f, "begins only on {} instead of {from}", found.from),
         }
     }
 }

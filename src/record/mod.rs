@@ -3,6 +3,7 @@
 //! Rules only: no clock, no file, no network; the time is an argument. A *holder* keeps records and understands
 //! [`SignedRecord`]; a *reader* acts on them and needs a [`GridRecord`]. Specification: `docs/spec/record.md`.
 
+mod broken;
 mod contact;
 mod delegation;
 mod draft;
@@ -30,13 +31,14 @@ mod time;
 mod view;
 mod weight;
 
+pub use broken::{BreachView, BrokenView, PromiseView, ProofView};
 pub use contact::{ContactError, ContactUri};
 pub use delegation::{Delegation, DelegationDraft, DelegationLimits, MAX_DELEGATION};
 pub use draft::RecordDraft;
 pub use draft_toml::{DraftFile, DraftFileError};
 pub use error::{DelegationBound, Fault, RecordError, Unknown};
 pub use evidence::{
-    Binding, Breach, Evidence, binding, binding_price, breaches, live_commitments, outlasts, outlasts_itself,
+    Binding, Breach, Broken, Evidence, binding, binding_price, breaches, live_commitments, outlasts, outlasts_itself,
 };
 pub use floor::{FLOOR_KEPT, Floor, FloorTextError};
 pub use gateway::{Gateway, GatewayAddress, GatewayAddressError, GatewayError, Roles};

@@ -7,6 +7,7 @@ use super::gateway::Gateway;
 use super::grid_record::GridRecord;
 use super::limit::Limit;
 use super::node_entry::NodeEntry;
+use super::signed_record::Authority;
 use crate::keys::GridId;
 use crate::rate::Asset;
 use crate::units::UnixSeconds;
@@ -160,10 +161,7 @@ impl RecordView {
             rates: rates(record, evidence, now),
             nodes: record.nodes().iter().map(NodeView::new).collect(),
             clearing: record.clearing().iter().map(text).collect(),
-            authority: AuthorityView {
-                serial: signed.serial().0,
-                publisher: signed.authority().publisher().map(ToString::to_string),
-            },
+            authority: AuthorityView::new(signed.authority()),
             evidence: evidence.iter().map(|record| record.signed().identity().to_string()).collect(),
             moved_from: moved_from.map(text),
             previous: record.previous().map(|identity| identity.to_string()),
@@ -181,6 +179,12 @@ fn rates(record: &GridRecord, evidence: &[GridRecord], now: UnixSeconds) -> Vec<
     let promised = evidence.iter().flat_map(|record| live_commitments(record, now));
     let assets: BTreeSet<Asset> = published.chain(promised.map(|promise| promise.asset)).collect();
     assets.into_iter().filter_map(|asset| RateView::new(asset, record, evidence, now)).collect()
+}
+
+impl AuthorityView {
+    pub(super) fn new(authority: &Authority) -> Self {
+        Self { serial: authority.serial().0, publisher: authority.publisher().map(ToString::to_string) }
+    }
 }
 
 impl RateView {

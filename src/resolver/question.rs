@@ -1,7 +1,9 @@
 //! What a resolver is asked, and what it answers.
 
+use crate::config::FileError;
 use crate::keys::GridId;
 use crate::record::{GridRecord, RecordError};
+use crate::resolver::succession::MoveRefusal;
 use crate::store::FloorFileError;
 use crate::units::{Seconds, UnixSeconds};
 use std::fmt;
@@ -111,12 +113,14 @@ impl fmt::Display for Source {
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// Servers were asked, and none holds a record of this grid; with the policy `cached`: nothing is at hand.
-    #[error("no record of {grid} was found; {asked} servers were asked")]
+    #[error("no record of {grid} was found; {}", asked_when(*asked, *age))]
     NotFound {
         /// The grid.
         grid: GridId,
-        /// How many servers said so.
+        /// How many servers said so; 0 where only what is at hand was looked at.
         asked: u32,
+        /// How long ago they said so: "not found" is remembered for some seconds.
+        age: Seconds,
     },
     /// Only records older than one seen before were found: somebody is withholding the newer one.
     #[error("only records of {grid} were found that are older than one seen before (sequence {floor})")]
@@ -141,14 +145,14 @@ pub enum ResolveError {
         grid: GridId,
     },
     /// The grid names a successor that cannot be followed.
-    #[error("the grid {grid} has moved to {successor}, which cannot be followed: {reason}")]
+    #[error("the grid {grid} has moved to {successor}, which cannot be followed")]
     Moved {
         /// The grid that was asked for.
         grid: GridId,
         /// The grid it names.
         successor: GridId,
         /// Why it is not followed.
-        reason: &'static str,
+        source: Box<MoveRefusal>,
     },
     /// The record has words that this version does not know.
     #[error("the record of {grid} needs a newer version of this program")]
@@ -170,6 +174,9 @@ pub enum ResolveError {
         /// The deadline.
         deadline: Duration,
     },
+    /// This node carries out as many queries as it takes on at once.
+    #[error("too many questions are being asked here at once: try again")]
+    Busy,
     /// What was seen before is not known, so that any answer might be a rolled-back one.
     #[error(transparent)]
     Floor(#[from] FloorFileError),
@@ -187,7 +194,22 @@ impl ResolveError {
             Self::Upgrade { .. } => "upgrade",
             Self::Unreachable { .. } => "unreachable",
             Self::TimedOut { .. } => "timed_out",
+            Self::Busy => "busy",
             Self::Floor(_) => "floor",
         }
+    }
+}
+
+impl From<FileError> for ResolveError {
+    fn from(error: FileError) -> Self {
+        Self::Floor(error.into())
+    }
+}
+
+fn asked_when(asked: u32, age: Seconds) -> String {
+    match (asked, age) {
+        (0, _) => "nothing is at hand".to_owned(),
+        (_, Seconds(0)) => format!("{asked} servers were asked"),
+        _ => format!("{asked} servers were asked {age} ago"),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Backlog {
 
 #[derive(Debug, Clone)]
 struct Stored {
-    confirmed_at: UnixSeconds,
+    asked_at: UnixSeconds,
     bytes: Arc<[u8]>,
 }
 
@@ -31,7 +31,7 @@ struct Stored {
 #[derive(Debug)]
 pub struct Unverified(Vec<([u8; 32], Stored)>);
 
-/// What became of a row: the record and when it was last confirmed, or `None` if it is not worth keeping.
+/// What became of a row: the record and when the network was last asked for it, or `None` if it is not worth keeping.
 pub(crate) type Restored = Option<(SignedRecord, UnixSeconds)>;
 
 /// Rows that were verified, by their keys.
@@ -55,16 +55,14 @@ impl Stored {
     fn verify(&self, key: &[u8; 32]) -> Restored {
         let grid = GridId::from_bytes(key).ok()?;
         // What was on the disk is as little to be trusted as what comes over the wire.
-        Some((SignedRecord::from_bytes(&self.bytes, &grid).ok()?, self.confirmed_at))
+        Some((SignedRecord::from_bytes(&self.bytes, &grid).ok()?, self.asked_at))
     }
 }
 
 impl Backlog {
     pub(crate) fn of(rows: Vec<StoredRow>) -> Self {
-        let rows = rows
-            .into_iter()
-            .map(|(key, confirmed_at, bytes)| (key, Stored { confirmed_at, bytes }))
-            .collect::<HashMap<_, _>>();
+        let rows =
+            rows.into_iter().map(|(key, asked_at, bytes)| (key, Stored { asked_at, bytes })).collect::<HashMap<_, _>>();
         Self { waiting: rows.keys().copied().collect(), rows }
     }
 

@@ -17,6 +17,8 @@ use tracing::info;
 
 /// How many records a node holds: at 1.5 KB each, 150 MB.
 const CAPACITY: usize = 100_000;
+/// How old the time of a confirmation may get before a new one is worth writing to the disk.
+const CONFIRMED_GRAIN: Seconds = Seconds::minutes(1);
 /// How often rows are looked through for what has expired.
 const SWEEP_EVERY: Seconds = Seconds::minutes(10);
 /// How many grids' evidence is handed to the disk at a time: a flood of updates costs one write a grid and tick.
@@ -31,6 +33,9 @@ pub struct Row {
     pub evidence: Evidence,
     /// When somebody last handed us this record or said that it is the newest.
     pub confirmed_at: UnixSeconds,
+    /// When we last asked the network and this was the newest; 0 if others only handed it to us. Whoever hands us an old
+    /// record again and again so keeps us from asking no longer.
+    pub asked_at: UnixSeconds,
 }
 
 /// How much is held.
@@ -186,11 +191,11 @@ impl Book {
                 return Verdict::Busy;
             }
             if let Some(shelf) = &self.shelf {
-                shelf.put(*grid.as_bytes(), now, record.bytes().to_vec());
+                shelf.put(*grid.as_bytes(), UnixSeconds(0), record.bytes().to_vec());
             }
             // A promise beyond the record's own end must outlive it, whatever becomes of this cache.
             let outlasting = GridRecord::read(record.clone()).ok().filter(|record| outlasts_itself(record, now));
-            self.insert(record, now);
+            self.insert(record, now, UnixSeconds(0));
             if let Some(record) = outlasting {
                 self.keep_evidence(record, now);
             }
@@ -199,6 +204,21 @@ impl Book {
             self.keep_evidence(record, now);
         }
         judgement.verdict
+    }
+
+    /// Notes that the network was asked just now, and that `record`, where it is the one held, was the newest.
+    pub fn confirm(&mut self, record: &SignedRecord) {
+        let now = self.clock.now();
+        if let Some(row) = self.rows.get_mut(record.grid())
+            && row.record.identity() == record.identity()
+        {
+            let worth_writing = now.since(row.asked_at) >= CONFIRMED_GRAIN || now < row.asked_at;
+            row.confirmed_at = now;
+            row.asked_at = now;
+            if worth_writing && let Some(shelf) = &self.shelf {
+                shelf.put(*record.grid().as_bytes(), now, row.record.bytes().to_vec());
+            }
+        }
     }
 
     /// Takes in a record that proves a commitment, if it is one of this grid.
@@ -260,7 +280,7 @@ impl Book {
         }
         if let Some(shelf) = self.shelf.as_ref().filter(|shelf| shelf.lacks_everything()) {
             for (grid, row) in &self.rows {
-                shelf.put(*grid.as_bytes(), row.confirmed_at, row.record.bytes().to_vec());
+                shelf.put(*grid.as_bytes(), row.asked_at, row.record.bytes().to_vec());
             }
             shelf.put_servers(self.servers.clone());
             let evidence =
@@ -313,8 +333,8 @@ impl Book {
     /// Takes in a row of the disk that was verified. What did not verify, or is long expired, goes from the disk too.
     fn restore(&mut self, key: [u8; 32], row: Restored) {
         let now = self.clock.now();
-        match row.filter(|(record, _)| !is_over(record, now)) {
-            Some((record, confirmed_at)) => self.insert(record, confirmed_at),
+        match row.and_then(|(record, asked_at)| restored(record, asked_at, now)) {
+            Some(row) => self.insert(row.record, row.confirmed_at, row.asked_at),
             None => {
                 if let Some(shelf) = &self.shelf {
                     shelf.remove(key);
@@ -323,17 +343,18 @@ impl Book {
         }
     }
 
-    fn insert(&mut self, record: SignedRecord, confirmed_at: UnixSeconds) {
+    fn insert(&mut self, record: SignedRecord, confirmed_at: UnixSeconds, asked_at: UnixSeconds) {
         let grid = *record.grid();
         self.by_distance.insert((distance(&self.place, &grid), grid));
         match self.rows.get_mut(&grid) {
             Some(row) => {
                 row.record = record;
                 row.confirmed_at = confirmed_at;
+                row.asked_at = asked_at;
             }
             None => {
                 let evidence = self.orphans.remove(&grid).unwrap_or_default();
-                self.rows.insert(grid, Row { record, evidence, confirmed_at });
+                self.rows.insert(grid, Row { record, evidence, confirmed_at, asked_at });
             }
         }
         self.change_evidence(&grid, self.clock.now(), |_| {});
@@ -417,6 +438,16 @@ impl Book {
             _ => false,
         }
     }
+}
+
+/// A row as it was before a restart, if it is still worth something.
+pub(crate) fn restored(record: SignedRecord, asked_at: UnixSeconds, now: UnixSeconds) -> Option<Row> {
+    if is_over(&record, now) {
+        return None;
+    }
+    // Nobody was asked: it was the newest when it was signed, and that is all that is known.
+    let confirmed_at = if asked_at.0 == 0 { record.issued_at().min(now) } else { asked_at };
+    Some(Row { record, evidence: Evidence::new(), confirmed_at, asked_at })
 }
 
 fn distance(place: &[u8; 32], grid: &GridId) -> [u8; 32] {

@@ -21,6 +21,8 @@ mod evidence;
 #[cfg(all(test, feature = "node"))]
 mod laws;
 #[cfg(feature = "node")]
+mod reader;
+#[cfg(feature = "node")]
 mod shelf;
 
 #[cfg(feature = "node")]
@@ -37,5 +39,7 @@ pub use floors::{FloorFileError, Floors};
 pub use format::{FormatError, read_format};
 pub use lock::{DirectoryLock, LockError};
 pub use own_record::{OwnRecordError, load_own_record, save_own_record};
+#[cfg(feature = "node")]
+pub use reader::StoreReader;
 #[cfg(feature = "node")]
 pub use shelf::{DiskStanding, ShelfError};

@@ -24,7 +24,7 @@ const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 const RECORDS: &str = "records";
 const SERVERS: &str = "servers";
 
-/// One row as it was written: the key's 32 octets, when it was last confirmed, the record. Not verified.
+/// One row as it was written: the key's 32 octets, when the network was last asked for it (0: never), the record. Not verified.
 pub(crate) type StoredRow = ([u8; 32], UnixSeconds, Arc<[u8]>);
 
 /// How often a disk that took nothing is tried again: long enough to cost nothing, short enough to lose little.
@@ -64,7 +64,7 @@ impl Fault {
 }
 
 enum Write {
-    Put { grid: [u8; 32], confirmed_at: UnixSeconds, record: Vec<u8> },
+    Put { grid: [u8; 32], asked_at: UnixSeconds, record: Vec<u8> },
     Remove { grid: [u8; 32] },
     Servers(Vec<Vec<u8>>),
     Evidence { grid: GridId, records: Vec<GridRecord> },
@@ -128,8 +128,8 @@ impl Shelf {
         self.fault.lacks.swap(false, Ordering::Relaxed)
     }
 
-    pub(crate) fn put(&self, grid: [u8; 32], confirmed_at: UnixSeconds, record: Vec<u8>) {
-        self.send(Write::Put { grid, confirmed_at, record });
+    pub(crate) fn put(&self, grid: [u8; 32], asked_at: UnixSeconds, record: Vec<u8>) {
+        self.send(Write::Put { grid, asked_at, record });
     }
 
     pub(crate) fn remove(&self, grid: [u8; 32]) {
@@ -171,14 +171,27 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
+/// The rows of the store at `path`, to be looked up one by one.
+pub(crate) fn records(path: &Path) -> Result<sled::Tree, sled::Error> {
+    open(path)?.open_tree(RECORDS)
+}
+
+/// A row as it was written under `key`; `None` if it was not written by this program.
+pub(crate) fn stored_row(key: &[u8], value: &[u8]) -> Option<StoredRow> {
+    let (time, record) = value.split_first_chunk::<8>()?;
+    Some((key.try_into().ok()?, UnixSeconds(u64::from_be_bytes(*time)), record.into()))
+}
+
+fn open(path: &Path) -> Result<sled::Db, sled::Error> {
+    sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open()
+}
+
 fn open_and_read(path: &Path) -> Result<(sled::Db, Contents), sled::Error> {
-    let db = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).open()?;
+    let db = open(path)?;
     let mut contents = Contents::default();
     for row in db.open_tree(RECORDS)?.iter() {
         let (key, value) = row?;
-        if let (Ok(grid), Some((time, record))) = (key.as_ref().try_into(), value.split_first_chunk::<8>()) {
-            contents.rows.push((grid, UnixSeconds(u64::from_be_bytes(*time)), record.into()));
-        }
+        contents.rows.extend(stored_row(&key, &value));
     }
     for row in db.open_tree(SERVERS)?.iter() {
         contents.servers.push(row?.1.to_vec());
@@ -280,8 +293,8 @@ impl Writer {
 fn write_row(db: &sled::Db, write: Write) -> Result<(), sled::Error> {
     let (records, servers) = (db.open_tree(RECORDS)?, db.open_tree(SERVERS)?);
     match write {
-        Write::Put { grid, confirmed_at, record } => {
-            records.insert(grid, [&confirmed_at.0.to_be_bytes()[..], &record].concat())?;
+        Write::Put { grid, asked_at, record } => {
+            records.insert(grid, [&asked_at.0.to_be_bytes()[..], &record].concat())?;
         }
         Write::Remove { grid } => {
             records.remove(grid)?;

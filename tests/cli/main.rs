@@ -12,4 +12,5 @@ mod life;
 mod nodes;
 mod place;
 mod records;
+mod resolving;
 mod usage;

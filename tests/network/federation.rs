@@ -3,6 +3,7 @@
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, NodeConfig};
+use lafs_clearinghouse::dht::server::Point;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::node::{Client, ClientSettings, Node};
 use lafs_clearinghouse::publisher::Receipt;
@@ -33,6 +34,13 @@ pub(crate) struct Member {
     pub(crate) config: NodeConfig,
     pub(crate) node: Node,
     pub(crate) grid: Option<GridId>,
+}
+
+/// What is needed to start a node again.
+pub(crate) struct Stopped {
+    config: NodeConfig,
+    grid: Option<GridId>,
+    home: Home,
 }
 
 impl Federation {
@@ -110,11 +118,61 @@ impl Federation {
         self.nodes[0].config.bootstrap.clone()
     }
 
-    /// A client that has never seen this network and knows these addresses.
+    /// The data directory of a node (`node-0`, …) or a client.
+    pub(crate) fn home(&self, name: &str) -> Home {
+        Home::new(self.dir.path().join(name))
+    }
+
+    /// Stops a node and starts it again on its directory.
+    pub(crate) async fn start_over(&mut self, n: usize) {
+        let (_, stopped) = self.stop(n).await;
+        self.start_again(n, stopped).await;
+    }
+
+    /// Stops a node. Its place is taken by nobody until [`Self::start_again`].
+    pub(crate) async fn stop(&mut self, n: usize) -> (Home, Stopped) {
+        let Member { config, node, grid, home } = self.nodes.remove(n);
+        node.stop().await;
+        (home.clone(), Stopped { config, grid, home })
+    }
+
+    /// Starts a node again on its directory. The first of a network gets a new address, by which the next ones begin.
+    pub(crate) async fn start_again(&mut self, n: usize, Stopped { config, grid, home }: Stopped) {
+        let mut config = config;
+        config.bootstrap = match self.nodes.first() {
+            Some(another) => addrs(&another.node).await,
+            None => Vec::new(),
+        };
+        let node = Node::start(&home, &config, self.clock).await.unwrap();
+        node.dht.is_listening().await;
+        if n == 0 {
+            config.bootstrap = addrs(&node).await;
+        }
+        self.nodes.insert(n, Member { config, node, grid, home });
+    }
+
+    /// A client that has never seen this network, unless one of that name has, and knows these addresses.
     pub(crate) async fn client(&self, name: &str, bootstrap: Vec<Multiaddr>) -> Client {
+        self.client_at(name, bootstrap, self.clock).await
+    }
+
+    /// The same with a clock of its own.
+    pub(crate) async fn client_at(&self, name: &str, bootstrap: Vec<Multiaddr>, clock: Clock) -> Client {
         let settings =
             ClientSettings { network: self.settings.network.clone(), bootstrap, private: PrivateAddresses::Allowed };
-        Client::start(&Home::new(self.dir.path().join(name)), settings, self.clock).await.unwrap()
+        Client::start(&self.home(name), settings, clock).await.unwrap()
+    }
+
+    /// Waits until each node has met all others.
+    pub(crate) async fn acquainted(&self) {
+        let others = self.nodes.len() - 1;
+        for member in &self.nodes {
+            eventually(async || {
+                let target = Point::of(b"anywhere");
+                (member.node.dht.nearest_met(target, others).await.len() >= others).then_some(())
+            })
+            .await;
+        }
     }
 
     /// Waits until each grid's record is held as widely as the network allows.

@@ -21,7 +21,7 @@ async fn a_stranger_with_one_address_resolves_every_grid() {
             let answer = client.resolver.resolve(question(grid, Policy::Fast)).await.unwrap();
             assert_eq!(answer.record.nickname(), member.config.nickname.as_ref());
             assert_eq!(answer.source, Source::Direct);
-            assert_eq!(answer.agreeing_holders, 1);
+            assert!(answer.agreeing_holders >= 1, "{}", answer.agreeing_holders);
             // What was resolved once is at hand.
             let cached = client.resolver.resolve(question(grid, Policy::Cached)).await.unwrap();
             assert_eq!(cached.source, Source::Cache);

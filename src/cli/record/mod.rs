@@ -1,5 +1,6 @@
 //! `record`: the grid's record from draft to publication, and anybody's record looked at.
 
+mod broken;
 mod draft;
 mod install;
 mod publish;
@@ -12,7 +13,7 @@ use crate::cli::failure::Outcome;
 use crate::cli::terminal::Terminal;
 use clap::Subcommand;
 
-/// Draft, sign, install and publish the grid's record; show and verify anybody's
+/// Draft, sign, install and publish the grid's record; show and verify anybody's, and what it breaks
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum RecordCommand {
     Draft(draft::DraftArgs),
@@ -23,6 +24,7 @@ pub(in crate::cli) enum RecordCommand {
     Publish(publish::PublishArgs),
     Rotate(rotate::RotateArgs),
     Withdraw(withdraw::WithdrawArgs),
+    Broken(broken::BrokenArgs),
 }
 
 pub(in crate::cli) fn run(command: &RecordCommand, terminal: &Terminal) -> Outcome<()> {
@@ -35,5 +37,6 @@ pub(in crate::cli) fn run(command: &RecordCommand, terminal: &Terminal) -> Outco
         RecordCommand::Publish(args) => publish::run(args, terminal),
         RecordCommand::Rotate(args) => rotate::run(args, terminal),
         RecordCommand::Withdraw(args) => withdraw::run(args, terminal),
+        RecordCommand::Broken(args) => broken::run(args, terminal),
     }
 }

@@ -1,6 +1,6 @@
 //! `record rotate`: a grid moves to another key, step by step; each call does the step that is next and names the one after.
 
-use crate::cli::api::Api;
+use crate::cli::api::{Api, Successors};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
@@ -146,7 +146,7 @@ impl Rotation<'_> {
     fn move_once_acknowledged(&self, terminal: &Terminal) -> Outcome<Step> {
         let (to, dir, grid) = (self.args.to, self.home.path().display(), self.grid);
         let api = Api::needed(&self.home)?;
-        let heir = api.resolve(Question { grid: to, policy: Policy::Fresh, deadline: PATIENCE });
+        let heir = api.resolve(Question { grid: to, policy: Policy::Fresh, deadline: PATIENCE }, Successors::Followed);
         if !heir.as_ref().is_ok_and(|heir| heir.record.predecessor() == Some(&grid)) {
             let found = match heir {
                 Ok(_) => format!("{to} is found, and its record does not name this grid as its predecessor"),
@@ -211,7 +211,7 @@ impl Rotation<'_> {
             return Err(Failure::new(ExitCode::Failed, "the last record was not signed").hint(hint));
         }
         let api = Api::needed(&self.home)?;
-        let answer = api.resolve(Question { grid, policy: Policy::Fast, deadline: PATIENCE })?;
+        let answer = api.resolve(Question { grid, policy: Policy::Fast, deadline: PATIENCE }, Successors::Followed)?;
         let found = *answer.record.grid();
         if found != to {
             return Err(Failure::new(ExitCode::Moved, format!("{grid} leads to {found} and not to {to}")));

@@ -13,7 +13,7 @@ use crate::metrics::Origin;
 use crate::record::{HOLDERS, Verdict, Want, falls_to, want};
 use libp2p::PeerId;
 use libp2p::kad::{self, InboundRequest};
-use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId};
+use libp2p::request_response::{self, InboundFailure, OutboundFailure};
 use std::time::Instant;
 use tracing::debug;
 
@@ -196,12 +196,6 @@ impl Driver {
             }
             _ => {}
         }
-    }
-
-    pub(super) fn close(&mut self, id: &OutboundRequestId) -> Option<(PeerId, Purpose)> {
-        let (peer, purpose) = self.open.remove(id)?;
-        self.connections.end(&peer);
-        Some((peer, purpose))
     }
 }
 

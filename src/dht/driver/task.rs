@@ -13,6 +13,7 @@ use crate::dht::message::{Request, Response};
 use crate::dht::peers::Peers;
 use crate::dht::remembered::Remembered;
 use crate::dht::server::Server;
+use crate::dht::turns::{Turn, Turns};
 use crate::dht::vouchers::Vouchers;
 use crate::metrics::{Metrics, Origin};
 use crate::store::Book;
@@ -45,6 +46,7 @@ pub(crate) struct Driver {
     pub(super) vouchers: Vouchers,
     pub(super) whole_network_limit: usize,
     pub(super) clocks: PeerClocks,
+    turns: Turns<(Server, Request, Purpose)>,
     pub(super) open: HashMap<OutboundRequestId, (PeerId, Purpose)>,
     pub(super) pages_asked: HashMap<PeerId, Instant>,
     pub(super) dial_backs: DialBacks,
@@ -101,6 +103,7 @@ impl Driver {
             vouchers: Vouchers::default(),
             whole_network_limit,
             clocks: PeerClocks::default(),
+            turns: Turns::default(),
             open: HashMap::new(),
             pages_asked: HashMap::new(),
             dial_backs: DialBacks::default(),
@@ -183,6 +186,14 @@ impl Driver {
                 self.book().take_in(rows);
                 let _ = reply.send(());
             }
+            Command::Confirm { record } => {
+                self.offer(Origin::Own, record.grid(), record.bytes());
+                self.book().confirm(&record);
+            }
+            Command::IsAlone { reply } => {
+                let is_alone = self.role != Role::Client && self.peers.len() == 0 && self.bootstrap.is_empty();
+                let _ = reply.send(is_alone);
+            }
             Command::Buckets { reply } => drop(reply.send(self.book().digests().buckets())),
             Command::Wanted { from, rows, reply } => drop(reply.send(self.wanted(from, &rows))),
             Command::Pulled { rows, reply } => drop(reply.send(self.take_in(rows))),
@@ -200,6 +211,16 @@ impl Driver {
     }
 
     pub(super) fn ask(&mut self, server: Server, request: Request, purpose: Purpose) {
+        match self.turns.take(server.peer, (server, request, purpose)) {
+            Turn::Now(question) => self.send(question),
+            Turn::Later => {}
+            Turn::Never((_, _, Purpose::Answer(reply))) => drop(reply.send(Err(AskError::Crowded))),
+            // It is asked for again later anyway.
+            Turn::Never((_, _, Purpose::Page { .. })) => {}
+        }
+    }
+
+    fn send(&mut self, (server, request, purpose): (Server, Request, Purpose)) {
         let mut addrs = self.peers.addrs(&server.peer).map(<[_]>::to_vec).unwrap_or_default();
         // Who names a server could send us against anybody's neighbours.
         addrs.extend(server.addrs.into_iter().filter(|addr| dialable(addr, self.private)));
@@ -207,6 +228,20 @@ impl Driver {
         self.connections.begin(&server.peer);
         let id = self.swarm.behaviour_mut().record.send_request_with_addresses(&server.peer, Some(request), addrs);
         self.open.insert(id, (server.peer, purpose));
+    }
+
+    /// Ends a question that was open, and asks the next one that waits for that server.
+    pub(super) fn close(&mut self, id: &OutboundRequestId) -> Option<(PeerId, Purpose)> {
+        let (peer, purpose) = self.open.remove(id)?;
+        self.connections.end(&peer);
+        let is_wanted = |(_, _, purpose): &(Server, Request, Purpose)| match purpose {
+            Purpose::Answer(reply) => !reply.is_closed(),
+            Purpose::Page { .. } => true,
+        };
+        if let Some(next) = self.turns.over(&peer, is_wanted) {
+            self.send(next);
+        }
+        Some((peer, purpose))
     }
 
     pub(super) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
