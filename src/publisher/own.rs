@@ -245,7 +245,9 @@ impl OwnRecord {
     fn has_changed(&self, held: &GridRecord, draft: &RecordDraft, hand: &Hand) -> bool {
         let signed = held.signed();
         let other = self.taken.filter(|(identity, _)| *identity == signed.identity());
-        if other.is_some() {
+        // What our delegation revokes is no word of another node of ours, but perhaps a thief's: nobody yields to it.
+        let revoked = matches!(hand, Hand::Publisher(_, delegation) if delegation.serial() > signed.serial());
+        if other.is_some() && !revoked {
             // To be named beside the other node, and where we are, is worth a record.
             return !self.yields_to(held) && draft.nodes != held.nodes();
         }
@@ -402,6 +404,20 @@ mod tests {
         let record = signed_by_grid(&RecordDraft::new(*place.own.grid()), NOW);
         save_own_record(&place.home, &record).unwrap();
         assert_eq!(place.own.current(&at(NOW)).unwrap(), Some(record));
+    }
+
+    /// A thief of the old publisher key published something else just before the grid key revoked it. The node took that
+    /// for another node's word and left it standing, so that the revocation was never signed, nor brought to anybody.
+    #[test]
+    fn what_the_delegation_revokes_is_not_left_to_stand() {
+        let mut place = delegated(NOW);
+        let says = Some("Something else".parse().unwrap());
+        let draft = RecordDraft { nickname: says, ..RecordDraft::new(*place.own.grid()) };
+        let stolen = signed_by_grid(&draft, NOW.minus(Seconds(1)));
+        assert_eq!(place.own.take_over(stolen.signed().bytes(), NOW).unwrap(), Some(Says::SomethingElse));
+        let current = place.own.current(&at(NOW)).unwrap().unwrap();
+        assert!(current.signed().supersedes(stolen.signed()));
+        assert_eq!(current.signed().serial(), NOW);
     }
 
     #[test]
