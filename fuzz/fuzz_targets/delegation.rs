@@ -6,9 +6,9 @@ use lafs_clearinghouse::record::{
     Delegation, DelegationDraft, DelegationLimits, GridRecord, MAX_DELEGATION, RecordDraft, RecordError, SignedRecord,
     Signer,
 };
-use lafs_clearinghouse::signed::{ObjectType, seal};
+use lafs_clearinghouse::signed::{Envelope, ObjectType, seal};
 use lafs_clearinghouse::units::{Seconds, UnixSeconds};
-use lafs_clearinghouse_fuzz::{as_found_and_signed, grid, grid_key, publisher_key};
+use lafs_clearinghouse_fuzz::{as_found_and_signed, grid, grid_key, has_one_form, publisher_key};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -16,6 +16,7 @@ fuzz_target!(|data: &[u8]| {
         match Delegation::from_bytes(&bytes, grid()) {
             Ok(delegation) => {
                 assert_eq!(delegation.bytes(), bytes);
+                has_one_form(Envelope::from_bytes(&bytes).expect("it was read").payload());
                 assert!(delegation.is_of(grid()) && delegation.publisher() != grid().key());
                 let (serial, not_after) = (delegation.serial(), delegation.not_after());
                 assert!(serial < not_after && not_after.since(serial) <= MAX_DELEGATION);

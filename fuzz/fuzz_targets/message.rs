@@ -6,6 +6,7 @@ use lafs_clearinghouse::dht::message::{
     SERVERS_PER_PAGE,
 };
 use lafs_clearinghouse::dht::server::Server;
+use lafs_clearinghouse_fuzz::has_one_form;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -18,7 +19,9 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn question(data: &[u8]) {
-    let Ok(Some(request)) = Request::decode(data) else { return };
+    let Ok(request) = Request::decode(data) else { return };
+    has_one_form(data);
+    let Some(request) = request else { return };
     let encoded = request.encode();
     assert!(encoded.len() <= data.len(), "nothing is said that was not asked");
     assert_eq!(Request::decode(&encoded), Ok(Some(request)));
@@ -26,6 +29,7 @@ fn question(data: &[u8]) {
 
 fn answer(data: &[u8]) {
     let Ok(response) = Response::decode(data) else { return };
+    has_one_form(data);
     let paged = matches!(response.body, Body::Digest { .. } | Body::Bucket { .. } | Body::Fetched { .. });
     let limit = if paged { MAX_PAGE_BYTES } else { MAX_RESPONSE_BYTES };
     assert!(data.len() <= limit, "{} bytes were read", data.len());

@@ -5,9 +5,9 @@ use lafs_clearinghouse::record::{
     self, Authority, DraftFile, Evidence, Floor, GridRecord, Judgement, MAX_RECORD_BYTES, RecordDraft, RecordView,
     SignedRecord, Signer, TimeFault, Verdict, judge,
 };
-use lafs_clearinghouse::signed::ObjectType;
+use lafs_clearinghouse::signed::{Envelope, ObjectType};
 use lafs_clearinghouse::units::{Seconds, UnixSeconds};
-use lafs_clearinghouse_fuzz::{NOW, as_found_and_signed, grid, grid_key, other_than, publisher_key};
+use lafs_clearinghouse_fuzz::{NOW, as_found_and_signed, grid, grid_key, has_one_form, other_than, publisher_key};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -29,6 +29,7 @@ fuzz_target!(|data: &[u8]| {
 fn kept(signed: &SignedRecord, bytes: &[u8]) {
     assert_eq!(signed.bytes(), bytes);
     assert!(bytes.len() <= MAX_RECORD_BYTES);
+    has_one_form(Envelope::from_bytes(bytes).expect("it was read").payload());
     assert!(!signed.supersedes(signed));
     let weights = signed.weights();
     assert_eq!((weights.used(), weights.left()), (bytes.len(), weights.limit() - bytes.len()));

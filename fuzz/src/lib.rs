@@ -8,6 +8,7 @@ use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::record::{Delegation, DelegationDraft, GridRecord, RecordDraft, Signer};
 use lafs_clearinghouse::signed::{Envelope, ObjectType, seal};
 use lafs_clearinghouse::units::{Seconds, UnixSeconds};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// The time by which the vectors of `tests/vectors/` are judged, nearly.
@@ -108,4 +109,68 @@ pub fn keeps_quiet(secret: &str, shown: &str) {
     for word in words {
         assert!(!secret.contains(word), "`{word}` is repeated in: {shown}");
     }
+}
+
+/// Fails unless `bytes` are one item in deterministic CBOR, by a reading of its own: what the crate takes has one form.
+pub fn has_one_form(bytes: &[u8]) {
+    let mut rest = bytes;
+    let again = reencoded(&mut rest, 0);
+    assert_eq!(again.as_deref(), Some(bytes), "there is a shorter or another form");
+    assert!(rest.is_empty(), "{} bytes are left", rest.len());
+}
+
+/// The shortest form of the item that `rest` begins with, whatever form that is in; map keys ascending and once.
+fn reencoded(rest: &mut &[u8], depth: usize) -> Option<Vec<u8>> {
+    let (major, value) = read_head(rest)?;
+    let mut out = written_head(major, value);
+    match major {
+        0 => {}
+        2 | 3 => {
+            let content = rest.split_off(..usize::try_from(value).ok()?)?;
+            assert!(major == 2 || std::str::from_utf8(content).is_ok(), "text that is none");
+            out.extend_from_slice(content);
+        }
+        4 if depth < 4 => {
+            for _ in 0..value {
+                out.extend(reencoded(rest, depth + 1)?);
+            }
+        }
+        5 if depth < 4 => {
+            let mut entries = BTreeMap::new();
+            for _ in 0..value {
+                let (0, key) = read_head(rest)? else { return None };
+                assert!(entries.insert(key, reencoded(rest, depth + 1)?).is_none(), "key {key} twice");
+            }
+            for (key, item) in entries {
+                out.extend(written_head(0, key));
+                out.extend(item);
+            }
+        }
+        7 if value == 20 || value == 21 => {}
+        _ => return None,
+    }
+    Some(out)
+}
+
+fn read_head(rest: &mut &[u8]) -> Option<(u8, u64)> {
+    let first = *rest.split_off_first()?;
+    let length = match first & 0x1f {
+        short @ 0..=23 => return Some((first >> 5, u64::from(short))),
+        long @ 24..=27 => 1 << (long - 24),
+        _ => return None,
+    };
+    let octets = rest.split_off(..length)?;
+    Some((first >> 5, octets.iter().fold(0, |value, octet| value << 8 | u64::from(*octet))))
+}
+
+fn written_head(major: u8, value: u64) -> Vec<u8> {
+    let octets = value.to_be_bytes();
+    let (low, from) = match value {
+        0..=23 => return vec![major << 5 | octets[7]],
+        24..=0xff => (24, 7),
+        0x100..=0xffff => (25, 6),
+        0x1_0000..=0xffff_ffff => (26, 4),
+        _ => (27, 0),
+    };
+    [&[major << 5 | low], &octets[from..]].concat()
 }
