@@ -76,7 +76,10 @@ def delegations():
             # An envelope within the payload of another: key 5, a byte string.
             inner = data.find(HEAD, 1)
             if inner > 0:
-                yield payload(delimited(data, inner))
+                found = payload(delimited(data, inner))
+                yield found
+                # The format, 1, in a longer form than it needs.
+                yield found.replace(b"\x00\x01\x01", b"\x00\x18\x01\x01", 1)
 
 
 def delimited(data, start):

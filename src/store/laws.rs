@@ -286,6 +286,29 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
+    fn books_full_of_evidence_become_the_same_too(
+        promises in prop::collection::vec((0..2_usize, 1..30_u64, 1..30_u64, 0..60_i64, any::<bool>()), 12..40),
+    ) {
+        let clock = Clock::adjustable();
+        let now = clock.now();
+        let (mut one, mut two) = (Book::in_memory(clock), Book::in_memory(clock));
+        for (asset, price, until, issued, first) in promises {
+            let rates = vec![(asset, price, Some(until))];
+            let said =
+                Said { grid: 0, issued, serial: 0, days: 3, withdrawn: false, delegated: false, name: 0, rates };
+            if let Some(record) = said.sign(now) {
+                offer(if first { &mut one } else { &mut two }, &record);
+            }
+        }
+        // What one has no room for may make room in the other.
+        for _ in 0..4 {
+            pull(&mut one, &mut two);
+            pull(&mut two, &mut one);
+        }
+        prop_assert_eq!(told(&mut one), told(&mut two));
+    }
+
+    #[test]
     fn caps_hold_whatever_is_offered(
         offers in prop::collection::vec((0..12_u8, said()), 1..40),
         capacity in 1..6_usize,
