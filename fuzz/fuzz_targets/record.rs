@@ -129,11 +129,11 @@ fn floors(read: &GridRecord, other: &GridRecord, now: UnixSeconds) {
     for (first, second) in [(read, other), (other, read)] {
         let Some(floor) = of(first) else { continue };
         assert!(floor.admits(first.signed()));
-        assert_eq!(floor.to_string().parse(), Ok(floor));
+        assert_eq!(floor.to_string().parse().as_ref(), Ok(&floor));
         let below = !floor.admits(second.signed());
         assert!(!below || first.signed().supersedes(second.signed()), "only an older one is refused");
         let Some(raised) = floor.raised_by(second, later) else { continue };
-        assert_eq!(raised.to_string().parse(), Ok(raised));
+        assert_eq!(raised.to_string().parse().as_ref(), Ok(&raised));
         assert!(!below || !raised.admits(second.signed()), "it sank");
         assert!(raised.admits(first.signed()) || second.signed().supersedes(first.signed()), "it rose over its own");
         assert!(floor.next().is_none() || raised.next() == floor.next(), "an announced key stays");

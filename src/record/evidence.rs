@@ -133,11 +133,10 @@ pub fn live_commitments(record: &GridRecord, now: UnixSeconds) -> impl Iterator<
 
 /// Whether `record` promises something at `now` that `current` does not: what is kept as evidence and shown beside it.
 pub fn outlasts(record: &GridRecord, current: Option<&GridRecord>, now: UnixSeconds) -> bool {
-    let kept = |promise: &Commitment| {
-        let found = current.and_then(|current| current.rate(promise.asset)).map(|rate| rate.commitment());
-        found.is_some_and(|found| found.covers(promise, now))
-    };
-    live_commitments(record, now).any(|promise| !kept(&promise))
+    let same = |current: &GridRecord| current.signed().identity() == record.signed().identity();
+    let given =
+        |promise: &Commitment| current.is_some_and(|current| same(current) || gives(current, record, promise, now));
+    live_commitments(record, now).any(|promise| !given(&promise))
 }
 
 /// Whether `record` promises something beyond its own expiry, and beyond `now`.
