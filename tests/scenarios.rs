@@ -55,7 +55,7 @@ mod network {
         returning_node: "returning-node" "";
         broken_commitment: "broken-commitment" "";
         stolen_publisher: "stolen-publisher" "";
-        flood: "flood" "--nodes 12 --keys 3000";
+        flood: "flood" "--nodes 12 --keys 20000";
     }
 
     #[test]
