@@ -222,6 +222,8 @@ struct ResolveQuery {
     /// How many milliseconds it may take: 10,000 unless told otherwise, at most 600,000.
     #[param(maximum = 600_000)]
     deadline_ms: Option<u64>,
+    /// Whether a grid that has moved is followed to its successor: `true`, unless told otherwise.
+    #[param(required = false, nullable = false)]
     follow: Option<bool>,
 }
 
@@ -246,8 +248,8 @@ async fn resolve(
     query: Result<Query<ResolveQuery>, QueryRejection>,
 ) -> Result<Json<AnswerBody>, Problem> {
     // What was given is never repeated: it may be a cap, and so the key of a file.
-    let Query(query) =
-        query.map_err(|_| bad_request("the query takes `grid`, `policy` and `deadline_ms`, and nothing else"))?;
+    let Query(query) = query
+        .map_err(|_| bad_request("the query takes `grid`, `policy`, `deadline_ms` and `follow`, and nothing else"))?;
     let grid: GridId = query.grid.parse().map_err(|error| bad_request(format!("grid: {error}")))?;
     let policy = query.policy.map(|text| text.parse::<Policy>()).transpose();
     let policy = policy.map_err(|_| bad_request("policy: choose `cached`, `fast` or `fresh`"))?;
