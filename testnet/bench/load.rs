@@ -49,7 +49,9 @@ pub(super) async fn measure(
     };
     let mut network = Network::raise(&shape).await?;
     let idle = idle_resident(&network.layout.dir.join("idle")).await?;
-    network.settled().await?;
+    for grid in &network.grids {
+        network.hold(grid).await?;
+    }
     let (home, grid) = network.prepare(bench.crowd - 1)?;
     let mut node = NodeProcess::start(home.path())?;
     let peer = node.ready().await?.parse()?;
@@ -174,8 +176,9 @@ async fn ask_again_and_again(
 /// Walks of one client, each until its first record: how many in a second, and the processor's time of all nodes for each.
 async fn look_up(network: &Network, apart: Process) -> Result<(f64, f64), AnyError> {
     let client = network.client("walker", vec![network.addrs[0].clone()]).await?;
-    find(&client.dht, network.grids[0]).await?;
-    client.dht.knows(WIDTH.min(network.nodes.len())).await;
+    // A whole walk first, which makes the acquaintances.
+    let mut findings = client.dht.lookup(network.grids[0], WIDTH);
+    while findings.recv().await.is_some() {}
     sleep(Duration::from_secs(1)).await;
     let cpu = || -> Result<Duration, AnyError> { Ok(Process(0).cpu()? + apart.cpu()?) };
     let (before, started) = (cpu()?, Instant::now());

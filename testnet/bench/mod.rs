@@ -35,10 +35,10 @@ pub(crate) struct ResolveBench {
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
     rtt_ms: u64,
     /// How many times each figure is measured
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 60)]
     samples: usize,
     /// How many times each figure of another system is
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 20)]
     other_samples: usize,
     /// Up to how many servers each holds every record; 0 stores each record in its region only
     #[arg(long, default_value_t = 200)]

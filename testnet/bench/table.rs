@@ -116,7 +116,7 @@ impl Table {
             load(self.load_after),
             self.took_seconds
         );
-        let head = ["", "unit", "ours", "budget", "", "mainline", "ratio", "pkarr", "ratio"].map(str::to_owned);
+        let head = ["", "unit", "ours", "budget", "", "mainline", "÷ ours", "pkarr", "÷ ours"].map(str::to_owned);
         let lines: Vec<[String; 9]> = std::iter::once(head).chain(self.rows.iter().map(cells)).collect();
         let widths: [usize; 9] =
             std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
