@@ -6,3 +6,7 @@
 pub mod cipher;
 pub mod erasure;
 pub mod hash_tree;
+pub mod immutable;
+pub mod manifest;
+pub mod segments;
+pub mod ueb;
