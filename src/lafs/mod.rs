@@ -7,3 +7,7 @@ pub mod cipher;
 pub mod directory;
 pub mod erasure;
 pub mod hash_tree;
+pub mod immutable;
+pub mod manifest;
+pub mod segments;
+pub mod ueb;
