@@ -4,6 +4,7 @@
 //! cap. Formats: Tahoe-LAFS `docs/specifications/file-encoding.rst`, `URI-extension.rst` and `mutable.rst`.
 
 pub mod cipher;
+pub mod directory;
 pub mod erasure;
 pub mod hash_tree;
 pub mod immutable;
