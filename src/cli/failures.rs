@@ -7,6 +7,7 @@ use crate::config::{ConfigError, FileError, KeyFileError};
 use crate::dht::StartError;
 use crate::grid::TahoeNodeError;
 use crate::http::{ApiError, Problem};
+use crate::members::{AddError, RemoveError, SignerError};
 use crate::node::NodeError;
 use crate::publisher::InstallError;
 use crate::record::{DraftFileError, RecordError, SignError, TimeFault};
@@ -223,6 +224,46 @@ impl From<NodeError> for Failure {
             NodeError::Api(ApiError::Listen { .. }) => Self::because(ExitCode::Failed, &error)
                 .hint("set another `api` in clearinghouse.toml; port 0 takes a free one"),
             _ => Self::because(ExitCode::Failed, &error),
+        }
+    }
+}
+
+impl From<AddError> for Failure {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::NameTaken { .. } => Self::because(ExitCode::Refused, &error)
+                .hint("choose another name, or end that membership first with `clearinghouse client remove`"),
+            AddError::Membership(_) => Self::because(ExitCode::Malformed, &error),
+            AddError::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<RemoveError> for Failure {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Unknown { .. } => {
+                Self::because(ExitCode::NotFound, &error).hint("`clearinghouse client list` shows the names")
+            }
+            RemoveError::Membership(_) => Self::because(ExitCode::Failed, &error),
+            RemoveError::File(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignerError> for Failure {
+    fn from(error: SignerError) -> Self {
+        match error {
+            SignerError::Key(error) => error.into(),
+            SignerError::File(error) => error.into(),
+            SignerError::NoKey => Self::because(ExitCode::Refused, &error).hint(
+                "the operator of the grid key delegates to this node's publisher key: `clearinghouse delegate`, then \
+                 `clearinghouse record install` here",
+            ),
+            SignerError::Delegation(_) => Self::because(ExitCode::Integrity, &error),
+            SignerError::OtherGrid { .. } | SignerError::OtherPublisher { .. } => {
+                Self::because(ExitCode::Malformed, &error)
+            }
         }
     }
 }
