@@ -8,6 +8,8 @@ mod chk;
 mod error;
 mod kind;
 mod layout;
+#[cfg(test)]
+mod tests;
 
 pub use chk::ChkManifest;
 pub use error::{ManifestError, UnitMismatch, WrongCap};
