@@ -10,5 +10,7 @@ mod caps;
 mod grid;
 #[path = "oracle/grid_manager.rs"]
 mod grid_manager;
+#[path = "oracle/mutable.rs"]
+mod mutable;
 #[path = "oracle/python.rs"]
 mod python;
