@@ -14,6 +14,8 @@ mod grid;
 mod grid_manager;
 #[path = "oracle/immutable.rs"]
 mod immutable;
+#[path = "oracle/mutable.rs"]
+mod mutable;
 #[path = "oracle/python.rs"]
 mod python;
 #[cfg(feature = "node")]
