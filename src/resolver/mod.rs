@@ -18,4 +18,5 @@ mod tally;
 pub use offline::AtHand;
 pub use question::{Answer, DEFAULT_DEADLINE, Policy, PolicyError, Question, ResolveError, Source};
 pub use resolve::Resolver;
+pub(crate) use succession::Chain;
 pub use succession::MoveRefusal;
