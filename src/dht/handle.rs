@@ -83,6 +83,7 @@ pub struct Dht {
     known: watch::Receiver<usize>,
     listening: watch::Receiver<bool>,
     wholeness: Wholeness,
+    forlorn: watch::Receiver<bool>,
     metrics: Metrics,
 }
 
@@ -93,9 +94,10 @@ impl Dht {
         known: watch::Receiver<usize>,
         listening: watch::Receiver<bool>,
         wholeness: Wholeness,
+        forlorn: watch::Receiver<bool>,
         metrics: Metrics,
     ) -> Self {
-        Self { commands, local, known, listening, wholeness, metrics }
+        Self { commands, local, known, forlorn, listening, wholeness, metrics }
     }
 
     /// Where this node counts what happens.
@@ -154,6 +156,18 @@ impl Dht {
 
     /// How many servers are known, as it changes.
     pub fn known(&self) -> watch::Receiver<usize> {
+    /// Ends once there is nobody to ask: no server is known, nobody is connected, and no dial is under way that could change
+    /// that. Never ends once a server is known.
+    pub async fn has_nobody_to_ask(&self) {
+        let mut forlorn = self.forlorn.clone();
+        let forlorn = async { drop(forlorn.wait_for(|forlorn| *forlorn).await) };
+        tokio::select! {
+            biased;
+            () = self.knows(1) => std::future::pending().await,
+            () = forlorn => {}
+        }
+    }
+
         self.known.clone()
     }
 

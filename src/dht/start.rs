@@ -69,6 +69,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let (known, known_receiver) = watch::channel(peers.len());
     let (listening, listening_receiver) = watch::channel(settings.listen.is_none());
+    let (forlorn, forlorn_receiver) = watch::channel(false);
     let driver = Driver::new(
         swarm,
         &settings.network,
@@ -80,13 +81,14 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         receiver,
         known,
         listening,
+        forlorn,
         settings.whole_network_limit,
         saved,
     );
     let (compared, compared_receiver) = watch::channel(Compared::default());
     let wholeness = Wholeness { limit: settings.whole_network_limit, compared: compared_receiver };
     let metrics = driver.metrics().clone();
-    let dht = Dht::new(commands, local, known_receiver, listening_receiver, wholeness, metrics);
+    let dht = Dht::new(commands, local, known_receiver, forlorn_receiver, listening_receiver, wholeness, metrics);
     tokio::spawn(driver.run());
     let handle = dht.clone();
     tokio::spawn(async move {

@@ -98,7 +98,11 @@ impl Driver {
             if let Some(Protocol::P2p(peer)) = addr.iter().last() {
                 self.peers.name(Server { peer, addrs: vec![addr] });
             } else {
-                let _ = self.swarm.dial(addr);
+                let dial = DialOpts::unknown_peer_id().address(addr).build();
+                let id = dial.connection_id();
+                if self.swarm.dial(dial).is_ok() {
+                    self.blind_dials.insert(id);
+                }
             }
         }
         self.count_known();

@@ -21,7 +21,7 @@ use futures::StreamExt;
 use libp2p::kad;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::OutboundRequestId;
-use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify};
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -38,6 +38,10 @@ pub(crate) struct Driver {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) known: watch::Sender<usize>,
     pub(super) listening: watch::Sender<bool>,
+    /// Whether there is nobody to ask, and nobody on the way.
+    forlorn: watch::Sender<bool>,
+    /// Dials to addresses whose peers are not known beforehand.
+    pub(super) blind_dials: HashSet<ConnectionId>,
     pub(super) metrics: Metrics,
     pub(super) protocols: [StreamProtocol; 2],
     pub(super) network: String,
@@ -85,6 +89,7 @@ impl Driver {
         whole_network_limit: usize,
         saved: Vec<Server>,
     ) -> Self {
+        forlorn: watch::Sender<bool>,
         Self {
             swarm,
             role,
@@ -98,6 +103,8 @@ impl Driver {
             metrics: Metrics::new(),
             protocols: [kad_protocol(network), record_protocol(network)],
             network: format!("/lafs-clearinghouse/{network}"),
+            forlorn,
+            blind_dials: HashSet::new(),
             connections: Connections::default(),
             admission: Admission::default(),
             vouchers: Vouchers::default(),
@@ -133,6 +140,7 @@ impl Driver {
                     Some(Command::Stop { reply }) => break Some(reply),
                     Some(command) => self.on_command(command),
                     None => break None,
+            self.tell_whether_forlorn();
                 },
                 _ = tick.tick() => self.on_tick(),
             }
@@ -259,7 +267,11 @@ impl Driver {
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.connections.closed(&peer_id, connection_id);
             }
-            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.on_dial_error(peer_id, &error),
+            SwarmEvent::OutgoingConnectionError { peer_id, connection_id, error } => {
+                self.blind_dials.remove(&connection_id);
+                self.on_dial_error(peer_id, &error);
+            }
+                self.blind_dials.remove(&connection_id);
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
             SwarmEvent::ListenerClosed { reason: Err(error), addresses, .. } => {
                 warn!(?addresses, %error, "stopped listening");
@@ -277,6 +289,12 @@ impl Driver {
             self.listening.send_replace(true);
         }
         // On a private network nobody outside can confirm an address: unless one was stated, what we listen on is it.
+    /// Tells those who wait for a first server that none will come, as far as can be known now.
+    fn tell_whether_forlorn(&mut self) {
+        let forlorn = self.peers.len() == 0 && self.connections.is_empty() && self.blind_dials.is_empty();
+        self.forlorn.send_if_modified(|told| std::mem::replace(told, forlorn) != forlorn);
+    }
+
         let unstated = self.swarm.external_addresses().all(|known| self.swarm.listeners().any(|own| own == known));
         if self.role == Role::Server && self.private == PrivateAddresses::Allowed && unstated {
             self.swarm.add_external_address(address);
