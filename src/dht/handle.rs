@@ -50,6 +50,8 @@ pub struct DhtStatus {
     pub peer_id: PeerId,
     /// Where others reach it, best first, without `/p2p`; empty for a client.
     pub external: Vec<Multiaddr>,
+    /// Which of those that the settings state other servers do not reach, as they say.
+    pub unreached: Vec<Multiaddr>,
     /// Where it listens.
     pub listening: Vec<Multiaddr>,
     /// Whether it stores records for others.
@@ -81,9 +83,9 @@ pub struct Dht {
     commands: mpsc::Sender<Command>,
     local: PeerId,
     known: watch::Receiver<usize>,
+    forlorn: watch::Receiver<bool>,
     listening: watch::Receiver<bool>,
     wholeness: Wholeness,
-    forlorn: watch::Receiver<bool>,
     metrics: Metrics,
 }
 
@@ -92,9 +94,9 @@ impl Dht {
         commands: mpsc::Sender<Command>,
         local: PeerId,
         known: watch::Receiver<usize>,
+        forlorn: watch::Receiver<bool>,
         listening: watch::Receiver<bool>,
         wholeness: Wholeness,
-        forlorn: watch::Receiver<bool>,
         metrics: Metrics,
     ) -> Self {
         Self { commands, local, known, forlorn, listening, wholeness, metrics }
@@ -154,8 +156,6 @@ impl Dht {
         let _ = self.known.clone().wait_for(|known| *known >= count).await;
     }
 
-    /// How many servers are known, as it changes.
-    pub fn known(&self) -> watch::Receiver<usize> {
     /// Ends once there is nobody to ask: no server is known, nobody is connected, and no dial is under way that could change
     /// that. Never ends once a server is known.
     pub async fn has_nobody_to_ask(&self) {
@@ -168,6 +168,8 @@ impl Dht {
         }
     }
 
+    /// How many servers are known, as it changes.
+    pub fn known(&self) -> watch::Receiver<usize> {
         self.known.clone()
     }
 

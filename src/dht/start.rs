@@ -55,8 +55,9 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
             saved.push(server);
         }
     }
-    let mut swarm = swarm(keypair, &settings.network, settings.role, settings.private, KadStore(book))
-        .map_err(StartError::Transport)?;
+    let mut swarm =
+        swarm(keypair, &settings.network, settings.role, settings.private, settings.external.clone(), KadStore(book))
+            .map_err(StartError::Transport)?;
     if let Some(addr) = settings.listen {
         let in_use = |source| StartError::Listen { addr, source };
         for listen in listen_addrs(addr).map_err(in_use)? {
@@ -68,8 +69,8 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     }
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let (known, known_receiver) = watch::channel(peers.len());
-    let (listening, listening_receiver) = watch::channel(settings.listen.is_none());
     let (forlorn, forlorn_receiver) = watch::channel(false);
+    let (listening, listening_receiver) = watch::channel(settings.listen.is_none());
     let driver = Driver::new(
         swarm,
         &settings.network,
@@ -80,8 +81,8 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         settings.bootstrap,
         receiver,
         known,
-        listening,
         forlorn,
+        listening,
         settings.whole_network_limit,
         saved,
     );
