@@ -22,6 +22,7 @@ mod network {
     mod schema;
     mod servers;
     mod sharing;
+    mod stated;
     mod stranger;
     mod strangers_over_http;
     mod succession;

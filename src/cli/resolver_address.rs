@@ -6,12 +6,12 @@ use crate::config::{Home, create_private_dir};
 use crate::http::Problem;
 use crate::keys::GridId;
 use crate::record::{Evidence, GridRecord, RecordError, TimeFault};
-use crate::resolver::{Answer, MoveRefusal, ResolveError, Source};
+use crate::resolver::{Answer, Chain, ResolveError, Source};
 use crate::store::Floors;
 use crate::units::{Seconds, UnixSeconds};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::Agent;
 
 /// A view with eight pieces of evidence takes about 20 kB.
@@ -24,29 +24,51 @@ struct Given {
     evidence_base64url: Vec<String>,
 }
 
-/// Asks the resolver address at `url` for the record of `grid`. Nothing is believed but what is signed, and nothing below
-/// the floor in `home`, which rises with the answer.
+/// Asks the resolver address at `url` for the record of `grid`, and for those of its successors, as far as each is vouched
+/// for. Nothing is believed but what is signed, and nothing below the floors in `home`, which rise with the answers.
 pub(super) fn ask(url: &str, grid: &GridId, deadline: Duration, home: &Home, now: UnixSeconds) -> Outcome<Answer> {
-    let answer =
-        fetch(url, grid, deadline).and_then(|(given, age)| Ok(Answer { age, ..accept(&given, grid, home, now)? }));
-    answer.map_err(|failure| {
+    follow(url, grid, Instant::now() + deadline, home, now).map_err(|failure| {
         let hint = match failure.exit {
             ExitCode::NotFound => {
                 "this server holds no record of it: ask another, or the network with `--bootstrap ADDR`"
             }
             ExitCode::Unreachable => "is the address right, and does `resolver-listen` name it there?",
             ExitCode::Integrity => "do not rely on this server: ask another, or the network with `--bootstrap ADDR`",
-            ExitCode::Moved => "ask the network with `--bootstrap ADDR`: it tells whether the successor was announced",
+            ExitCode::Moved => {
+                "ask another server, or the network with `--bootstrap ADDR`: it may know more of the move"
+            }
             _ => return failure.about(format_args!("--from {url}")),
         };
         failure.about(format_args!("--from {url}")).hint(hint)
     })
 }
 
+fn follow(url: &str, grid: &GridId, until: Instant, home: &Home, now: UnixSeconds) -> Outcome<Answer> {
+    let refused = |error: ResolveError| Failure::from(Problem::from(error));
+    let in_place = |grid: &GridId| -> Outcome<Answer> {
+        let (given, age) = fetch(url, grid, until.saturating_duration_since(Instant::now()))?;
+        Ok(Answer { age, ..accept(&given, grid, home, now)? })
+    };
+    let mut answer = in_place(grid)?;
+    let mut chain = Chain::new(*grid);
+    loop {
+        let floor = Floors::open(home)?.of(answer.record.grid(), now).map_err(|error| refused(error.into()))?;
+        let Some(successor) = chain.onward(&answer, floor.as_ref()).map_err(refused)? else { return Ok(answer) };
+        let found = in_place(&successor).map_err(|failure| failure.message);
+        answer = chain.arrived(&answer, successor, found).map_err(refused)?;
+    }
+}
+
 fn fetch(url: &str, grid: &GridId, deadline: Duration) -> Outcome<(Given, Seconds)> {
     if !url.starts_with("http://") {
-        return Err(Failure::new(ExitCode::Malformed, "not an `http://` address")
-            .hint("records are signed, so that plain HTTP is enough: ask the operator for the `http://` address"));
+        let https = url.starts_with("https://");
+        let problem = if https { "`https` is not spoken here" } else { "not an `http://` address" };
+        return Err(Failure::new(ExitCode::Malformed, problem).hint(
+            "records are signed and verified here, so that plain HTTP is enough: ask the operator for the `http://` address",
+        ));
+    }
+    if deadline.is_zero() {
+        return Err(Failure::new(ExitCode::Unreachable, "no answer in time"));
     }
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(deadline));
     let agent: Agent = config.build().into();
@@ -87,10 +109,6 @@ fn accept(given: &Given, grid: &GridId, home: &Home, now: UnixSeconds) -> Outcom
     floors.raise(&record, now).map_err(|error| refused(error.into()))?;
     if record.signed().withdrawn() {
         return Err(refused(ResolveError::Withdrawn { grid }));
-    }
-    if let Some(successor) = record.successor().copied() {
-        let source = Box::new(MoveRefusal::NotAsked);
-        return Err(refused(ResolveError::Moved { grid, successor, source }));
     }
     let mut evidence = Evidence::default();
     for proof in &given.evidence_base64url {

@@ -6,11 +6,12 @@ use crate::dht::codec::RecordCodec;
 use crate::dht::crowd::Crowd;
 use crate::dht::gate::Gate;
 use crate::dht::kad_store::KadStore;
+use crate::dht::stated::Stated;
 use libp2p::core::Transport;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
-use libp2p::{PeerId, StreamProtocol, Swarm, SwarmBuilder};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder};
 use libp2p::{
     autonat, connection_limits, core::upgrade::Version, identify, kad, noise, ping, quic, request_response, tcp, yamux,
 };
@@ -36,8 +37,8 @@ const MAX_INCOMING: u32 = 512;
 const MAX_PENDING_INCOMING: u32 = 128;
 /// Connections accepted from one /24 or /48: a house full of clients behind one address, and an eighth of all places.
 const MAX_INCOMING_PER_NETWORK: usize = 64;
-/// Connections of one peer: one each way over QUIC and TCP.
-const MAX_PER_PEER: u32 = 4;
+/// Connections of one peer: one each way over QUIC and TCP, and as many for a moment while it checks whether it is reached.
+const MAX_PER_PEER: u32 = 8;
 /// A kad message: a record of 1 KB and twenty peers with their addresses, which ride along.
 const KAD_PACKET_BYTES: usize = 16 * 1024;
 /// Kademlia's α in kad's own walks.
@@ -76,14 +77,16 @@ pub(crate) struct Behaviour {
     ping: ping::Behaviour,
     autonat_client: Toggle<autonat::v2::client::Behaviour>,
     autonat_server: Toggle<autonat::v2::server::Behaviour>,
+    pub(crate) stated: Toggle<Stated>,
 }
 
-/// A swarm with all protocols, listening nowhere yet.
+/// A swarm with all protocols, listening nowhere yet. Others are asked now and then whether they reach it at `stated`.
 pub(crate) fn swarm(
     keypair: Keypair,
     network: &NetworkName,
     role: Role,
     private: PrivateAddresses,
+    stated: Vec<Multiaddr>,
     store: KadStore,
 ) -> Result<Swarm<Behaviour>, std::io::Error> {
     let noise = noise::Config::new(&keypair).map_err(std::io::Error::other)?;
@@ -103,7 +106,7 @@ pub(crate) fn swarm(
         .unwrap_or_else(|never| match never {})
         // Names are resolved before the gate, so that it sees where they lead.
         .with_dns()?
-        .with_behaviour(|keypair| behaviour(keypair, network, role, store))
+        .with_behaviour(|keypair| behaviour(keypair, network, role, stated, store))
         .unwrap_or_else(|never| match never {})
         .with_swarm_config(|config| {
             config
@@ -117,7 +120,13 @@ pub(crate) fn swarm(
     Ok(built)
 }
 
-fn behaviour(keypair: &Keypair, network: &NetworkName, role: Role, store: KadStore) -> Behaviour {
+fn behaviour(
+    keypair: &Keypair,
+    network: &NetworkName,
+    role: Role,
+    stated: Vec<Multiaddr>,
+    store: KadStore,
+) -> Behaviour {
     let local = keypair.public().to_peer_id();
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_established_incoming(Some(MAX_INCOMING))
@@ -149,6 +158,7 @@ fn behaviour(keypair: &Keypair, network: &NetworkName, role: Role, store: KadSto
         ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL)),
         autonat_client: (role == Role::Undecided).then(autonat::v2::client::Behaviour::default).into(),
         autonat_server: (role != Role::Client).then(autonat::v2::server::Behaviour::default).into(),
+        stated: (role == Role::Server && !stated.is_empty()).then(|| Stated::new(stated)).into(),
     }
 }
 

@@ -35,6 +35,7 @@ struct Link {
     id: ConnectionId,
     remote: Multiaddr,
     dialled: bool,
+    since: Instant,
 }
 
 impl Connections {
@@ -43,10 +44,13 @@ impl Connections {
     /// How many idle ones are kept for a minute.
     pub(super) const IDLE: usize = 8;
 
+    /// How many connections with one peer are kept: each side may have dialled.
+    const LINKS: usize = 2;
+
     /// Notes a new connection.
     pub(super) fn opened(&mut self, peer: PeerId, id: ConnectionId, remote: Multiaddr, dialled: bool) {
         let neighbour = self.0.entry(peer).or_insert_with(Neighbour::new);
-        neighbour.links.push(Link { id, remote: without_peer(remote), dialled });
+        neighbour.links.push(Link { id, remote: without_peer(remote), dialled, since: Instant::now() });
         neighbour.last_used = Instant::now();
     }
 
@@ -146,6 +150,13 @@ impl Connections {
         idle.iter().enumerate().filter(|item| !keep((item.0, item.1))).map(|(_, (peer, _))| *peer).collect()
     }
 
+    /// The connections to close of peers that have more than one each way: what a check of an address leaves behind.
+    pub(super) fn doubled(&self, now: Instant) -> Vec<ConnectionId> {
+        let quiet = self.0.values().filter(|neighbour| neighbour.open_questions == 0);
+        let beyond = quiet.flat_map(|neighbour| neighbour.links.iter().skip(Self::LINKS));
+        beyond.filter(|link| now.saturating_duration_since(link.since) >= CLOSE_AFTER / 3).map(|link| link.id).collect()
+    }
+
     fn links(&self, peer: &PeerId) -> &[Link] {
         self.0.get(peer).map_or(&[], |neighbour| neighbour.links.as_slice())
     }
@@ -192,6 +203,17 @@ mod tests {
         assert!(connections.superfluous(now).is_empty(), "none is idle yet");
         assert_eq!(connections.superfluous(now + Duration::from_secs(11)).len(), 12);
         assert_eq!(connections.superfluous(now + Duration::from_secs(61)).len(), 15);
+    }
+
+    #[test]
+    fn of_many_connections_with_one_peer_two_stay() {
+        let (mut connections, peers) = connected(2);
+        for n in 10..13 {
+            connections.opened(peers[0], id(n), addr("/ip4/127.0.0.1/tcp/2"), false);
+        }
+        let now = Instant::now();
+        assert!(connections.doubled(now).is_empty(), "they may be in use");
+        assert_eq!(connections.doubled(now + Duration::from_secs(20)), [id(11), id(12)]);
     }
 
     #[test]

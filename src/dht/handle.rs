@@ -50,6 +50,8 @@ pub struct DhtStatus {
     pub peer_id: PeerId,
     /// Where others reach it, best first, without `/p2p`; empty for a client.
     pub external: Vec<Multiaddr>,
+    /// Which of those that the settings state other servers do not reach, as they say.
+    pub unreached: Vec<Multiaddr>,
     /// Where it listens.
     pub listening: Vec<Multiaddr>,
     /// Whether it stores records for others.
@@ -81,6 +83,7 @@ pub struct Dht {
     commands: mpsc::Sender<Command>,
     local: PeerId,
     known: watch::Receiver<usize>,
+    forlorn: watch::Receiver<bool>,
     listening: watch::Receiver<bool>,
     wholeness: Wholeness,
     metrics: Metrics,
@@ -91,11 +94,12 @@ impl Dht {
         commands: mpsc::Sender<Command>,
         local: PeerId,
         known: watch::Receiver<usize>,
+        forlorn: watch::Receiver<bool>,
         listening: watch::Receiver<bool>,
         wholeness: Wholeness,
         metrics: Metrics,
     ) -> Self {
-        Self { commands, local, known, listening, wholeness, metrics }
+        Self { commands, local, known, forlorn, listening, wholeness, metrics }
     }
 
     /// Where this node counts what happens.
@@ -150,6 +154,18 @@ impl Dht {
     pub async fn knows(&self, count: usize) {
         // An error means that the node has stopped, and then every question says so.
         let _ = self.known.clone().wait_for(|known| *known >= count).await;
+    }
+
+    /// Ends once there is nobody to ask: no server is known, nobody is connected, and no dial is under way that could change
+    /// that. Never ends once a server is known.
+    pub async fn has_nobody_to_ask(&self) {
+        let mut forlorn = self.forlorn.clone();
+        let forlorn = async { drop(forlorn.wait_for(|forlorn| *forlorn).await) };
+        tokio::select! {
+            biased;
+            () = self.knows(1) => std::future::pending().await,
+            () = forlorn => {}
+        }
     }
 
     /// How many servers are known, as it changes.

@@ -24,6 +24,7 @@ mod connections;
 mod crowd;
 #[cfg(feature = "node")]
 mod dial_backs;
+mod doubts;
 #[cfg(feature = "node")]
 mod driver;
 #[cfg(feature = "node")]
@@ -46,6 +47,7 @@ mod remembered;
 mod routing;
 #[cfg(feature = "node")]
 mod start;
+mod stated;
 #[cfg(feature = "node")]
 mod turns;
 #[cfg(feature = "node")]

@@ -55,8 +55,9 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
             saved.push(server);
         }
     }
-    let mut swarm = swarm(keypair, &settings.network, settings.role, settings.private, KadStore(book))
-        .map_err(StartError::Transport)?;
+    let mut swarm =
+        swarm(keypair, &settings.network, settings.role, settings.private, settings.external.clone(), KadStore(book))
+            .map_err(StartError::Transport)?;
     if let Some(addr) = settings.listen {
         let in_use = |source| StartError::Listen { addr, source };
         for listen in listen_addrs(addr).map_err(in_use)? {
@@ -68,6 +69,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     }
     let (commands, receiver) = mpsc::channel(COMMANDS);
     let (known, known_receiver) = watch::channel(peers.len());
+    let (forlorn, forlorn_receiver) = watch::channel(false);
     let (listening, listening_receiver) = watch::channel(settings.listen.is_none());
     let driver = Driver::new(
         swarm,
@@ -79,6 +81,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         settings.bootstrap,
         receiver,
         known,
+        forlorn,
         listening,
         settings.whole_network_limit,
         saved,
@@ -86,7 +89,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     let (compared, compared_receiver) = watch::channel(Compared::default());
     let wholeness = Wholeness { limit: settings.whole_network_limit, compared: compared_receiver };
     let metrics = driver.metrics().clone();
-    let dht = Dht::new(commands, local, known_receiver, listening_receiver, wholeness, metrics);
+    let dht = Dht::new(commands, local, known_receiver, forlorn_receiver, listening_receiver, wholeness, metrics);
     tokio::spawn(driver.run());
     let handle = dht.clone();
     tokio::spawn(async move {

@@ -98,6 +98,17 @@ fn network(status: &StatusView, config: &str, restart: &str, say: &mut impl FnMu
         };
         say("reachable", "nobody outside has confirmed that this node can be reached".to_owned(), next);
     }
+    if !status.unreached_addrs.is_empty() {
+        let addrs: Vec<String> = status.unreached_addrs.iter().map(ToString::to_string).collect();
+        say(
+            "external",
+            format!("other servers do not reach this node where the settings say that it is: {}", addrs.join(", ")),
+            format!(
+                "open that port in the firewall and forward it to this machine, UDP and TCP; or correct `external` in \
+                 `{config}`, then {restart}. It is tried again by itself, at the latest after 15 minutes"
+            ),
+        );
+    }
     if status.connected_peers == 0 && (status.bootstraps > 0 || status.servers_known > 0) {
         say(
             "alone",
@@ -229,6 +240,7 @@ mod tests {
         let dht = DhtStatus {
             peer_id: libp2p::PeerId::random(),
             external: vec!["/ip4/192.0.2.1/tcp/1".parse().unwrap()],
+            unreached: Vec::new(),
             listening: Vec::new(),
             serves: true,
             servers_known: 3,
@@ -275,6 +287,7 @@ mod tests {
             ("clock", StatusView { clock_behind_seconds: Some(-3_600), ..well() }),
             ("reachable", StatusView { mode: Mode::Client, ..well() }),
             ("reachable", StatusView { addrs: Vec::new(), ..well() }),
+            ("external", StatusView { unreached_addrs: vec!["/ip4/192.0.2.1/tcp/1".parse().unwrap()], ..well() }),
             ("alone", StatusView { connected_peers: 0, bootstraps: 1, ..well() }),
             ("record", StatusView { problem: Some("no key".to_owned()), ..well() }),
             ("expired", StatusView { expires_at_unix_seconds: Some(NOW), ..well() }),

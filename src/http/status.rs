@@ -32,6 +32,9 @@ pub struct StatusView {
     /// Where others reach it, best first, each ending in `/p2p/` and the peer id: what they give to `--bootstrap`.
     #[schema(value_type = Vec<String>)]
     pub addrs: Vec<Multiaddr>,
+    /// Which of the addresses that the settings state other servers do not reach, as they say.
+    #[schema(value_type = Vec<String>)]
+    pub unreached_addrs: Vec<Multiaddr>,
     /// The grid that it speaks for.
     pub grid_id: Option<String>,
     /// The sequence of that grid's record.
@@ -133,11 +136,12 @@ impl StatusView {
             network: network.to_owned(),
             peer_id: dht.peer_id.to_string(),
             addrs: dht.external.iter().map(|addr| addr.clone().with(Protocol::P2p(dht.peer_id))).collect(),
+            unreached_addrs: dht.unreached.clone(),
             grid_id: own.map(|(grid, _)| grid.to_string()),
             sequence: record.map(|record| record.sequence()),
             expires_at_unix_seconds: record.map(|record| record.expires_at().0),
             mode: if dht.serves { Mode::Server } else { Mode::Client },
-            reachable: dht.serves && !dht.external.is_empty(),
+            reachable: dht.serves && dht.external.iter().any(|addr| !dht.unreached.contains(addr)),
             published_to: receipt.map(|receipt| receipt.holders),
             published_networks: receipt.map(|receipt| receipt.networks),
             published_widely: own.is_none() || receipt.is_some_and(Receipt::is_wide),
@@ -204,6 +208,9 @@ impl fmt::Display for StatusView {
             Mode::Client => "client: nobody has confirmed yet that it can be reached",
         };
         writeln!(f, "mode       {mode}")?;
+        for addr in &self.unreached_addrs {
+            writeln!(f, "unreached  {addr}, by other servers: `status --check` says what to look at")?;
+        }
         writeln!(
             f,
             "knows      {}, connected to {}, {} held",
@@ -254,6 +261,7 @@ mod tests {
         let dht = DhtStatus {
             peer_id: libp2p::PeerId::random(),
             external: vec!["/ip4/192.0.2.1/tcp/1".parse().unwrap()],
+            unreached: Vec::new(),
             listening: Vec::new(),
             serves: true,
             servers_known: 3,

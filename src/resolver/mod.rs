@@ -19,5 +19,6 @@ mod through_home;
 pub use offline::AtHand;
 pub use question::{Answer, DEFAULT_DEADLINE, Policy, PolicyError, Question, ResolveError, Source};
 pub use resolve::Resolver;
+pub(crate) use succession::Chain;
 pub use succession::MoveRefusal;
 pub use through_home::{HomeError, ThroughHome};

@@ -125,6 +125,8 @@ impl Query {
         let mut fresh = self.fresh.subscribe();
         let mut findings = parts.dht.lookup(grid, WIDTH);
         let mut walking = true;
+        let nobody = parts.dht.has_nobody_to_ask();
+        tokio::pin!(nobody);
         let mut own_nodes = OwnNodes::default();
         let mut others: Option<VecDeque<Server>> = None;
         let mut asked_besides = FuturesUnordered::new();
@@ -158,6 +160,8 @@ impl Query {
                     Some(finding) => count(&mut tally, finding, parts.clock.now()),
                     None => walking = false,
                 },
+                // The walk waits for a first server, and none is in sight.
+                () = &mut nobody, if walking => walking = false,
                 Some((server, besides, answer)) = asked_besides.next() => {
                     if besides == Besides::OwnNode {
                         own_nodes.heard(answer.is_some());

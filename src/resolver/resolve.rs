@@ -114,6 +114,10 @@ impl Resolver {
             }
             Policy::Fast | Policy::Fresh => {}
         }
+        if at_hand.is_none() && self.parts.dht.is_alone().await {
+            // Then this node is the whole network.
+            return Err(why_unusable(grid, row.as_ref(), floor.as_ref(), now));
+        }
         let deadline = match policy {
             Policy::Fast if at_hand.is_some() => deadline.min(Instant::now() + AT_HAND_PATIENCE),
             _ => deadline,

@@ -3,6 +3,7 @@
 use crate::keys::GridId;
 use crate::record::{Floor, MoveFault, heir_of, moved_to};
 use crate::resolver::question::{Answer, ResolveError};
+use std::error::Error;
 
 /// How many moves are followed one after the other. An honest grid moves once in years.
 const MAX_MOVES: usize = 4;
@@ -23,12 +24,9 @@ pub enum MoveRefusal {
     /// More than four moves.
     #[error("more than {MAX_MOVES} moves in a row")]
     TooMany,
-    /// A resolver address gave the record, and cannot say whether the key was announced.
-    #[error("a resolver address cannot say whether it was announced")]
-    NotAsked,
     /// The successor has no record that can be had now.
     #[error("its own record cannot be had")]
-    Unresolved(#[source] ResolveError),
+    Unresolved(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl Chain {
@@ -58,14 +56,14 @@ impl Chain {
     }
 
     /// The answer at the end of a move from `from`, if what was found there owns up to it.
-    pub(crate) fn arrived(
+    pub(crate) fn arrived<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
         from: &Answer,
         successor: GridId,
-        found: Result<Answer, ResolveError>,
+        found: Result<Answer, E>,
     ) -> Result<Answer, ResolveError> {
         let refused = |refusal| ResolveError::Moved { grid: *from.record.grid(), successor, source: Box::new(refusal) };
-        let heir = found.map_err(|error| refused(MoveRefusal::Unresolved(error)))?;
+        let heir = found.map_err(|error| refused(MoveRefusal::Unresolved(error.into())))?;
         heir_of(&from.record, &heir.record).map_err(|fault| refused(fault.into()))?;
         Ok(Answer { moved_from: self.0.first().copied(), ..heir })
     }

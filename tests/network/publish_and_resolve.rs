@@ -1,8 +1,11 @@
 //! A record published is resolved by a stranger, whoever is asked.
 
-use super::federation::Federation;
+use super::federation::{Federation, PATIENCE, own_network};
+use lafs_clearinghouse::config::NodeConfig;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
-use lafs_clearinghouse::resolver::{Policy, Question, ResolveError, Source};
+use lafs_clearinghouse::resolver::{Policy, Question, ResolveError, Resolver, Source};
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 use std::time::Duration;
 
 fn question(grid: GridId, policy: Policy) -> Question {
@@ -53,4 +56,39 @@ async fn a_lone_node_holds_its_own_record() {
     let grid = federation.nodes[0].grid.unwrap();
     let answer = federation.nodes[0].node.resolver.resolve(question(grid, Policy::Cached)).await.unwrap();
     assert_eq!(answer.source, Source::Cache);
+}
+
+/// A question that would be waited for until the test gives up.
+async fn at_once(resolver: &Resolver, policy: Policy) -> ResolveError {
+    let grid = GridId::new(SecretKey::from_seed(&[99; 32]).public());
+    let question = Question { grid, policy, deadline: Duration::from_secs(3_600) };
+    tokio::time::timeout(PATIENCE, resolver.resolve(question)).await.expect("nobody is waited for").unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_node_says_at_once_that_it_does_not_hold_a_grid() {
+    let federation = Federation::of(1, 0, 200).await;
+    for policy in [Policy::Fast, Policy::Fresh] {
+        let error = at_once(&federation.nodes[0].node.resolver, policy).await;
+        assert!(matches!(error, ResolveError::NotFound { asked: 0, .. }), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reaches_nobody_says_so_at_once() {
+    let federation = Federation::new(200);
+    // Nobody listens there.
+    let nobody = Multiaddr::from(own_network()).with(Protocol::Tcp(1));
+    let client = federation.client("client", vec![nobody.clone()]).await;
+    for policy in [Policy::Fast, Policy::Fresh] {
+        let error = at_once(&client.resolver, policy).await;
+        assert!(matches!(error, ResolveError::Unreachable { tried: 0 }), "{error}");
+    }
+    let listen = (own_network(), 0).into();
+    let settings = NodeConfig { listen, bootstrap: vec![nobody], ..federation.settings.clone() };
+    let home = federation.home("cut-off");
+    std::fs::create_dir_all(home.path()).unwrap();
+    let node = federation.restart(home, settings).await;
+    let error = at_once(&node.resolver, Policy::Fast).await;
+    assert!(matches!(error, ResolveError::Unreachable { tried: 0 }), "{error}");
 }

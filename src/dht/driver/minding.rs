@@ -2,14 +2,15 @@
 
 use crate::dht::behaviour::Role;
 use crate::dht::connections::Connections;
+use crate::dht::doubts::Change;
 use crate::dht::driver::task::Driver;
 use crate::dht::message::Response;
 use crate::dht::server::{Point, Server};
-use libp2p::PeerId;
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::DialOpts;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::{PeerId, autonat};
 use std::time::{Duration, Instant};
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 /// How often connections are minded and lost neighbours looked for.
 pub(super) const TICK: Duration = Duration::from_secs(5);
@@ -17,6 +18,8 @@ pub(super) const TICK: Duration = Duration::from_secs(5);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How far the median of the others' clocks may be off before it is said.
 const CLOCK_TOLERANCE_SECONDS: i64 = 600;
+/// Among how many servers those are chosen that are asked to dial us.
+const CHECKED_AMONG: usize = 20;
 /// How many servers are written to the store.
 const MAX_SAVED: usize = 200;
 
@@ -27,6 +30,9 @@ impl Driver {
             if !self.trusted.contains(&peer) {
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
+        }
+        for connection in self.connections.doubled(now) {
+            self.swarm.close_connection(connection);
         }
         self.ticks_alone = if self.connections.is_empty() { self.ticks_alone.saturating_add(1) } else { 0 };
         let dials = dials_at(self.ticks_alone);
@@ -39,6 +45,7 @@ impl Driver {
         if dials || self.peers.len() > Connections::WARM {
             self.keep_warm();
         }
+        self.check_stated(now);
         self.dial_backs.tick();
         self.dial_back();
         if now.duration_since(self.last_saved) >= SAVE_EVERY {
@@ -98,7 +105,11 @@ impl Driver {
             if let Some(Protocol::P2p(peer)) = addr.iter().last() {
                 self.peers.name(Server { peer, addrs: vec![addr] });
             } else {
-                let _ = self.swarm.dial(addr);
+                let dial = DialOpts::unknown_peer_id().address(addr).build();
+                let id = dial.connection_id();
+                if self.swarm.dial(dial).is_ok() {
+                    self.blind_dials.insert(id);
+                }
             }
         }
         self.count_known();
@@ -129,6 +140,47 @@ impl Driver {
         let encoded: Vec<Vec<u8>> = self.remembered.all().iter().filter_map(Server::encode).collect();
         if !encoded.is_empty() {
             self.book().save_servers(encoded);
+        }
+    }
+
+    /// Asks a server, each time another, whether it reaches us at the addresses that the settings state.
+    fn check_stated(&mut self, now: Instant) {
+        if !self.swarm.behaviour().stated.is_enabled() || !self.doubts.is_due(now) {
+            return;
+        }
+        let own = Point::of(&self.swarm.local_peer_id().to_bytes());
+        let met = self.peers.nearest_verified(own, CHECKED_AMONG);
+        if met.is_empty() {
+            return;
+        }
+        let server = &met[self.doubts.begin(now) % met.len()];
+        if let Some(before) = self.checked_over.take() {
+            self.swarm.close_connection(before);
+        }
+        if let Some(stated) = self.swarm.behaviour_mut().stated.as_mut() {
+            stated.begin();
+        }
+        // One of its own, beside those that stand: libp2p asks only those whom it meets after the check began.
+        let dial = DialOpts::peer_id(server.peer).addresses(server.addrs.clone()).condition(PeerCondition::Always);
+        let dial = dial.build();
+        let id = dial.connection_id();
+        if self.swarm.dial(dial).is_ok() {
+            self.checked_over = Some(id);
+        }
+    }
+
+    pub(super) fn on_checked(&mut self, event: &autonat::v2::client::Event) {
+        let network = self.connections.network(&event.server);
+        let networks = self.peers.networks();
+        let address = &event.tested_addr;
+        debug!(%address, server = %event.server, result = ?event.result, "asked whether this address is reached");
+        match self.doubts.heard(address, network, event.result.is_ok(), networks, Instant::now()) {
+            Some(Change::Doubted) => warn!(
+                %address,
+                "other servers do not reach this node at the address that it states: look at the firewall and the port forwarding"
+            ),
+            Some(Change::Cleared) => info!(%address, "other servers reach this node at that address again"),
+            None => {}
         }
     }
 

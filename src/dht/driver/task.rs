@@ -7,6 +7,7 @@ use crate::dht::behaviour::{Behaviour, BehaviourEvent, Role, kad_protocol, recor
 use crate::dht::clocks::PeerClocks;
 use crate::dht::connections::Connections;
 use crate::dht::dial_backs::DialBacks;
+use crate::dht::doubts::Doubts;
 use crate::dht::driver::minding::TICK;
 use crate::dht::handle::{AskError, Command, DhtStatus};
 use crate::dht::message::{Request, Response};
@@ -21,7 +22,7 @@ use futures::StreamExt;
 use libp2p::kad;
 use libp2p::multiaddr::Protocol;
 use libp2p::request_response::OutboundRequestId;
-use libp2p::swarm::SwarmEvent;
+use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, identify};
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -37,6 +38,10 @@ pub(crate) struct Driver {
     pub(super) bootstrap: Vec<Multiaddr>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) known: watch::Sender<usize>,
+    /// Whether there is nobody to ask, and nobody on the way.
+    forlorn: watch::Sender<bool>,
+    /// Dials to addresses whose peers are not known beforehand.
+    pub(super) blind_dials: HashSet<ConnectionId>,
     pub(super) listening: watch::Sender<bool>,
     pub(super) metrics: Metrics,
     pub(super) protocols: [StreamProtocol; 2],
@@ -50,6 +55,9 @@ pub(crate) struct Driver {
     pub(super) open: HashMap<OutboundRequestId, (PeerId, Purpose)>,
     pub(super) pages_asked: HashMap<PeerId, Instant>,
     pub(super) dial_backs: DialBacks,
+    pub(super) doubts: Doubts,
+    /// The connection over which a server is asked to dial us.
+    pub(super) checked_over: Option<ConnectionId>,
     pub(super) remembered: Remembered,
     pub(super) ticks: usize,
     pub(super) last_saved: Instant,
@@ -81,6 +89,7 @@ impl Driver {
         bootstrap: Vec<Multiaddr>,
         commands: mpsc::Receiver<Command>,
         known: watch::Sender<usize>,
+        forlorn: watch::Sender<bool>,
         listening: watch::Sender<bool>,
         whole_network_limit: usize,
         saved: Vec<Server>,
@@ -94,6 +103,8 @@ impl Driver {
             bootstrap,
             commands,
             known,
+            forlorn,
+            blind_dials: HashSet::new(),
             listening,
             metrics: Metrics::new(),
             protocols: [kad_protocol(network), record_protocol(network)],
@@ -107,6 +118,8 @@ impl Driver {
             open: HashMap::new(),
             pages_asked: HashMap::new(),
             dial_backs: DialBacks::default(),
+            doubts: Doubts::new(Instant::now()),
+            checked_over: None,
             remembered: Remembered::new(saved),
             ticks: 0,
             last_saved: Instant::now(),
@@ -127,6 +140,7 @@ impl Driver {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stopped = loop {
+            self.tell_whether_forlorn();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 command = self.commands.recv() => match command {
@@ -252,14 +266,19 @@ impl Driver {
             SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
                 self.on_identified(peer_id, info);
             }
+            SwarmEvent::Behaviour(BehaviourEvent::Stated(event)) => self.on_checked(&event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.blind_dials.remove(&connection_id);
                 let remote = endpoint.get_remote_address().clone();
                 self.connections.opened(peer_id, connection_id, remote, endpoint.is_dialer());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.connections.closed(&peer_id, connection_id);
             }
-            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.on_dial_error(peer_id, &error),
+            SwarmEvent::OutgoingConnectionError { peer_id, connection_id, error } => {
+                self.blind_dials.remove(&connection_id);
+                self.on_dial_error(peer_id, &error);
+            }
             SwarmEvent::NewListenAddr { address, .. } => self.on_listening(address),
             SwarmEvent::ListenerClosed { reason: Err(error), addresses, .. } => {
                 warn!(?addresses, %error, "stopped listening");
@@ -268,6 +287,12 @@ impl Driver {
             SwarmEvent::ExternalAddrExpired { address } => warn!(%address, "no longer reachable"),
             _ => {}
         }
+    }
+
+    /// Tells those who wait for a first server that none will come, as far as can be known now.
+    fn tell_whether_forlorn(&mut self) {
+        let forlorn = self.peers.len() == 0 && self.connections.is_empty() && self.blind_dials.is_empty();
+        self.forlorn.send_if_modified(|told| std::mem::replace(told, forlorn) != forlorn);
     }
 
     pub(super) fn on_listening(&mut self, address: Multiaddr) {
@@ -290,6 +315,7 @@ impl Driver {
         DhtStatus {
             peer_id: *self.swarm.local_peer_id(),
             external,
+            unreached: self.doubts.doubted(),
             listening: self.swarm.listeners().cloned().collect(),
             serves: self.swarm.behaviour_mut().kad.mode() == kad::Mode::Server,
             servers_known: self.peers.len(),

@@ -170,10 +170,10 @@ async fn stuck_streams_of_kad_leave_our_own_protocol_answering() {
 
 /// A peer id costs nothing, and kad's streams are bounded by connection: so connections are bounded by peer.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_peer_gets_four_connections() {
+async fn one_peer_gets_eight_connections() {
     let federation = Federation::of(1, 0, 200).await;
     let (mut stranger, node) = asker(&federation).await;
-    // Of nine connections four stand.
-    stranger.dial_again(&federation.bootstrap()[0], 8, 5).await;
+    // Of thirteen connections eight stand.
+    stranger.dial_again(&federation.bootstrap()[0], 12, 5).await;
     assert!(resolved(&mut stranger, node, grid(215)).await.is_none());
 }
