@@ -212,6 +212,8 @@ impl From<FileError> for ResolveError {
 fn asked_when(asked: u32, age: Seconds) -> String {
     match (asked, age) {
         (0, _) => "nothing is at hand".to_owned(),
+        (1, Seconds(0)) => "1 server was asked".to_owned(),
+        (1, _) => format!("1 server was asked {age} ago"),
         (_, Seconds(0)) => format!("{asked} servers were asked"),
         _ => format!("{asked} servers were asked {age} ago"),
     }

@@ -574,6 +574,26 @@ mod tests {
         assert!(book.row(&grid(1)).is_none() && book.is_empty());
     }
 
+    /// The memory and the disk are two places. What was read back from the disk is judged by the time as well: so the clock is
+    /// set back here, or nothing would tell a row that was deleted from one that is only not used.
+    #[test]
+    fn a_row_is_deleted_from_the_disk_a_day_after_its_records_end_and_not_before() {
+        let (_dir, home) = stored();
+        let life = GridRecord::from_bytes(&record(1, *NOW), &grid(1)).unwrap().signed().expires_at().since(*NOW);
+        let life = i64::try_from(life.0).unwrap();
+        for (after, left) in [(life + 86_400 - 600, usize::from(ROWS)), (life + 86_400, 0)] {
+            // Verified while they were good, and held when their time was over.
+            let clock = Clock::adjustable();
+            let mut book = Book::open(&home, None, clock).unwrap();
+            verify_all(&mut book);
+            clock.advance(after);
+            book.sweep();
+            assert_eq!(book.len(), left);
+            book.close();
+            assert_eq!(Book::open(&home, None, Clock::system()).unwrap().len(), left, "{after} s later");
+        }
+    }
+
     /// A store that refuses when it is full is closed by whoever fills it first; one that evicts the oldest, by a flood.
     #[test]
     fn in_a_full_book_the_farthest_goes_and_the_own_record_never() {

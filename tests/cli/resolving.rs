@@ -185,8 +185,8 @@ fn a_broken_promise_is_shown_with_its_proof() {
              \n\
              Anybody checks this without a network: each record verifies as of the moment it was signed, and its\n\
              rates are compared.\n\
-             \x20 python3 scripts/verify_record.py --grid {grid} --now {now_seconds} --json proof/{older}\n\
-             \x20 python3 scripts/verify_record.py --grid {grid} --now {} --json proof/{newer}\n",
+             \x20 python3 scripts/verify_record.py --grid {grid} --now {now_seconds} proof/{older}\n\
+             \x20 python3 scripts/verify_record.py --grid {grid} --now {} proof/{newer}\n",
             sequence(&breaking),
             now.plus(Seconds(1)),
             breaking.signed().identity(),

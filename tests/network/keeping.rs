@@ -7,8 +7,11 @@ use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::dht::message::{Body, Request, Response};
 use lafs_clearinghouse::dht::server::Point;
 use lafs_clearinghouse::node::Node;
+use lafs_clearinghouse::record::BrokenView;
+use lafs_clearinghouse::resolver::{Policy, Question};
 use lafs_clearinghouse::units::Seconds;
 use libp2p::PeerId;
+use std::time::Duration;
 
 const DAY: i64 = 86_400;
 
@@ -110,6 +113,41 @@ async fn the_proof_of_a_broken_commitment_comes_to_late_comers_with_the_record_a
         assert_eq!(holder.evidence(&grid(302)).await, [promised], "it binds for a month more");
         clock.advance(31 * DAY);
         eventually(async || holder.evidence(&grid(302)).await.is_empty().then_some(())).await;
+    }
+}
+
+/// The record that promised is gone everywhere before it is broken: what is left of it is evidence, and a reader who has
+/// never seen it is shown it beside the record that breaks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_that_is_broken_after_its_records_end_is_shown_to_who_comes_then() {
+    for limit in [200, 0] {
+        let clock = Clock::adjustable();
+        let mut federation = Federation::with_clock(limit, clock);
+        for _ in 0..2 {
+            federation.join(false).await;
+        }
+        let promised = with_promise(303, clock.now(), Seconds::days(60));
+        for member in &federation.nodes {
+            member.node.dht.offer(promised.signed()).await;
+        }
+        clock.advance(10 * DAY);
+        for member in &federation.nodes {
+            eventually(async || member.node.dht.row(&grid(303)).await.is_none().then_some(())).await;
+        }
+        let breaking = record_at(303, clock.now());
+        for member in &federation.nodes {
+            member.node.dht.offer(breaking.signed()).await;
+        }
+        let client = federation.client("client", federation.bootstrap()).await;
+        for policy in [Policy::Fresh, Policy::Cached] {
+            let question = Question { grid: grid(303), policy, deadline: Duration::from_secs(20) };
+            let answer = client.resolver.resolve(question).await.unwrap();
+            assert_eq!(answer.record, breaking);
+            assert_eq!(answer.evidence, [promised.clone()], "{policy:?}");
+            // What `record broken` prints.
+            let (view, proof) = BrokenView::new(&answer.record, &answer.evidence, clock.now());
+            assert_eq!((view.broken.len(), proof.len()), (1, 2));
+        }
     }
 }
 

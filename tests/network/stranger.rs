@@ -15,6 +15,8 @@ use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identify};
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The network of the tests.
@@ -39,6 +41,8 @@ pub(crate) struct Stranger {
     pub(crate) peer: PeerId,
     answers: Answers,
     silent: Vec<request_response::ResponseChannel<Vec<u8>>>,
+    /// How many stuck streams have reached the other side.
+    stuck: Arc<AtomicUsize>,
 }
 
 /// A stranger that goes on by itself until this is dropped.
@@ -87,6 +91,8 @@ impl Stranger {
 
     fn new(key: Keypair, support: ProtocolSupport, answers: Answers) -> Self {
         let network = NETWORK.parse().unwrap();
+        let stuck = Arc::new(AtomicUsize::new(0));
+        let unfinished = Unfinished { begun: Arc::clone(&stuck) };
         let (kad_name, record_name) = (kad_protocol(&network), record_protocol(&network));
         let swarm = SwarmBuilder::with_existing_identity(key)
             .with_tokio()
@@ -105,7 +111,7 @@ impl Stranger {
                     kad: kad::Behaviour::with_config(peer, MemoryStore::new(peer), config),
                     record: request_response::Behaviour::with_codec(Octets, [(record_name, support)], patient()),
                     stuck: request_response::Behaviour::with_codec(
-                        Unfinished,
+                        unfinished,
                         [(kad_name, ProtocolSupport::Outbound)],
                         patient(),
                     ),
@@ -114,7 +120,7 @@ impl Stranger {
             .unwrap()
             .with_swarm_config(|config| config.with_idle_connection_timeout(2 * PATIENCE))
             .build();
-        Self { peer: *swarm.local_peer_id(), swarm, answers, silent: Vec::new() }
+        Self { peer: *swarm.local_peer_id(), swarm, answers, silent: Vec::new(), stuck }
     }
 
     /// Listens at `ip` too, and says so.
@@ -263,11 +269,21 @@ impl Stranger {
         }
     }
 
-    /// Opens `count` streams of kad-dht to a node and never says a word on them.
-    pub(crate) fn open_stuck_streams(&mut self, node: PeerId, count: usize) {
+    /// Opens `count` streams of kad-dht to a node, on each of which a message begins that never goes on. Waits until at
+    /// least `open` of them are.
+    pub(crate) async fn open_stuck_streams(&mut self, node: PeerId, count: usize, open: usize) {
         for _ in 0..count {
             self.swarm.behaviour_mut().stuck.send_request(&node, ());
         }
+        let opened = tokio::time::timeout(PATIENCE, async {
+            while self.stuck.load(Ordering::Relaxed) < open {
+                tokio::select! {
+                    event = self.swarm.select_next_some() => self.heed(event),
+                    () = tokio::time::sleep(Duration::from_millis(10)) => {}
+                }
+            }
+        });
+        opened.await.expect("the streams are open");
     }
 
     fn heed(&mut self, event: SwarmEvent<TonguesEvent>) {
@@ -354,8 +370,10 @@ async fn read<T: AsyncRead + Unpin + Send>(io: &mut T) -> io::Result<Vec<u8>> {
 }
 
 /// A question of which the first octet announces more, and of which no more comes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Unfinished;
+#[derive(Debug, Clone)]
+pub(crate) struct Unfinished {
+    begun: Arc<AtomicUsize>,
+}
 
 impl request_response::Codec for Unfinished {
     type Protocol = StreamProtocol;
@@ -378,6 +396,7 @@ impl request_response::Codec for Unfinished {
     ) -> io::Result<()> {
         io.write_all(&[100]).await?;
         io.flush().await?;
+        self.begun.fetch_add(1, Ordering::Relaxed);
         std::future::pending().await
     }
 

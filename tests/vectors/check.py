@@ -5,6 +5,7 @@ Needs `cbor2` and `cryptography`. What lies beyond a single record (which is new
 here, from docs/spec/record.md alone too. Exit status: 0 if all agree.
 """
 
+import base64
 import collections
 import json
 import pathlib
@@ -12,30 +13,67 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
 
-import record_fields  # noqa: E402
 import verify_record  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
+
+# The names of record.md for the keys of its maps, from 0 on, and after a colon the map that stands there.
+NAMES = {
+    "record": "format sequence issued_at expires_at withdrawn authority:delegation nickname contact gateways:gateway "
+    "rates:rate nodes:node clearing previous next successor predecessor work",
+    "delegation": "format serial publisher not_after next max_limit:limit committed_until",
+    "gateway": "host port spki_hash key roles limit:limit furl",
+    "limit": "asset amount",
+    "rate": "asset price not_before committed_until next:next",
+    "next": "price not_before",
+    "node": "peer_id addresses",
+}
 
 
 def outcome_of(judge, *args):
     """What `judge` finds and `ok`, or nothing and the class of what it raises."""
     try:
         return judge(*args), "ok"
-    except record_fields.Refused as fault:
-        return None, fault.args[0]
+    except SystemExit as fault:
+        return None, fault.code.split(": ")[1]
+
+
+def named(kind, value):
+    """The JSON view: known keys by name, integers as digits, octets as in h'00ff'."""
+    if type(value) is list:
+        return [named(kind, item) for item in value]
+    if type(value) is dict:
+        names = [name.partition(":") for name in NAMES[kind].split()]
+        return {name: named(of, value[k]) for k, (name, _, of) in enumerate(names) if k in value}
+    if type(value) is bytes:
+        return f"h'{value.hex()}'"
+    return value if type(value) in (bool, str) else str(value)
+
+
+def view(role, record, delegation, identity):
+    """What `role` reads in a record that has been judged."""
+    facts = {"identity": identity, "serial": delegation[1]}
+    if 0 in delegation:
+        record, facts = record | {5: delegation}, facts | {"publisher": delegation[2]}
+    read = named("record", {k: v for k, v in record.items() if role == "reader" or k < 5})
+    return read | {name: named(name, value) for name, value in facts.items()}
+
+
+def grid_key(text):
+    """The key in a grid id."""
+    return base64.b32decode(text.removeprefix("pub-v0-").upper() + "====")
 
 
 def fields(data):
     """The map in a record that has been judged elsewhere."""
-    return verify_record.decoded(verify_record.opened(bytes.fromhex(data))[0])
+    return verify_record.opened("record/1", bytes.fromhex(data))[1]
 
 
 def rank(data, grid):
     """By what a record is newer than others, after a holder has judged it in the second in which it was issued."""
     data = bytes.fromhex(data)
-    payload = verify_record.opened(data)[0]
-    view = verify_record.judged(data, grid, "holder", verify_record.decoded(payload)[2])
-    return view["withdrawn"], int(view["serial"]), int(view["sequence"]), payload
+    payload, r, _ = verify_record.opened("record/1", data)
+    _, delegation, _ = verify_record.judged(data, grid, "holder", r[2])
+    return r[4], delegation[1], r[1], payload
 
 
 def commitments(r):
@@ -65,17 +103,17 @@ def binding(records, asset, now):
 
 
 def signature(public, message, signature):
-    record_fields.fits("key", public)
+    verify_record.fits("key", public)
     verify_record.verify(public, message, signature)
 
 
 def found(kind, vector):
     """What we make of a vector, to be compared with the vector itself."""
-    grid = verify_record.grid_key(vector["grid_id"]) if "grid_id" in vector else None
+    grid = grid_key(vector["grid_id"]) if "grid_id" in vector else None
     if kind == "record":
         judge = verify_record.judged, bytes.fromhex(vector["bytes_hex"]), grid
         out = {role: outcome_of(*judge, role, vector["now_unix_seconds"]) for role in ("holder", "reader")}
-        views = {f"{role}_view": view for role, (view, outcome) in out.items() if outcome == "ok"}
+        views = {f"{role}_view": view(role, *read) for role, (read, outcome) in out.items() if outcome == "ok"}
         return {role: outcome for role, (_, outcome) in out.items()} | views
     if kind == "supersede":
         a, b = (rank(vector[name], grid) for name in ("a_hex", "b_hex"))
@@ -87,8 +125,8 @@ def found(kind, vector):
         prices = {asset: binding(records, asset, vector["now_unix_seconds"]) for asset in vector["prices"]}
         return {"prices": {asset: price if price is None else str(price) for asset, price in prices.items()}}
     if kind == "asset":
-        outcome = outcome_of(record_fields.fits, "asset", vector["name"])[1]
-        return {"outcome": outcome, "scale": record_fields.SCALES[vector["name"]] if outcome == "ok" else None}
+        outcome = outcome_of(verify_record.fits, "asset", vector["name"])[1]
+        return {"outcome": outcome, "scale": int(verify_record.SCALES[vector["name"]]) if outcome == "ok" else None}
     if kind == "ed25519":
         three = (bytes.fromhex(vector[f"{name}_hex"]) for name in ("public_key", "message", "signature"))
         return {"outcome": outcome_of(signature, *three)[1]}

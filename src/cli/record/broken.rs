@@ -29,7 +29,7 @@ use std::time::Duration;
 #[command(after_help = "\
 Example:
   clearinghouse record broken pub-v0-… -o proof
-  python3 scripts/verify_record.py --grid pub-v0-… --now 1800000000 --json proof/pub-v0-….1800000000000.record")]
+  python3 scripts/verify_record.py --grid pub-v0-… --now 1800000000 proof/pub-v0-….1800000000000.record")]
 pub(in crate::cli) struct BrokenArgs {
     /// Whose promises
     #[arg(value_name = "GRID_ID")]
@@ -111,7 +111,7 @@ impl fmt::Display for Printed {
             let mut records = earlier.clone().filter(|record| file.ends_with(&record.file));
             let issued_at = records.next().map_or(0, |record| record.issued_at_unix_seconds);
             let (grid, file) = (&self.view.grid_id, file.display());
-            writeln!(f, "  python3 scripts/verify_record.py --grid {grid} --now {issued_at} --json {file}")?;
+            writeln!(f, "  python3 scripts/verify_record.py --grid {grid} --now {issued_at} {file}")?;
         }
         Ok(())
     }

@@ -78,6 +78,7 @@ impl ResolverAddress {
             router: router(dht, clock, proxies.clone()),
             places: Arc::default(),
             proxies: proxies.into(),
+            lifetime: LIFETIME,
             stopping,
         };
         info!(%addr, "the resolver address is open");
@@ -109,6 +110,8 @@ struct Acceptor {
     router: Router,
     places: Arc<Mutex<HashMap<Network, usize>>>,
     proxies: Arc<[IpAddr]>,
+    /// The longest that one connection lives.
+    lifetime: Duration,
     stopping: watch::Receiver<bool>,
 }
 
@@ -124,8 +127,9 @@ impl Acceptor {
                     Ok((stream, peer)) => {
                         if connections.len() < CONNECTIONS && let Some(place) = self.place(peer.ip()) {
                             let (router, stopping) = (self.router.clone(), self.stopping.clone());
+                            let lifetime = self.lifetime;
                             connections.spawn(async move {
-                                serve(stream, Client(peer.ip()), router, stopping).await;
+                                serve(stream, Client(peer.ip()), router, lifetime, stopping).await;
                                 drop(place);
                             });
                         }
@@ -174,7 +178,13 @@ impl Drop for Place {
     }
 }
 
-async fn serve(stream: TcpStream, client: Client, router: Router, mut stopping: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    client: Client,
+    router: Router,
+    lifetime: Duration,
+    mut stopping: watch::Receiver<bool>,
+) {
     // Answers are small and complete: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
     let routes = TowerToHyperService::new(router);
@@ -193,7 +203,7 @@ async fn serve(stream: TcpStream, client: Client, router: Router, mut stopping: 
         // What a stranger's connection died of is nobody's business.
         _ = connection.as_mut() => return,
         () = end(&mut stopping) => {}
-        () = sleep(LIFETIME) => {}
+        () = sleep(lifetime) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(GRACE, connection).await;
@@ -202,4 +212,64 @@ async fn serve(stream: TcpStream, client: Client, router: Router, mut stopping: 
 async fn end(stopping: &mut watch::Receiver<bool>) {
     // An error means that the handle was dropped, which is an end too.
     let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::get;
+    use std::net::Ipv4Addr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// A server whose connections live so long.
+    async fn open(lifetime: Duration, router: Router) -> (SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (addr, (stop, stopping)) = (listener.local_addr().unwrap(), watch::channel(false));
+        let acceptor = Acceptor { router, places: Arc::default(), proxies: [].into(), lifetime, stopping };
+        tokio::spawn(acceptor.run(listener));
+        (addr, stop)
+    }
+
+    /// How often `act` can be done until the connection is at its end.
+    async fn until_it_ends(mut act: impl AsyncFnMut() -> io::Result<usize>) -> usize {
+        let ended = timeout(Duration::from_secs(60), async {
+            let mut times = 0;
+            while act().await.is_ok_and(|octets| octets > 0) {
+                times += 1;
+            }
+            times
+        });
+        ended.await.expect("the connection ends")
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_asks_for_ever_is_ended_all_the_same() {
+        let (addr, _stop) = open(Duration::from_millis(200), Router::new().route("/", get(|| async { "yes" }))).await;
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let mut answer = [0; 4_096];
+        let answers = until_it_ends(async || {
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+            stream.read(&mut answer).await
+        });
+        assert!(answers.await > 1, "until then it is answered");
+        // Whoever asks again gets another one.
+        let mut again = TcpStream::connect(addr).await.unwrap();
+        again.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(again.read(&mut answer).await.unwrap() > 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_answer_is_never_taken_is_ended_all_the_same() {
+        // An answer without an end, of which the client takes an octet now and then.
+        let endless = || async {
+            let chunks = futures::stream::repeat_with(|| Ok::<_, io::Error>(vec![b'y'; 1_024]));
+            Body::from_stream(chunks)
+        };
+        let (addr, _stop) = open(Duration::from_millis(200), Router::new().route("/", get(endless))).await;
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = vec![0; 1 << 20];
+        assert!(until_it_ends(async || stream.read(&mut answer).await).await > 0);
+    }
 }

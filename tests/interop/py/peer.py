@@ -55,8 +55,11 @@ class GridRecords(Validator):
         grid = bytes.fromhex(found[1] if found else "")
         if len(grid) != 32 or not verify_record.strict(grid):
             raise ValueError(f"{key} is no record key")
-        view = verify_record.judged(value, grid, "holder", now())
-        return view["withdrawn"], int(view["serial"]), int(view["sequence"]), verify_record.opened(value)[0]
+        try:
+            r, delegation, _ = verify_record.judged(value, grid, "holder", now())
+        except SystemExit as fault:
+            raise ValueError(fault.code) from None
+        return r[4], delegation[1], r[1], verify_record.opened("record/1", value)[0]
 
 
 def sealed(secret, nickname, version):
@@ -64,7 +67,8 @@ def sealed(secret, nickname, version):
     grid, issued = secret.public_key().public_bytes_raw(), now()
     fields = {0: 1, 1: issued * 1000 + version, 2: issued, 3: issued + 7 * DAY, 4: False, 5: issued, 6: nickname}
     payload = cbor2.dumps(fields | {9: [{0: "XXX", 1: 0}]}, canonical=True)
-    signature = secret.sign(verify_record.signed("record/1", grid, payload))
+    signed = ["Signature1", bytes.fromhex("a10127"), b"lafs-clearinghouse/record/1\0" + grid, payload]
+    signature = secret.sign(cbor2.dumps(signed))
     return bytes.fromhex("8443a10127a0") + cbor2.dumps(payload) + b"\x58\x40" + signature
 
 
@@ -89,7 +93,7 @@ async def run(network, address, wanted):
         await dht.add_peer(first.peer_id, skip_server_mode_check=True)
         got = await get(dht, wanted)
         # Once more, as one who acts on it does.
-        read = verify_record.judged(got, wanted, "reader", now())
+        read, _, _ = verify_record.judged(got, wanted, "reader", now())
 
         secret = Ed25519PrivateKey.generate()
         grid = secret.public_key().public_bytes_raw()
@@ -104,7 +108,7 @@ async def run(network, address, wanted):
         # What it has put itself it would not ask the network for.
         dht.value_store.remove(record_key(grid).encode())
         back = await get(dht, grid)
-        said = {"got": got, "nickname": read["nickname"], "grid_id": grid_id(grid), "put": newer, "read_back": back}
+        said = {"got": got, "nickname": read[6], "grid_id": grid_id(grid), "put": newer, "read_back": back}
         print(json.dumps(said, default=bytes.hex))
 
 

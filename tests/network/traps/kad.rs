@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// More streams than kad holds open on one connection.
 const TOO_MANY_STREAMS: usize = 48;
+/// As many as it does.
+const HELD_STREAMS: usize = 32;
 
 fn key_of(grid: GridId) -> kad::RecordKey {
     kad::RecordKey::new(&grid.record_key().as_bytes())
@@ -155,7 +157,7 @@ async fn stuck_streams_of_kad_leave_our_own_protocol_answering() {
     let federation = Federation::of(1, 1, 200).await;
     let own = federation.nodes[0].grid.unwrap();
     let (mut stuck, node) = asker(&federation).await;
-    stuck.open_stuck_streams(node, TOO_MANY_STREAMS);
+    stuck.open_stuck_streams(node, TOO_MANY_STREAMS, HELD_STREAMS).await;
     // On the same connection, on others, and by kad itself for others.
     for _ in 0..10 {
         assert!(resolved(&mut stuck, node, own).await.is_some());
