@@ -6,10 +6,14 @@
 
 #[path = "oracle/caps.rs"]
 mod caps;
+#[path = "oracle/erasure.rs"]
+mod erasure;
 #[path = "oracle/grid.rs"]
 mod grid;
 #[path = "oracle/grid_manager.rs"]
 mod grid_manager;
+#[path = "oracle/immutable.rs"]
+mod immutable;
 #[path = "oracle/mutable.rs"]
 mod mutable;
 #[path = "oracle/python.rs"]
