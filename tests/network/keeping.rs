@@ -143,7 +143,7 @@ async fn a_promise_that_is_broken_after_its_records_end_is_shown_to_who_comes_th
             let question = Question { grid: grid(303), policy, deadline: Duration::from_secs(20) };
             let answer = client.resolver.resolve(question).await.unwrap();
             assert_eq!(answer.record, breaking);
-            assert_eq!(answer.evidence, [promised.clone()], "{policy:?}");
+            assert_eq!(answer.evidence, std::slice::from_ref(&promised), "{policy:?}");
             // What `record broken` prints.
             let (view, proof) = BrokenView::new(&answer.record, &answer.evidence, clock.now());
             assert_eq!((view.broken.len(), proof.len()), (1, 2));
