@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(doubts.heard(&tcp, network(2), false, 5, now), None, "another address");
         assert_eq!(doubts.heard(&quic, network(2), false, 5, now), Some(Change::Doubted));
         assert_eq!(doubts.heard(&quic, network(3), false, 5, now), None, "said once");
-        assert_eq!(doubts.doubted(), [quic.clone()]);
+        assert_eq!(doubts.doubted(), std::slice::from_ref(&quic));
         assert_eq!(doubts.heard(&tcp, network(3), true, 5, now), None);
         assert_eq!(doubts.heard(&quic, network(3), true, 5, now), Some(Change::Cleared));
         assert!(doubts.doubted().is_empty());

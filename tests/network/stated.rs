@@ -5,6 +5,7 @@ use lafs_clearinghouse::config::NodeConfig;
 use lafs_clearinghouse::node::Node;
 use libp2p::Multiaddr;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::copy_bidirectional;
@@ -25,10 +26,10 @@ async fn forward(from: SocketAddr, to: SocketAddr) {
         let mut inside: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
         let mut packet = [0; 2_048];
         while let Ok((length, outside)) = udp.recv_from(&mut packet).await {
-            if !inside.contains_key(&outside) {
+            if let Entry::Vacant(place) = inside.entry(outside) {
                 let socket = Arc::new(UdpSocket::bind((own_network(), 0)).await.unwrap());
                 socket.connect(to).await.unwrap();
-                inside.insert(outside, Arc::clone(&socket));
+                place.insert(Arc::clone(&socket));
                 let udp = Arc::clone(&udp);
                 tokio::spawn(async move {
                     let mut packet = [0; 2_048];
