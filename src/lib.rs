@@ -19,6 +19,7 @@ pub mod units;
 
 // Rules, which decide and compute:
 pub mod record;
+pub mod tariff;
 
 // Edges, one piece of the world each:
 pub mod clock;
