@@ -29,6 +29,8 @@ pub mod dht;
 pub mod grid;
 #[cfg(feature = "node")]
 pub mod metrics;
+#[cfg(feature = "node")]
+pub mod peer;
 pub mod store;
 
 // Services, which ask a rule and then drive an edge:
