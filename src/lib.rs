@@ -20,7 +20,11 @@ pub mod units;
 // Rules, which decide and compute:
 pub mod lafs;
 pub mod record;
+<<<<<<< HEAD
 pub mod tariff;
+=======
+pub mod session;
+>>>>>>> home
 
 // Edges, one piece of the world each:
 pub mod clock;
