@@ -62,11 +62,11 @@ struct Unit<A> {
 }
 
 /// What is in the way of a unit.
-enum Obstacle {
+enum Obstacle<A> {
     /// The window as a whole: everybody who comes later waits too, or a large unit would wait for ever.
     Window,
-    /// Its own accounts: others pass.
-    Share,
+    /// These of its own accounts: units of others pass.
+    Shares(Vec<A>),
 }
 
 impl<A: Clone + Eq + Hash> Window<A> {
@@ -84,6 +84,11 @@ impl<A: Clone + Eq + Hash> Window<A> {
     /// What is under way.
     pub fn out(&self) -> Bytes {
         Bytes(self.out)
+    }
+
+    /// Whether nothing is under way and nobody waits.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.waiting.is_empty()
     }
 
     /// Asks for room for a unit that is counted for `accounts`, no two of them alike.
@@ -124,9 +129,10 @@ impl<A: Clone + Eq + Hash> Window<A> {
         let mut held_up: HashSet<A> = HashSet::new();
         let mut still = VecDeque::with_capacity(self.waiting.len());
         while let Some((ticket, unit)) = self.waiting.pop_front() {
-            // Nobody is overtaken by a later unit of an account of his.
+            // Nobody is overtaken by a later unit of an account that he waits for.
             let behind = unit.accounts.iter().any(|account| held_up.contains(account));
-            match if behind { Some(Obstacle::Share) } else { self.obstacle(&unit) } {
+            let obstacle = if behind { Some(Obstacle::Shares(Vec::new())) } else { self.obstacle(&unit) };
+            match obstacle {
                 None => {
                     self.out += unit.size;
                     for account in &unit.accounts {
@@ -135,8 +141,8 @@ impl<A: Clone + Eq + Hash> Window<A> {
                     self.under_way.insert(ticket, unit);
                     granted.push(ticket);
                 }
-                Some(Obstacle::Share) => {
-                    held_up.extend(unit.accounts.iter().cloned());
+                Some(Obstacle::Shares(full)) => {
+                    held_up.extend(full);
                     still.push_back((ticket, unit));
                 }
                 Some(Obstacle::Window) => {
@@ -149,14 +155,15 @@ impl<A: Clone + Eq + Hash> Window<A> {
         granted
     }
 
-    fn obstacle(&self, unit: &Unit<A>) -> Option<Obstacle> {
+    fn obstacle(&self, unit: &Unit<A>) -> Option<Obstacle<A>> {
         let share = self.whole / SHARES;
-        let fits = |account: &A| {
-            let out = self.of.get(account).copied().unwrap_or(0);
-            out == 0 || out + unit.size <= share
+        let is_full = |account: &&A| {
+            let out = self.of.get(*account).copied().unwrap_or(0);
+            out > 0 && out + unit.size > share
         };
-        if !unit.accounts.iter().all(fits) {
-            return Some(Obstacle::Share);
+        let full: Vec<A> = unit.accounts.iter().filter(is_full).cloned().collect();
+        if !full.is_empty() {
+            return Some(Obstacle::Shares(full));
         }
         let alone = unit.accounts.is_empty() && unit.size > share && self.out > 0;
         (alone || self.out + unit.size > self.whole).then_some(Obstacle::Window)
