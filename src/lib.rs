@@ -20,11 +20,8 @@ pub mod units;
 // Rules, which decide and compute:
 pub mod lafs;
 pub mod record;
-<<<<<<< HEAD
-pub mod tariff;
-=======
 pub mod session;
->>>>>>> home
+pub mod tariff;
 
 // Edges, one piece of the world each:
 pub mod clock;
@@ -39,6 +36,8 @@ pub mod peer;
 pub mod store;
 
 // Services, which ask a rule and then drive an edge:
+#[cfg(feature = "node")]
+pub mod members;
 #[cfg(feature = "node")]
 pub mod publisher;
 #[cfg(feature = "node")]

@@ -4,5 +4,10 @@
 //! cap. Formats: Tahoe-LAFS `docs/specifications/file-encoding.rst`, `URI-extension.rst` and `mutable.rst`.
 
 pub mod cipher;
+pub mod directory;
 pub mod erasure;
 pub mod hash_tree;
+pub mod immutable;
+pub mod manifest;
+pub mod segments;
+pub mod ueb;

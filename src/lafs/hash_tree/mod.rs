@@ -10,6 +10,6 @@ mod shape;
 mod tree;
 
 pub use chain::{HashChain, HashChainError};
-pub use range::{VerifiedLeaves, root_of_range, uncles};
+pub use range::{VerifiedLeaves, leaves_and_uncles, root_of_range, uncles};
 pub use shape::{Hash, MAX_LEAVES, node_count, node_of_leaf};
 pub use tree::HashTree;

@@ -1,6 +1,6 @@
 //! Neighbouring leaves proven by their uncles.
 
-use super::shape::{Hash, MAX_LEAVES, inner, padded};
+use super::shape::{Hash, MAX_LEAVES, inner, node_of_leaf, padded};
 
 /// One level of a tree: the nodes that are known there, and which of their neighbours the next level needs.
 struct Level {
@@ -72,6 +72,19 @@ pub fn root_of_range(leaf_count: u64, first: u64, leaves: &[Hash], uncles: &[Has
     uncles.next().is_none().then_some(known[0])
 }
 
+/// `count` leaves from `first` on and their uncles, out of a whole tree as a share holds it: breadth first from the root.
+///
+/// Nothing of it is proven yet. `None` if there are no such leaves or `tree` is too short.
+pub fn leaves_and_uncles(leaf_count: u64, tree: &[u8], first: u64, count: u64) -> Option<(Vec<Hash>, Vec<Hash>)> {
+    let wanted = uncles(leaf_count, first, count)?;
+    let (nodes, _) = tree.as_chunks::<32>();
+    let node = |node: u64| nodes.get(usize::try_from(node).ok()?).copied();
+    let first = usize::try_from(node_of_leaf(leaf_count, first)).ok()?;
+    // Not more than the leaves, of which there are not too many.
+    let leaves = nodes.get(first..first + count as usize)?.to_vec();
+    Some((leaves, wanted.into_iter().map(node).collect::<Option<_>>()?))
+}
+
 /// Neighbouring leaves of a tree that are known to lead to its root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedLeaves {
@@ -83,6 +96,13 @@ impl VerifiedLeaves {
     /// `leaves`, from `first` on of `leaf_count`, if they and `uncles` lead to `root`; `None` otherwise.
     pub fn new(leaf_count: u64, first: u64, leaves: Vec<Hash>, uncles: &[Hash], root: &Hash) -> Option<Self> {
         (root_of_range(leaf_count, first, &leaves, uncles)? == *root).then_some(Self { first, leaves })
+    }
+
+    /// `count` leaves from `first` on out of a whole tree as a share holds it, breadth first from the root, if they lead to
+    /// `root`; `None` otherwise. What is not on their way is not looked at.
+    pub fn of_tree(leaf_count: u64, tree: &[u8], first: u64, count: u64, root: &Hash) -> Option<Self> {
+        let (leaves, uncles) = leaves_and_uncles(leaf_count, tree, first, count)?;
+        Self::new(leaf_count, first, leaves, &uncles, root)
     }
 
     /// Leaf `leaf`; `None` if it is not among these.
