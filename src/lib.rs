@@ -37,6 +37,8 @@ pub mod store;
 
 // Services, which ask a rule and then drive an edge:
 #[cfg(feature = "node")]
+pub mod gateway;
+#[cfg(feature = "node")]
 pub mod members;
 #[cfg(feature = "node")]
 pub mod publisher;
