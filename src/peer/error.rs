@@ -2,6 +2,7 @@
 
 use crate::address::HostPort;
 use crate::keys::GridId;
+use crate::lafs::manifest::ManifestError;
 use crate::peer::dial::DialError;
 use crate::peer::refusal::{Refusal, RefusalCode};
 use crate::record::RecordError;
@@ -79,6 +80,17 @@ pub enum PeerError {
         /// What is wrong with it.
         source: RecordError,
     },
+    /// A manifest that does not verify to its cap.
+    #[error("the manifest that `{place}` gives")]
+    Manifest {
+        /// The place.
+        place: HostPort,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// A literal cap, which is its own content: no gateway is asked for it.
+    #[error("a literal cap is the file itself: there is nothing to fetch")]
+    Literal,
     /// A unit of ciphertext that is not the one that the manifest names.
     #[error("unit {unit} from `{place}` does not match its hash")]
     Unit {
@@ -96,9 +108,12 @@ impl PeerError {
             Self::Refused { refusal, .. } => refusal.code,
             Self::Dial(DialError::Private { .. }) | Self::NoRecord => RefusalCode::Refused,
             Self::Dial(_) | Self::Lost { .. } | Self::TimedOut { .. } => RefusalCode::Unreachable,
-            Self::WrongKey { .. } | Self::OtherGrid { .. } | Self::Record { .. } | Self::Unit { .. } => {
-                RefusalCode::Integrity
-            }
+            Self::WrongKey { .. }
+            | Self::OtherGrid { .. }
+            | Self::Record { .. }
+            | Self::Manifest { .. }
+            | Self::Unit { .. } => RefusalCode::Integrity,
+            Self::Literal => RefusalCode::Malformed,
             Self::Tor(_) | Self::Handshake { .. } | Self::Malformed { .. } => RefusalCode::Failed,
         }
     }

@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod dial;
 mod error;
+mod files;
 #[cfg(test)]
 mod fixtures;
 mod identity;
