@@ -3,6 +3,7 @@
 use crate::cli::cap::CapCommand;
 use crate::cli::delegate::DelegateArgs;
 use crate::cli::exit::ExitCode;
+use crate::cli::gateway::GatewayCommand;
 use crate::cli::init::InitArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::record::RecordCommand;
@@ -44,6 +45,8 @@ pub(super) enum Command {
     #[command(subcommand)]
     Record(RecordCommand),
     Delegate(DelegateArgs),
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     #[command(subcommand)]
     Cap(CapCommand),
     Completions(CompletionsArgs),

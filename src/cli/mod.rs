@@ -11,6 +11,7 @@ mod directory;
 mod exit;
 mod failure;
 mod failures;
+mod gateway;
 mod gateways;
 mod home_arg;
 mod init;
@@ -75,6 +76,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Resolve(args) => resolve::run(&args, terminal),
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
+        Command::Gateway(command) => gateway::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
         Command::Completions(args) => manual::completions(&args, terminal),
         Command::Man(args) => manual::man(&args, terminal),

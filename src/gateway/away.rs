@@ -249,9 +249,8 @@ impl AwayFile {
     pub(super) fn units(&self, units: Range<u64>) -> BoxStream<'static, Result<Unit, AwayError>> {
         let this = self.clone();
         let pages = units.start / MAX_UNITS..units.end.div_ceil(MAX_UNITS);
-        let pages = futures::stream::iter(pages).map(move |page| {
-            (page * MAX_UNITS).max(units.start)..((page + 1) * MAX_UNITS).min(units.end)
-        });
+        let pages = futures::stream::iter(pages)
+            .map(move |page| (page * MAX_UNITS).max(units.start)..((page + 1) * MAX_UNITS).min(units.end));
         let streams = pages.then(move |page| {
             let this = this.clone();
             async move { this.page(page).await }

@@ -52,6 +52,8 @@ pub struct ApiParts {
     pub resolver: Resolver,
     /// Keeps the own record published; `None` where the node speaks for no grid.
     pub publisher: Option<Publisher>,
+    /// The NURL of its own gateway.
+    pub gateway_nurl: Option<String>,
     /// The time.
     pub clock: Clock,
     /// Whether the operator states a public address.
@@ -203,6 +205,7 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
         stated_external: parts.stated_external,
         bootstraps: parts.bootstraps,
         contested,
+        gateway_nurl: parts.gateway_nurl.clone(),
         settings_digest: settings.digest,
         settings_at_next_start: settings.at_next_start.into_iter().map(str::to_owned).collect(),
         settings_refused: settings.refused,

@@ -48,7 +48,8 @@ pub(super) async fn manifest(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let (grid, cap) = named(path)?;
-    let Query(query) = query.map_err(|_| Refusal::malformed("the query takes `first` and `count`, and nothing else"))?;
+    let Query(query) =
+        query.map_err(|_| Refusal::malformed("the query takes `first` and `count`, and nothing else"))?;
     let (first, count) = (query.first.unwrap_or(0), query.count.unwrap_or(MAX_UNITS));
     if count == 0 || count > MAX_UNITS {
         return Err(Refusal::malformed(format!("`count` is 1 to {MAX_UNITS}")));

@@ -70,7 +70,9 @@ mod tests {
         for text in ["bytes=-5", "bytes=", "bytes=1", "octets=0-5", "bytes=0-5,7-9", "bytes=+1-5", "bytes=a-b"] {
             assert_eq!(asked(text), Err(RangeError::Form), "{text}");
         }
-        for text in ["bytes=100-", "bytes=0-100", "bytes=5-4", "bytes=99999999999999999999-", "bytes=0-18446744073709551615"] {
+        for text in
+            ["bytes=100-", "bytes=0-100", "bytes=5-4", "bytes=99999999999999999999-", "bytes=0-18446744073709551615"]
+        {
             assert_eq!(asked(text), Err(RangeError::Outside { size: 100 }), "{text}");
         }
     }

@@ -1,10 +1,10 @@
 //! The records of other grids, which a home resolves for its clients. They verify them again.
 
+use crate::gateway::refusals::resolve_refusal;
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::shared::Shared;
-use crate::gateway::refusals::resolve_refusal;
 use crate::keys::GridId;
 use crate::resolver::{Answer, DEFAULT_DEADLINE, Policy, Question, ResolveError};
 use crate::session::Caller;

@@ -23,7 +23,6 @@ struct Found {
 
 /// The shares of one file.
 pub(super) struct Candidates<Open> {
-    kind: ShareKind,
     index: StorageIndex,
     state: Mutex<State<Open>>,
     answers: tokio::sync::Mutex<mpsc::Receiver<Found>>,
@@ -64,12 +63,7 @@ impl<Open> Candidates<Open> {
             });
         }
         let state = State { servers: Vec::new(), shares: Vec::new(), answered: 0, faults: Vec::new() };
-        Self { kind, index, state: Mutex::new(state), answers: tokio::sync::Mutex::new(answers) }
-    }
-
-    /// Which kind of shares.
-    pub(super) fn kind(&self) -> ShareKind {
-        self.kind
+        Self { index, state: Mutex::new(state), answers: tokio::sync::Mutex::new(answers) }
     }
 
     /// Where they are.

@@ -4,7 +4,7 @@ use crate::capability::{Capability, FileCap};
 use crate::gateway::shares::budget::{Budget, Held};
 use crate::gateway::shares::chk::ChkFile;
 use crate::gateway::shares::error::ReadError;
-use crate::gateway::shares::server::{ShareServer, Servers};
+use crate::gateway::shares::server::{Servers, ShareServer};
 use crate::gateway::shares::stream::{Runs, units};
 use crate::gateway::unit::Unit;
 use crate::grid::Grid;
@@ -113,7 +113,13 @@ impl File {
     pub fn units(&self, range: Range<u64>) -> BoxStream<'static, Result<Unit, ReadError>> {
         let this = self.clone();
         let stream = units(Shared(Arc::clone(&self.file)), self.files.0.budget.clone(), range);
-        stream.inspect(move |unit| if unit.is_err() { this.forget() }).boxed()
+        stream
+            .inspect(move |unit| {
+                if unit.is_err() {
+                    this.forget()
+                }
+            })
+            .boxed()
     }
 
     /// What cannot be read is looked for anew by whoever asks next.

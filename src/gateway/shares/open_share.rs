@@ -57,7 +57,11 @@ impl Source {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, ShareFault> {
         let octets = self.read_some(range.clone()).await?;
         let expected = range.end - range.start;
-        if octets.len() as u64 == expected { Ok(octets) } else { Err(ShareFault::CutOff { found: octets.len(), expected }) }
+        if octets.len() as u64 == expected {
+            Ok(octets)
+        } else {
+            Err(ShareFault::CutOff { found: octets.len(), expected })
+        }
     }
 
     /// What there is of `range`, which is not larger than what is read at once.
@@ -172,7 +176,8 @@ impl OpenShare {
 impl Opening {
     /// The URI extension block in it.
     pub(super) fn ueb(&self) -> Result<&[u8], ShareFault> {
-        let cut_off = |range: Range<u64>| ShareFault::CutOff { found: self.tail.len(), expected: range.end - self.tail_start };
+        let cut_off =
+            |range: Range<u64>| ShareFault::CutOff { found: self.tail.len(), expected: range.end - self.tail_start };
         let place = |range: &Range<u64>| {
             let start = usize::try_from(range.start.checked_sub(self.tail_start)?).ok()?;
             self.tail.get(start..start + (range.end - range.start) as usize)
