@@ -6,6 +6,9 @@
 
 #[path = "oracle/caps.rs"]
 mod caps;
+#[cfg(feature = "node")]
+#[path = "oracle/gateway.rs"]
+mod gateway;
 #[path = "oracle/grid.rs"]
 mod grid;
 #[path = "oracle/grid_manager.rs"]
