@@ -21,6 +21,7 @@ pub mod units;
 pub mod lafs;
 pub mod record;
 pub mod session;
+pub mod tariff;
 
 // Edges, one piece of the world each:
 pub mod clock;
@@ -35,6 +36,8 @@ pub mod peer;
 pub mod store;
 
 // Services, which ask a rule and then drive an edge:
+#[cfg(feature = "node")]
+pub mod gateway;
 #[cfg(feature = "node")]
 pub mod members;
 #[cfg(feature = "node")]

@@ -3,23 +3,31 @@
 use crate::address::PrivateAddresses;
 use crate::clock::Clock;
 use crate::config::{
-    FileError, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
+    FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
     read_or_create_key, settings_digest,
 };
 use crate::dht::{Dht, DhtSettings, Role, StartError, start};
+use crate::gateway::{
+    Away, AwayParts, Files, Gateway, GatewayError, GatewayIdentity, GatewayIdentityError, GatewayParts, OwnEntryError,
+    OwnRecord, Traffic,
+};
+use crate::grid::{Grid, GridError, GridSettings};
 use crate::http::{
     Api, ApiError, ApiParts, RELOADS, ReloadRequest, ResolverAddress, ResolverAddressError, ResolverSettings,
     SettingsStanding,
 };
 use crate::keys::{GridId, SecretKey};
 use crate::members::Members;
+use crate::peer::{CallerIdentity, DialGuard};
 use crate::publisher::{PublishError, Publisher};
 use crate::resolver::Resolver;
 use crate::store::{Book, DirectoryLock, Floors, LockError, OwnRecordError, ShelfError, load_own_record};
 use libp2p::Multiaddr;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
@@ -38,6 +46,9 @@ pub struct Node {
     pub publisher: Option<Publisher>,
     /// The clients of its grid; `None` for a node that speaks for no grid.
     pub members: Option<Members>,
+    gateway: Option<Gateway>,
+    /// What the record says of that gateway.
+    own_entry: Option<GatewayEntry>,
     api: Api,
     resolver_address: Option<ResolverAddress>,
     home: Home,
@@ -80,11 +91,21 @@ impl Node {
             private: config.allow_private_addresses,
             whole_network_limit: config.whole_network_limit,
         };
+        // Before the record is signed, which names the port.
+        let opening = OpenGateway::bind(home, config).await?;
+        let own_entry = opening.as_ref().map(|opening| opening.entry.clone());
         let dht = start(settings, Book::open(home, grid, clock)?, clock)?;
         let resolver = Resolver::new(dht.clone(), clock, config.allow_private_addresses, Floors::open(home)?);
         dht.set_trusted(config.trusted_peers.clone()).await;
-        let publisher = grid.map(|grid| Publisher::start(home, config, grid, dht.clone(), clock));
+        let published = published_settings(config, own_entry.as_ref());
+        let publisher = grid.map(|grid| Publisher::start(home, &published, grid, dht.clone(), clock));
         let members = grid.map(|grid| Members::open(home, grid)).transpose()?;
+        let gateway = match (opening, &publisher, &members) {
+            (Some(opening), Some(publisher), Some(members)) => {
+                Some(opening.start(home, config, publisher, members, &resolver, &dht, clock)?)
+            }
+            _ => None,
+        };
         let (settings, settings_receiver) =
             watch::channel(SettingsStanding { digest: settings_digest(home), ..SettingsStanding::default() });
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -95,6 +116,7 @@ impl Node {
             resolver: resolver.clone(),
             publisher: publisher.clone(),
             members: members.clone(),
+            gateway_nurl: nurl(own_entry.as_ref()),
             clock,
             stated_external: config.external.is_some(),
             bootstraps: config.bootstrap.len(),
@@ -118,6 +140,8 @@ impl Node {
             resolver,
             publisher,
             members,
+            gateway,
+            own_entry,
             api,
             resolver_address,
             home,
@@ -175,7 +199,7 @@ impl Node {
         }
         if let Some(publisher) = &self.publisher {
             // Files beside the settings may have changed too: the delegation, the grid manager's key.
-            publisher.apply(config.clone()).await?;
+            publisher.apply(published_settings(&config, self.own_entry.as_ref())).await?;
         }
         if config.bootstrap != self.config.bootstrap {
             self.dht.set_bootstrap(config.bootstrap.clone()).await;
@@ -201,8 +225,16 @@ impl Node {
         self.resolver_address.as_ref().map(ResolverAddress::addr)
     }
 
+    /// The NURL of its gateway, if it has one.
+    pub fn gateway_nurl(&self) -> Option<String> {
+        nurl(self.own_entry.as_ref())
+    }
+
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
+        if let Some(gateway) = self.gateway {
+            gateway.stop().await;
+        }
         if let Some(address) = self.resolver_address {
             address.stop().await;
         }
@@ -215,6 +247,89 @@ impl Node {
         self.dht.stop().await;
         info!("stopped");
     }
+}
+
+/// A gateway whose place is taken and whose keys are there, before anything is served.
+struct OpenGateway {
+    listener: TcpListener,
+    identity: GatewayIdentity,
+    entry: GatewayEntry,
+}
+
+impl OpenGateway {
+    /// Takes the place that the settings name, if they name one.
+    async fn bind(home: &Home, config: &NodeConfig) -> Result<Option<Self>, NodeError> {
+        let Some(listen) = config.gateway_listen else { return Ok(None) };
+        let identity = GatewayIdentity::open(home)?;
+        let failed = |source| NodeError::GatewayListen { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let port = listener.local_addr().map_err(failed)?.port();
+        let entry = identity.entry(config, port)?;
+        Ok(Some(Self { listener, identity, entry }))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the one place where the parts of a gateway meet")]
+    fn start(
+        self,
+        home: &Home,
+        config: &NodeConfig,
+        publisher: &Publisher,
+        members: &Members,
+        resolver: &Resolver,
+        dht: &Dht,
+        clock: Clock,
+    ) -> Result<Gateway, NodeError> {
+        let grid = *publisher.grid();
+        let files = match &config.tahoe_node {
+            Some(node_dir) => {
+                // Which grid managers count is what that node's own settings say: a grid that certifies no servers is read
+                // from all of them, for what they give is held against the cap.
+                Some(Files::of_grid(Grid::open(GridSettings::new(node_dir), clock)?))
+            }
+            None => None,
+        };
+        let traffic = Traffic::open(home, clock.now())?;
+        let published = publisher.changes();
+        let own_record: OwnRecord = Arc::new(move || published.borrow().record.clone());
+        let record = Arc::clone(&own_record);
+        let me = CallerIdentity::Grid {
+            key: self.identity.key.clone(),
+            record: Arc::new(move || record().map(|record| record.signed().clone())),
+        };
+        let metrics = dht.metrics().clone();
+        let away = Away::new(AwayParts {
+            me,
+            resolver: resolver.clone(),
+            guard: DialGuard::new(config.allow_private_addresses),
+            traffic: traffic.clone(),
+            metrics: metrics.clone(),
+            clock,
+        });
+        Ok(Gateway::start(GatewayParts {
+            grid,
+            network: config.network.to_string(),
+            identity: self.identity,
+            listener: self.listener,
+            own_record,
+            members: members.clone(),
+            resolver: resolver.clone(),
+            files,
+            away,
+            traffic,
+            metrics,
+            clock,
+        })?)
+    }
+}
+
+/// The settings that the record is made from: with the gateway here, unless the operator has written that entry by hand.
+fn published_settings(config: &NodeConfig, own: Option<&GatewayEntry>) -> NodeConfig {
+    own.map_or_else(|| config.clone(), |own| config.with_own_gateway(own))
+}
+
+/// The address in the gateway's entry.
+fn nurl(entry: Option<&GatewayEntry>) -> Option<String> {
+    Some(entry?.gateway().address()?.to_string())
 }
 
 /// Writes floors that a full disk did not take, until told to end.
@@ -368,6 +483,26 @@ pub enum NodeError {
     /// The local API did not start.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The gateway's place is taken.
+    #[error("the gateway cannot listen on {listen}: choose another in `gateway-listen`")]
+    GatewayListen {
+        /// The place.
+        listen: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The gateway has no keys.
+    #[error(transparent)]
+    GatewayKeys(#[from] GatewayIdentityError),
+    /// The gateway does not go into the record.
+    #[error("the gateway's own entry in the record")]
+    GatewayEntry(#[from] OwnEntryError),
+    /// The gateway did not open.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The Tahoe-LAFS node's folder is none.
+    #[error("`tahoe-node`")]
+    Grid(#[from] GridError),
     /// The address that is open to others did not open.
     #[error(transparent)]
     ResolverAddress(#[from] ResolverAddressError),

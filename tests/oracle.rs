@@ -8,6 +8,9 @@
 mod caps;
 #[path = "oracle/erasure.rs"]
 mod erasure;
+#[cfg(feature = "node")]
+#[path = "oracle/gateway.rs"]
+mod gateway;
 #[path = "oracle/grid.rs"]
 mod grid;
 #[path = "oracle/grid_manager.rs"]

@@ -4,6 +4,7 @@ use crate::cli::cap::CapCommand;
 use crate::cli::client::ClientCommand;
 use crate::cli::delegate::DelegateArgs;
 use crate::cli::exit::ExitCode;
+use crate::cli::gateway::GatewayCommand;
 use crate::cli::init::InitArgs;
 use crate::cli::join::JoinArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
@@ -49,6 +50,8 @@ pub(super) enum Command {
     Join(JoinArgs),
     #[command(subcommand)]
     Client(ClientCommand),
+    #[command(subcommand)]
+    Gateway(GatewayCommand),
     #[command(subcommand)]
     Cap(CapCommand),
     Completions(CompletionsArgs),

@@ -5,6 +5,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::Failure;
 use crate::config::{ConfigError, FileError, KeyFileError};
 use crate::dht::StartError;
+use crate::gateway::GatewayIdentityError;
 use crate::grid::TahoeNodeError;
 use crate::http::{ApiError, Problem};
 use crate::members::{AddError, RemoveError, SignerError};
@@ -39,6 +40,16 @@ impl From<KeyFileError> for Failure {
             KeyFileError::NotAKey { .. } | KeyFileError::Json { .. } | KeyFileError::Version { .. } => {
                 Self::because(ExitCode::Malformed, &error)
             }
+        }
+    }
+}
+
+impl From<GatewayIdentityError> for Failure {
+    fn from(error: GatewayIdentityError) -> Self {
+        match error {
+            GatewayIdentityError::Key(error) => error.into(),
+            GatewayIdentityError::Tls { .. } => Self::because(ExitCode::Malformed, &error)
+                .hint("put that file aside: a new key is made, and the gateway then has another NURL"),
         }
     }
 }
@@ -221,6 +232,11 @@ impl From<NodeError> for Failure {
             NodeError::OtherGrid { .. } => Self::because(ExitCode::Malformed, &error),
             NodeError::Dht(StartError::Listen { .. }) => Self::because(ExitCode::Failed, &error)
                 .hint("set another `listen` in clearinghouse.toml, or end the process that listens there"),
+            NodeError::GatewayKeys(error) => error.into(),
+            NodeError::GatewayListen { .. } => Self::because(ExitCode::Failed, &error)
+                .hint("set another `gateway-listen` in clearinghouse.toml, or end the process that listens there"),
+            NodeError::Grid(_) => Self::because(ExitCode::Malformed, &error)
+                .hint("`tahoe-node` names the folder of a Tahoe-LAFS node: the one with tahoe.cfg and private/ in it"),
             NodeError::Api(ApiError::Listen { .. }) => Self::because(ExitCode::Failed, &error)
                 .hint("set another `api` in clearinghouse.toml; port 0 takes a free one"),
             _ => Self::because(ExitCode::Failed, &error),

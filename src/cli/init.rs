@@ -75,9 +75,16 @@ pub(super) struct InitArgs {
     /// A reverse proxy in front of --resolver-listen; may be repeated
     #[arg(long, value_name = "IP", requires = "resolver_listen")]
     resolver_proxy: Vec<IpAddr>,
-    /// A Tahoe-LAFS node's folder: none of its secret addresses is taken for a gateway's
+    /// A Tahoe-LAFS node's folder: the gateway here reads from the storage servers that it knows, and none of its secret
+    /// addresses is taken for a gateway's
     #[arg(long, value_name = "DIR")]
     tahoe_node: Option<PathBuf>,
+    /// Open this node's own gateway here (HTTPS); it goes into the record by itself
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "no_grid")]
+    gateway_listen: Option<SocketAddr>,
+    /// Where others reach that gateway [default: the host of --external, the port of --gateway-listen]
+    #[arg(long, value_name = "HOST[:PORT]", requires = "gateway_listen")]
+    gateway_external: Option<External>,
     #[command(flatten)]
     network: NetworkArgs,
 }
@@ -91,6 +98,12 @@ pub(super) fn run(args: InitArgs, terminal: &Terminal) -> Outcome<()> {
     let (grid_id, grid_manager) = whose(&args)?;
     refuse_storage_servers(&args.gateway, args.tahoe_node.as_deref(), terminal)?;
     let publishes_alone = args.grid_id.is_some();
+    let has_gateway = args.gateway_listen.is_some();
+    if has_gateway && args.tahoe_node.is_none() {
+        terminal.note(
+            "no `--tahoe-node` was given: this gateway fetches for its own clients, and has no storage servers to serve from",
+        );
+    }
     let config = config(args, grid_id, grid_manager, terminal)?;
     let text = config.to_commented_toml();
     NodeConfig::from_toml(&text, &home.config())?;
@@ -118,6 +131,7 @@ pub(super) fn run(args: InitArgs, terminal: &Terminal) -> Outcome<()> {
         network: config.network.to_string(),
         delegate_command: publisher_key.map(delegate_command),
         publisher_key,
+        gateway_command: has_gateway.then(|| format!("clearinghouse gateway url -d {}", home.path().display())),
     };
     terminal.print(&made)
 }
@@ -153,6 +167,8 @@ fn config(
         terminal.note("no `--rate` was given: downloads are free for everybody, and the settings say so");
         rate.push(RateLine::free(None));
     }
+    let absolute = |path: &PathBuf| path.canonicalize().map_err(FileError::at("find", path));
+    let tahoe_node = args.tahoe_node.as_ref().map(absolute).transpose()?;
     let defaults = NodeConfig::default();
     let private = args.network.private_addresses(defaults.allow_private_addresses);
     Ok(NodeConfig {
@@ -168,6 +184,9 @@ fn config(
         external: args.external,
         resolver_listen: args.resolver_listen,
         resolver_proxy: args.resolver_proxy,
+        tahoe_node,
+        gateway_listen: args.gateway_listen,
+        gateway_external: args.gateway_external,
         allow_private_addresses: private,
         bootstrap: args.network.bootstrap(private)?,
         network: args.network.network.unwrap_or_default(),
@@ -194,6 +213,8 @@ struct Made {
     #[serde(serialize_with = "as_text")]
     publisher_key: Option<PublicKey>,
     delegate_command: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway_command: Option<String>,
 }
 
 fn as_text<S: serde::Serializer>(key: &Option<PublicKey>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -217,6 +238,10 @@ impl fmt::Display for Made {
                  Back here, with the file that this writes:\n  clearinghouse record install FILE -d {dir}\n"
             )?;
         }
-        write!(f, "\nStart the node:\n  clearinghouse run -d {dir}\n")
+        write!(f, "\nStart the node:\n  clearinghouse run -d {dir}\n")?;
+        match &self.gateway_command {
+            Some(command) => write!(f, "\nWhat your users give to `clearinghouse join`:\n  {command}\n"),
+            None => Ok(()),
+        }
     }
 }

@@ -12,6 +12,7 @@ mod directory;
 mod exit;
 mod failure;
 mod failures;
+mod gateway;
 mod gateways;
 mod home_arg;
 mod init;
@@ -80,6 +81,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Join(args) => join::run(&args, terminal),
         Command::Client(command) => client::run(&command, terminal),
+        Command::Gateway(command) => gateway::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
         Command::Completions(args) => manual::completions(&args, terminal),
         Command::Man(args) => manual::man(&args, terminal),

@@ -38,6 +38,9 @@ impl NodeConfig {
             api,
             resolver_listen,
             resolver_proxy,
+            tahoe_node,
+            gateway_listen,
+            gateway_external,
         } = self;
         let keys = [
             ("grid-id", AtNextStart, *grid_id != new.grid_id),
@@ -61,6 +64,9 @@ impl NodeConfig {
             ("api", AtNextStart, *api != new.api),
             ("resolver-listen", AtNextStart, *resolver_listen != new.resolver_listen),
             ("resolver-proxy", AtNextStart, *resolver_proxy != new.resolver_proxy),
+            ("tahoe-node", AtNextStart, *tahoe_node != new.tahoe_node),
+            ("gateway-listen", AtNextStart, *gateway_listen != new.gateway_listen),
+            ("gateway-external", AtNextStart, *gateway_external != new.gateway_external),
         ];
         keys.into_iter().filter(|(.., changed)| *changed).map(|(key, when, _)| (key, when)).collect()
     }
@@ -77,6 +83,9 @@ impl NodeConfig {
             api: self.api,
             resolver_listen: self.resolver_listen,
             resolver_proxy: self.resolver_proxy.clone(),
+            tahoe_node: self.tahoe_node.clone(),
+            gateway_listen: self.gateway_listen,
+            gateway_external: self.gateway_external.clone(),
             ..new.clone()
         }
     }

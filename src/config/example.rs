@@ -24,7 +24,12 @@ impl NodeConfig {
     /// These settings as a commented file, which parses to the same settings.
     pub fn to_commented_toml(&self) -> String {
         let mut text = HEADER.to_owned();
-        for (title, entries) in [("The grid", self.grid_entries()), ("The network", self.network_entries())] {
+        let sections = [
+            ("The grid", self.grid_entries()),
+            ("The gateway", self.gateway_entries()),
+            ("The network", self.network_entries()),
+        ];
+        for (title, entries) in sections {
             let _ = write!(text, "\n# {title}\n");
             for Entry { name, reason, value, example } in entries {
                 text.push('\n');
@@ -116,6 +121,34 @@ impl NodeConfig {
                     longer, that the grid stays found while this node is away.",
                 value: Some(text(self.lifetime)),
                 example: text(self.lifetime),
+            },
+        ]
+    }
+
+    fn gateway_entries(&self) -> Vec<Entry> {
+        let tahoe_node = self.tahoe_node.as_ref().map(|path| Value::from(path.display().to_string()));
+        vec![
+            Entry {
+                name: "gateway-listen",
+                reason: "Where this node's own gateway listens (HTTPS, TCP): open the port in the firewall, with no proxy in front that
+                    ends TLS. It is added to the record by itself, with the key in gateway.key. Left out, there is none here.",
+                value: self.gateway_listen.map(text),
+                example: "0.0.0.0:4101".into(),
+            },
+            Entry {
+                name: "gateway-external",
+                reason: "Where others reach the gateway, HOST or HOST:PORT, if that is not the host of `external` and the port listened
+                    on.",
+                value: self.gateway_external.as_ref().map(text),
+                example: "gateway.example.org:4101".into(),
+            },
+            Entry {
+                name: "tahoe-node",
+                reason: "The folder of a Tahoe-LAFS node of the grid, client or server, which runs: the gateway reads from the storage
+                    servers that it knows, by private/introducer_*_cache.yaml and private/servers.yaml. Left out, the gateway
+                    fetches for its own clients and serves nobody.",
+                value: tahoe_node,
+                example: "/home/operator/tahoe/gateway".into(),
             },
         ]
     }
@@ -242,6 +275,9 @@ mod tests {
             api: "[::1]:4300".parse().unwrap(),
             resolver_listen: Some("0.0.0.0:4301".parse().unwrap()),
             resolver_proxy: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
+            tahoe_node: Some("/home/o/tahoe node".into()),
+            gateway_listen: Some("0.0.0.0:4101".parse().unwrap()),
+            gateway_external: Some("gw.example.org:443".parse().unwrap()),
         }
     }
 
@@ -256,7 +292,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 21);
+        assert_eq!(keys.len(), 24);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

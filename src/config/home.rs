@@ -52,6 +52,21 @@ impl Home {
         self.0.join("delegation")
     }
 
+    /// The private key that the gateway acts with in the grid's name.
+    pub fn gateway_key(&self) -> PathBuf {
+        self.0.join("gateway.key")
+    }
+
+    /// The gateway's TLS key and the certificate around it: what its NURL names.
+    pub fn gateway_tls(&self) -> PathBuf {
+        self.0.join("gateway-tls.pem")
+    }
+
+    /// Octets to and from each counterparty of the gateway, one file a day.
+    pub fn traffic(&self) -> PathBuf {
+        self.0.join("traffic")
+    }
+
     /// The grid's newest record: written before it is published, so that no sequence is ever used twice.
     pub fn own_record(&self) -> PathBuf {
         self.0.join("own.record")

@@ -152,7 +152,8 @@ pub fn read_or_create_key(path: &Path) -> Result<SecretKey, KeyFileError> {
     }
 }
 
-fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<String>, KeyFileError> {
+/// The text of a secret file of at most `limit` octets, which nobody else may be able to reach.
+pub fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<String>, KeyFileError> {
     let at = || FileError::at("read", path);
     let file = File::open(path).map_err(at())?;
     // Of the opened file, so that nobody swaps it between the look and the reading.

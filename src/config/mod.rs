@@ -27,6 +27,6 @@ pub use files::{
 };
 pub use gateway::{GatewayEntry, GatewayTextError};
 pub use home::Home;
-pub use key_files::{GridManager, KeyFileError, create_key, peer_id, read_key, read_or_create_key};
+pub use key_files::{GridManager, KeyFileError, create_key, peer_id, read_key, read_or_create_key, read_secret};
 pub use network::{NetworkName, NetworkNameError};
 pub use node_config::{ConfigError, DEFAULT_PORT, DEFAULT_WHOLE_NETWORK_LIMIT, NodeConfig};

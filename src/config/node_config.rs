@@ -6,6 +6,7 @@ use crate::config::files::{self, FileError};
 use crate::config::gateway::GatewayEntry;
 use crate::config::network::NetworkName;
 use crate::config::text;
+use crate::furl::Nurl;
 use crate::keys::GridId;
 use crate::rate::RateLine;
 use crate::record::{ContactUri, DEFAULT_LIFETIME, KeyDigest, MAX_LIFETIME, Nickname, NodeEntry, RecordDraft};
@@ -89,6 +90,15 @@ pub struct NodeConfig {
     /// Reverse proxies in front of that address, which are believed when they say who asks.
     #[serde(deserialize_with = "text::many")]
     pub resolver_proxy: Vec<IpAddr>,
+    /// The folder of the Tahoe-LAFS node whose storage servers the gateway reads from; `None` for a gateway that only fetches
+    /// for its own clients.
+    pub tahoe_node: Option<PathBuf>,
+    /// Where the gateway listens, HTTPS; `None` for no gateway here.
+    #[serde(deserialize_with = "text::optional")]
+    pub gateway_listen: Option<SocketAddr>,
+    /// Where others reach the gateway, where that is not the host of `external` with the port listened on.
+    #[serde(deserialize_with = "text::optional")]
+    pub gateway_external: Option<External>,
 }
 
 impl Default for NodeConfig {
@@ -116,6 +126,9 @@ impl Default for NodeConfig {
             api: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             resolver_listen: None,
             resolver_proxy: Vec::new(),
+            tahoe_node: None,
+            gateway_listen: None,
+            gateway_external: None,
         }
     }
 }
@@ -170,6 +183,15 @@ pub enum ConfigError {
         /// The lifetime.
         found: Seconds,
     },
+    /// A gateway of no grid.
+    #[error("`{}`: `gateway-listen` opens a gateway, and a gateway is a grid's: name it in `grid-id` or `grid-manager`", .0.display())]
+    GatewayWithoutGrid(PathBuf),
+    /// A gateway that nobody could be told to call.
+    #[error(
+        "`{}`: `gateway-listen` takes any address of this machine: say in `gateway-external` or `external` where others reach it",
+        .0.display()
+    )]
+    GatewayNowhere(PathBuf),
 }
 
 impl NodeConfig {
@@ -192,6 +214,12 @@ impl NodeConfig {
         }
         if config.external.as_ref().is_some_and(|external| external.port().is_none()) && config.listen.port() == 0 {
             return Err(ConfigError::ExternalPort(origin.to_owned()));
+        }
+        if config.gateway_listen.is_some() && config.grid_id.is_none() && config.grid_manager.is_none() {
+            return Err(ConfigError::GatewayWithoutGrid(origin.to_owned()));
+        }
+        if config.gateway_listen.is_some() && config.gateway_host().is_none() {
+            return Err(ConfigError::GatewayNowhere(origin.to_owned()));
         }
         Ok(config)
     }
@@ -217,6 +245,34 @@ impl NodeConfig {
             predecessor: self.predecessor,
             ..RecordDraft::new(grid)
         }
+    }
+
+    /// The NURL of the gateway here, whose TLS key has this hash and which listens on `port`; `None` where there is none.
+    pub fn gateway_nurl(&self, spki_hash: [u8; 32], port: u16) -> Option<Nurl> {
+        self.gateway_listen?;
+        let stated = self.gateway_external.as_ref().and_then(External::port);
+        Nurl::gateway(spki_hash, self.gateway_host()?, stated.unwrap_or(port)).ok()
+    }
+
+    /// Where others reach the gateway here: as stated for it, or for the node, or where it listens.
+    fn gateway_host(&self) -> Option<Host> {
+        let stated = self.gateway_external.as_ref().or(self.external.as_ref());
+        let listened = || self.gateway_listen.map(|listen| listen.ip()).filter(|ip| !ip.is_unspecified()).map(Host::Ip);
+        stated.map(|external| external.host().clone()).or_else(listened)
+    }
+
+    /// These settings with the gateway here in the record, unless the operator has written that entry by hand.
+    #[must_use]
+    pub fn with_own_gateway(&self, own: &GatewayEntry) -> Self {
+        let mut config = self.clone();
+        let is_own = |entry: &GatewayEntry| {
+            let (own, entry) = (own.gateway(), entry.gateway());
+            entry.key().is_some() && entry.key() == own.key() || entry.address() == own.address()
+        };
+        if !config.gateway.iter().any(is_own) {
+            config.gateway.push(own.clone());
+        }
+        config
     }
 
     /// The public addresses that the operator states, QUIC first; none if nothing was stated.
@@ -306,6 +362,43 @@ mod tests {
         assert!(error("external = \"node.example.org\"\nlisten = \"0.0.0.0:0\"").contains("names no port"));
         assert!(error("lifetime = \"31 days\"").contains("1 min to 30 d"));
         assert!(error("lifetime = \"0 s\"").contains("1 min to 30 d"));
+    }
+
+    #[test]
+    fn a_gateway_is_of_a_grid_and_somewhere() {
+        let grid = GridId::new(crate::keys::SecretKey::from_seed(&[1; 32]).public());
+        assert!(error("gateway-listen = \"127.0.0.1:4101\"").contains("a gateway is a grid's"));
+        assert!(
+            error(&format!("grid-id = \"{grid}\"\ngateway-listen = \"0.0.0.0:4101\""))
+                .contains("where others reach it")
+        );
+        let nurl = |text: &str, port| {
+            let config = NodeConfig::from_toml(&format!("grid-id = \"{grid}\"\n{text}"), Path::new("c.toml")).unwrap();
+            config.gateway_nurl([9; 32], port).map(|nurl| nurl.place().to_string())
+        };
+        let listen = "gateway-listen = \"0.0.0.0:0\"\n";
+        assert_eq!(nurl("", 4101), None);
+        assert_eq!(nurl("gateway-listen = \"192.0.2.1:0\"", 4101).unwrap(), "192.0.2.1:4101");
+        assert_eq!(
+            nurl(&format!("{listen}external = \"node.example.org:4100\""), 4101).unwrap(),
+            "node.example.org:4101"
+        );
+        let stated = format!("{listen}external = \"node.example.org\"\ngateway-external = \"gw.example.org:443\"");
+        assert_eq!(nurl(&stated, 4101).unwrap(), "gw.example.org:443");
+    }
+
+    #[test]
+    fn the_own_gateway_is_added_once() {
+        let key = crate::keys::SecretKey::from_seed(&[2; 32]).public();
+        let nurl = "pb://CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk@gw.example.org:4101/gateway#v=1";
+        let own: GatewayEntry = format!("{nurl},key={key},roles=serve+spend").parse().unwrap();
+        let config = NodeConfig::default().with_own_gateway(&own);
+        assert_eq!(config.gateway, [own.clone()]);
+        assert_eq!(config.with_own_gateway(&own), config);
+        // Written by hand, with more rights: that is what the operator means.
+        let by_hand: GatewayEntry = format!("{nurl},key={key}").parse().unwrap();
+        let config = NodeConfig { gateway: vec![by_hand.clone()], ..NodeConfig::default() };
+        assert_eq!(config.with_own_gateway(&own).gateway, [by_hand]);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct ApiParts {
     pub publisher: Option<Publisher>,
     /// The clients of its grid; `None` where the node speaks for no grid.
     pub members: Option<Members>,
+    /// The NURL of its own gateway.
+    pub gateway_nurl: Option<String>,
     /// The time.
     pub clock: Clock,
     /// Whether the operator states a public address.
@@ -207,6 +209,7 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
         bootstraps: parts.bootstraps,
         contested,
         clients: parts.members.as_ref().map(|members| members.count(parts.clock.now())),
+        gateway_nurl: parts.gateway_nurl.clone(),
         settings_digest: settings.digest,
         settings_at_next_start: settings.at_next_start.into_iter().map(str::to_owned).collect(),
         settings_refused: settings.refused,

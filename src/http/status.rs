@@ -74,6 +74,9 @@ pub struct StatusView {
     /// How many clients may use this grid's gateway as their home; `null` where the node speaks for no grid.
     #[serde(default)]
     pub clients: Option<usize>,
+    /// The NURL of this node's own gateway: what clients give to `join`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_nurl: Option<String>,
     /// Why nothing can be written to the disk.
     pub disk_problem: Option<String>,
     /// Where a damaged store was put at the start.
@@ -166,6 +169,7 @@ impl StatusView {
             }),
             contested: false,
             clients: None,
+            gateway_nurl: None,
             disk_problem: dht.disk.unwritten.clone(),
             store_set_aside: dht.disk.set_aside.clone(),
             stated_external: false,
@@ -237,6 +241,9 @@ impl fmt::Display for StatusView {
         }
         if let Some(clients) = self.clients.filter(|clients| *clients > 0) {
             writeln!(f, "clients    {clients}")?;
+        }
+        if let Some(nurl) = &self.gateway_nurl {
+            writeln!(f, "gateway    {nurl}")?;
         }
         if let Some(problem) = &self.problem {
             writeln!(f, "problem    {problem}")?;

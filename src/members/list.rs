@@ -273,6 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn two_changes_within_one_tick_of_the_file_system_are_two() {
+        let place = Place::new();
+        let (node, command) = (place.members(), place.members());
+        command.add(&secret(1), new("Ada", 9), NOW).unwrap();
+        let folder = File::open(place.home().members()).unwrap();
+        let tick = folder.metadata().unwrap().modified().unwrap();
+        assert_eq!(node.count(NOW), 1);
+        command.add(&secret(1), new("Bob", 10), NOW).unwrap();
+        // As a file system would have it that counts in ticks.
+        folder.set_modified(tick).unwrap();
+        assert_eq!(node.count(NOW), 2);
+    }
+
+    #[test]
     fn a_name_is_one_clients_alone() {
         let place = Place::new();
         let members = place.members();

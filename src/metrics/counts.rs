@@ -3,6 +3,7 @@
 use crate::metrics::network::Network;
 use crate::metrics::standing::Standing;
 use crate::record::Verdict;
+use crate::units::Bytes;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{identify, kad};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -34,6 +35,7 @@ struct Inner {
     publishes: Histogram,
     publish_failures: Counter,
     requests: Family<(ListenerLabel, StatusLabel), Counter>,
+    exchanged: Counters<2>,
 }
 
 type ListenerLabel = [Label; 1];
@@ -136,6 +138,13 @@ impl Metrics {
         ours.register("publish_failures", "Publications of the own record that failed", publish_failures.clone());
         let requests = Family::default();
         ours.register("http_requests", "HTTP requests answered, by listener and status", requests.clone());
+        let exchanged = Counters::default();
+        ours.register_with_unit(
+            "gateway_exchanged",
+            "Octets of verified ciphertext and of manifests that the gateway sent or received, by the kind of counterparty",
+            Unit::Bytes,
+            exchanged.clone(),
+        );
         Self(Arc::new(Inner {
             registry,
             network,
@@ -148,6 +157,7 @@ impl Metrics {
             publishes,
             publish_failures,
             requests,
+            exchanged,
         }))
     }
 
@@ -201,6 +211,11 @@ impl Metrics {
     /// A request to `listener` was answered with `status`.
     pub fn request(&self, listener: &'static str, status: u16) {
         self.0.requests.get_or_create(&([("listener", listener)], [("status", status)])).inc();
+    }
+
+    /// The gateway exchanged octets with a `client` or a `grid`, `sent` or `received`.
+    pub fn exchanged(&self, counterparty: &'static str, way: &'static str, octets: Bytes) {
+        self.0.exchanged.get_or_create(&[("counterparty", counterparty), ("way", way)]).inc_by(octets.0);
     }
 
     /// Something happened to a connection or a listener.

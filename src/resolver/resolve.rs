@@ -238,6 +238,15 @@ impl Resolver {
         Ok(record)
     }
 
+    /// Refuses a record, shown by who speaks for its grid, that is below the floor. It raises a floor that there is; it makes
+    /// none, for a stranger can show any number of grids.
+    pub async fn admits_shown(&self, record: &GridRecord) -> Result<(), ResolveError> {
+        if self.floor(record.grid())?.is_none() {
+            return Ok(());
+        }
+        self.accept(record.signed().clone()).await.map(drop)
+    }
+
     fn floor(&self, grid: &GridId) -> Result<Option<Floor>, FloorFileError> {
         self.parts.floors.of(grid, self.parts.clock.now())
     }

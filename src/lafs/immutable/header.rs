@@ -115,6 +115,11 @@ impl ShareHeader {
         self.version
     }
 
+    /// Where the hashes begin: from there on a share has its trees, its share hash chain and the URI extension block.
+    pub fn hashes_start(&self) -> u64 {
+        self.crypttext_tree
+    }
+
     /// Where the length of the URI extension block stands.
     pub fn ueb_length(&self) -> Range<u64> {
         self.ueb..self.ueb + self.version.word_bytes() as u64

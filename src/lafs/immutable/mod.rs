@@ -14,4 +14,4 @@ mod tests;
 pub use encode::{ChkEncoding, ChkKey, DEFAULT_MAX_SEGMENT, EncodeError, EncodedFile, encode};
 pub use header::{ShareHeader, ShareHeaderError, ShareVersion};
 pub use layout::{ShareLayout, ShareLayoutError};
-pub use proof::{ShareProof, block_hash, crypttext_hash, segment_hash};
+pub use proof::{ShareProof, block_hash, crypttext_hash, segment_hash, segment_hash_of_pieces};

@@ -2,7 +2,7 @@
 
 use crate::lafs::hash_tree::{Hash, HashChain, VerifiedLeaves};
 use crate::lafs::ueb::UriExtension;
-use crate::tagged::tagged_hash;
+use crate::tagged::{TaggedHasher, tagged_hash};
 
 const TAG_BLOCK: &[u8] = b"allmydata_encoded_subshare_v1";
 const TAG_SEGMENT: &[u8] = b"allmydata_crypttext_segment_v1";
@@ -16,6 +16,15 @@ pub fn block_hash(block: &[u8]) -> Hash {
 /// The leaf of a file's crypttext tree that a segment of its ciphertext makes, without padding.
 pub fn segment_hash(segment: &[u8]) -> Hash {
     tagged_hash(TAG_SEGMENT, segment)
+}
+
+/// The same of a segment that lies in pieces.
+pub fn segment_hash_of_pieces<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Hash {
+    let mut hasher = TaggedHasher::new(TAG_SEGMENT);
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    hasher.finish()
 }
 
 /// The hash of a file's whole ciphertext.

@@ -1,0 +1,290 @@
+//! Manifests and ciphertext, of our own grid's files and, for our clients, of others'.
+
+use crate::capability::{Capability, Power};
+use crate::gateway::file::{Opened, UnitStream};
+use crate::gateway::serve::access::{Admitted, Way, admit};
+use crate::gateway::serve::connection::Connection;
+use crate::gateway::serve::leases::Lease;
+use crate::gateway::serve::range;
+use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::shared::Shared;
+use crate::gateway::traffic::Way as Direction;
+use crate::gateway::unit::Unit;
+use crate::keys::GridId;
+use crate::lafs::manifest::{MAX_UNITS, UnitLayout};
+use crate::units::{Bytes as Octets, Seconds};
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use serde::Deserialize;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::debug;
+
+/// How long a reader may take none of what is ready for it.
+const STALL: Duration = Duration::from_secs(60);
+/// When somebody may come again who found too many being served.
+const BUSY: Seconds = Seconds(2);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ManifestQuery {
+    first: Option<u64>,
+    count: Option<u64>,
+}
+
+/// The manifest of some units of a file.
+pub(super) async fn manifest(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Arc<Connection>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    query: Result<Query<ManifestQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (grid, cap) = named(path)?;
+    let Query(query) =
+        query.map_err(|_| Refusal::malformed("the query takes `first` and `count`, and nothing else"))?;
+    let (first, count) = (query.first.unwrap_or(0), query.count.unwrap_or(MAX_UNITS));
+    if count == 0 || count > MAX_UNITS {
+        return Err(Refusal::malformed(format!("`count` is 1 to {MAX_UNITS}")));
+    }
+    let admitted = admit(&shared, &connection, grid)?;
+    let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?).await?;
+    let units = file.layout().units();
+    if first >= units {
+        return Err(Refusal::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            Code::Malformed,
+            format!("the file has {units} units, and `first` is counted from 0"),
+        ));
+    }
+    let units = first..first.saturating_add(count).min(units);
+    let bytes = file.manifest(units).await.map_err(|error| error.refusal())?;
+    let mut lease = shared.leases.reserve(&admitted.payer, Octets(bytes.len() as u64)).await?;
+    lease.sent();
+    let size = Octets(bytes.len() as u64);
+    shared.traffic.count(&admitted.counterparty, Direction::Sent, size, shared.clock.now());
+    shared.metrics.exchanged(kind(&admitted), "sent", size);
+    let body = Bytes::from_owner(Leased { octets: bytes.into(), _lease: Arc::new(lease) });
+    let mut response = body.into_response();
+    set(&mut response, header::CONTENT_TYPE, "application/cbor");
+    set(&mut response, header::ETAG, file.etag());
+    Ok(response)
+}
+
+/// Ciphertext, by whole units, each verified before its first octet goes out.
+pub(super) async fn ciphertext(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Arc<Connection>>,
+    method: Method,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let (grid, cap) = named(path)?;
+    let tag = wanted_tag(&headers)?;
+    let admitted = admit(&shared, &connection, grid)?;
+    if cap.is_mutable() && tag.is_none() {
+        return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
+            .hint("the `ETag` of the manifest is its name"));
+    }
+    let file = opened(&shared, &admitted, &cap, tag).await?;
+    let layout = file.layout();
+    let size = layout.size.0;
+    let octets = range::octets(&headers, size).map_err(|error| unsatisfiable(&error, size))?;
+    let units = range::units(&octets, layout.unit.0, size).map_err(|error| unsatisfiable(&error, size))?;
+    let limit = admitted.payer.unit_limit();
+    if layout.unit > limit && layout.size > limit {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            Code::Refused,
+            format!("the file has units of {}, and at most {limit} are served at once", layout.unit),
+        )
+        .hint("a unit is a segment, and of an SDMF file the whole: store it as MDMF or immutable"));
+    }
+    let body = if method == Method::HEAD || units.is_empty() {
+        Body::empty()
+    } else {
+        let place = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, "too many readers are being served")
+                .after(BUSY)
+        })?;
+        begin(&shared, admitted, &file, layout, units, place).await?
+    };
+    let mut response = body.into_response();
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    set(&mut response, header::CONTENT_TYPE, "application/octet-stream");
+    set(&mut response, header::ETAG, file.etag());
+    set(&mut response, header::CONTENT_RANGE, format!("bytes {}-{}/{size}", octets.start, octets.end - 1));
+    set(&mut response, header::CONTENT_LENGTH, (octets.end - octets.start).to_string());
+    Ok(response)
+}
+
+/// Waits for the first unit, so that what cannot be read is told with a status, and has the rest follow.
+async fn begin(
+    shared: &Shared,
+    admitted: Admitted,
+    file: &Opened,
+    layout: UnitLayout,
+    units: Range<u64>,
+    place: OwnedSemaphorePermit,
+) -> Result<Body, Refusal> {
+    let lease = shared.leases.reserve(&admitted.payer, layout.unit_len(units.start)).await?;
+    let mut stream = file.units(units);
+    let first = match stream.next().await {
+        Some(Ok(unit)) => unit,
+        Some(Err(error)) => return Err(error.refusal()),
+        None => return Err(Refusal::new(StatusCode::BAD_GATEWAY, Code::Failed, "the file ends before it begins")),
+    };
+    let (sender, receiver) = mpsc::channel(1);
+    let sending = Sending { shared: shared.clone(), admitted, layout, sender, _place: place };
+    tokio::spawn(sending.run(first, lease, stream));
+    let pieces = futures::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|piece: io::Result<Bytes>| (piece, receiver))
+    });
+    Ok(Body::from_stream(pieces))
+}
+
+/// Hands the units of one answer to its connection.
+struct Sending {
+    shared: Shared,
+    admitted: Admitted,
+    layout: UnitLayout,
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Sending {
+    async fn run(self, first: Unit, lease: Lease, mut stream: UnitStream) {
+        let mut next = Some((first, lease));
+        while let Some((unit, lease)) = next.take() {
+            let after = unit.index + 1;
+            if !self.send(unit, lease).await {
+                return;
+            }
+            let reserved = tokio::select! {
+                reserved = self.shared.leases.reserve(&self.admitted.payer, self.layout.unit_len(after)) => reserved,
+                () = self.sender.closed() => return,
+            };
+            let unit = tokio::select! {
+                unit = stream.next() => unit,
+                () = self.sender.closed() => return,
+            };
+            match (reserved, unit) {
+                (_, None) => return,
+                (Ok(lease), Some(Ok(unit))) => next = Some((unit, lease)),
+                (Err(refusal), _) => return self.break_off(refusal.detail()).await,
+                (_, Some(Err(error))) => return self.break_off(&error.to_string()).await,
+            }
+        }
+    }
+
+    /// Hands over one unit. `false` where nobody takes it.
+    async fn send(&self, unit: Unit, mut lease: Lease) -> bool {
+        lease.sent();
+        let size = unit.len();
+        let lease = Arc::new(lease);
+        for octets in unit.pieces {
+            let piece = Bytes::from_owner(Leased { octets, _lease: Arc::clone(&lease) });
+            match tokio::time::timeout(STALL, self.sender.send(Ok(piece))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return false,
+                Err(_) => {
+                    debug!("a reader takes nothing of what is ready for it: broken off");
+                    return false;
+                }
+            }
+        }
+        self.shared.traffic.count(&self.admitted.counterparty, Direction::Sent, size, self.shared.clock.now());
+        self.shared.metrics.exchanged(kind(&self.admitted), "sent", size);
+        true
+    }
+
+    /// Ends the answer so that nobody takes it for a whole one. Who asks for the rest is told why.
+    async fn break_off(&self, reason: &str) {
+        debug!(reason, "an answer is broken off");
+        let _ = self.sender.send(Err(io::Error::other(reason.to_owned()))).await;
+    }
+}
+
+/// Octets that are under way as long as they are held: until the connection has written them.
+struct Leased {
+    octets: Bytes,
+    _lease: Arc<Lease>,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+async fn opened(
+    shared: &Shared,
+    admitted: &Admitted,
+    cap: &Capability,
+    tag: Option<String>,
+) -> Result<Opened, Refusal> {
+    match (admitted.way, &shared.files) {
+        (Way::Own, Some(files)) => files.open(cap, tag).await.map(Opened::Own).map_err(|error| error.refusal()),
+        (Way::Own, None) => Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unreachable,
+            "this gateway has no storage servers to read from",
+        )
+        .hint("its operator names a Tahoe-LAFS node in `tahoe-node`")),
+        (Way::Away(grid), _) => {
+            shared.away.open(&grid, cap, tag).await.map(Opened::Away).map_err(|error| error.refusal())
+        }
+    }
+}
+
+/// The grid and the verify cap in a path. Nothing of a path is ever repeated: it may be somebody's key.
+fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<(GridId, Capability), Refusal> {
+    let bad = || Refusal::malformed("no grid id and verify cap stand in the path");
+    let Path((grid, cap)) = path.map_err(|_| bad())?;
+    let grid = grid.parse().map_err(|_| bad())?;
+    let cap: Capability = cap.parse().map_err(|_| bad())?;
+    if cap.power() != Power::Verify {
+        return Err(Refusal::malformed("that cap opens the file: this gateway takes verify caps only")
+            .hint("whoever could read that request can read the file"));
+    }
+    // A directory is the file that it is kept in.
+    Ok((grid, Capability::File(cap.file().clone())))
+}
+
+/// The tag of the version that is asked for.
+fn wanted_tag(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(tag), None) if tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"') => Ok(Some(tag.to_owned())),
+        _ => Err(Refusal::malformed("`If-Match` takes one entity tag, quotes included")),
+    }
+}
+
+fn unsatisfiable(error: &range::RangeError, size: u64) -> Refusal {
+    match error {
+        range::RangeError::Form => Refusal::because(StatusCode::BAD_REQUEST, Code::Malformed, error),
+        _ => Refusal::because(StatusCode::RANGE_NOT_SATISFIABLE, Code::Malformed, error)
+            .hint(format!("the ciphertext has {size} octets")),
+    }
+}
+
+fn kind(admitted: &Admitted) -> &'static str {
+    match admitted.counterparty {
+        crate::gateway::traffic::Counterparty::Client(_) => "client",
+        crate::gateway::traffic::Counterparty::Grid(_) => "grid",
+    }
+}
+
+fn set(response: &mut Response, name: header::HeaderName, value: impl AsRef<str>) {
+    if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+        response.headers_mut().insert(name, value);
+    }
+}

@@ -1,0 +1,21 @@
+//! The gateway's own HTTPS: sessions, records, manifests and ciphertext.
+//!
+//! Speaks of verify caps only. Specification: `docs/spec/gateway.md`.
+
+mod access;
+mod connection;
+mod files;
+mod leases;
+mod listener;
+mod range;
+mod records;
+mod refusal;
+mod routes;
+mod server;
+mod session;
+mod shared;
+mod watched;
+
+pub(crate) use refusal::{Code, Refusal};
+pub use server::{Gateway, GatewayError, GatewayParts};
+pub use shared::OwnRecord;

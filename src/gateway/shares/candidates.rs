@@ -1,0 +1,224 @@
+//! What is known of the shares of one file: on which servers they are, which are open, which are lost. All its readers share it.
+
+use crate::capability::StorageIndex;
+use crate::gateway::shares::error::{ReadError, ShareFault};
+use crate::gateway::shares::pick::{Choice, pick};
+use crate::gateway::shares::server::ShareServer;
+use crate::grid::{ServerError, ShareKind};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, warn};
+
+/// How long the other servers may still take to answer once enough shares are known: a better one may be among theirs.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// What one server answered.
+struct Found {
+    server: Arc<dyn ShareServer>,
+    shares: Result<Vec<u16>, ServerError>,
+}
+
+/// The shares of one file.
+pub(super) struct Candidates<Open> {
+    index: StorageIndex,
+    state: Mutex<State<Open>>,
+    answers: tokio::sync::Mutex<mpsc::Receiver<Found>>,
+}
+
+struct State<Open> {
+    servers: Vec<Arc<dyn ShareServer>>,
+    shares: Vec<Share<Open>>,
+    answered: usize,
+    faults: Vec<String>,
+}
+
+struct Share<Open> {
+    number: u16,
+    server: usize,
+    slow: u32,
+    standing: Standing<Open>,
+}
+
+enum Standing<Open> {
+    New,
+    Open(Arc<Open>),
+    Lost,
+}
+
+impl<Open> Candidates<Open> {
+    /// Asks all `servers` which shares they have.
+    pub(super) fn search(kind: ShareKind, index: StorageIndex, servers: Vec<Arc<dyn ShareServer>>) -> Self {
+        let (sender, answers) = mpsc::channel(servers.len().max(1));
+        for server in servers {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                let shares = tokio::select! {
+                    shares = server.shares(kind, index) => shares,
+                    () = sender.closed() => return,
+                };
+                let _ = sender.send(Found { server, shares }).await;
+            });
+        }
+        let state = State { servers: Vec::new(), shares: Vec::new(), answered: 0, faults: Vec::new() };
+        Self { index, state: Mutex::new(state), answers: tokio::sync::Mutex::new(answers) }
+    }
+
+    /// Where they are.
+    pub(super) fn index(&self) -> StorageIndex {
+        self.index
+    }
+
+    /// Waits until so many different shares are known, or all servers have answered.
+    pub(super) async fn settle(&self, needed: usize) {
+        let mut until = None;
+        loop {
+            if self.different() >= needed {
+                let until = *until.get_or_insert_with(|| Instant::now() + GRACE);
+                match timeout_at(until, self.more()).await {
+                    Ok(true) => continue,
+                    Ok(false) | Err(_) => return,
+                }
+            }
+            if !self.more().await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the answer of one more server. `false` once all have answered.
+    pub(super) async fn more(&self) -> bool {
+        let found = self.answers.lock().await.recv().await;
+        match found {
+            Some(found) => {
+                self.note(found);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn note(&self, found: Found) {
+        let mut state = self.state();
+        match found.shares {
+            Ok(numbers) => {
+                state.answered += 1;
+                let server = state.servers.len();
+                state.servers.push(found.server);
+                let share = |number| Share { number, server, slow: 0, standing: Standing::New };
+                state.shares.extend(numbers.into_iter().map(share));
+            }
+            Err(error) => {
+                debug!(server = found.server.name(), %error, "a storage server does not say which shares it has");
+                state.faults.push(format!("server {}: {error}", found.server.name()));
+            }
+        }
+    }
+
+    /// Up to `wanted` shares to read beside those with the numbers `taken`; `busy` are the candidates that are read already.
+    pub(super) fn pick(&self, taken: &HashSet<u16>, busy: &[usize], wanted: usize, needed: u16) -> Vec<Choice> {
+        let state = self.state();
+        let mut order: Vec<usize> = (0..state.servers.len()).collect();
+        let health: Vec<_> = state.servers.iter().map(|server| server.health()).collect();
+        order.sort_by(|a, b| health[*a].compare(&health[*b]));
+        let rank = |server: usize| order.iter().position(|other| *other == server).unwrap_or(usize::MAX);
+        let usable = state.shares.iter().enumerate().filter(|(_, share)| !matches!(share.standing, Standing::Lost));
+        let choices: Vec<Choice> = usable
+            .map(|(candidate, share)| Choice {
+                candidate,
+                number: share.number,
+                server: share.server,
+                // Quicker by a little is no reason to leave a share that needs no decoding; a failure is.
+                rank: if health[share.server].consecutive_failures == 0 { 0 } else { 1 + rank(share.server) },
+                slow: share.slow + u32::from(!health[share.server].pause.is_zero()),
+            })
+            .collect();
+        let busy: Vec<usize> = busy.iter().filter_map(|candidate| Some(state.shares.get(*candidate)?.server)).collect();
+        pick(&choices, taken, &busy, wanted, needed)
+    }
+
+    /// The server of a candidate, and the share as it was opened, if it was.
+    pub(super) fn get(&self, candidate: usize) -> (Arc<dyn ShareServer>, Option<Arc<Open>>) {
+        let state = self.state();
+        let share = &state.shares[candidate];
+        let open = match &share.standing {
+            Standing::Open(open) => Some(Arc::clone(open)),
+            Standing::New | Standing::Lost => None,
+        };
+        (Arc::clone(&state.servers[share.server]), open)
+    }
+
+    /// All shares that are open.
+    pub(super) fn open(&self) -> Vec<(usize, Arc<Open>)> {
+        let state = self.state();
+        let open = state.shares.iter().enumerate().filter_map(|(candidate, share)| match &share.standing {
+            Standing::Open(open) => Some((candidate, Arc::clone(open))),
+            Standing::New | Standing::Lost => None,
+        });
+        open.collect()
+    }
+
+    /// Keeps a share that was opened.
+    pub(super) fn opened(&self, candidate: usize, open: Arc<Open>) {
+        let mut state = self.state();
+        if matches!(state.shares[candidate].standing, Standing::New) {
+            state.shares[candidate].standing = Standing::Open(open);
+        }
+    }
+
+    /// Notes that somebody waited too long for a share.
+    pub(super) fn slow(&self, candidate: usize) {
+        let (server, number) = {
+            let mut state = self.state();
+            let share = &mut state.shares[candidate];
+            share.slow = share.slow.saturating_add(1);
+            let (server, number) = (share.server, share.number);
+            (Arc::clone(&state.servers[server]), number)
+        };
+        debug!(server = server.name(), share = number, "a share is slow: another is read beside it");
+    }
+
+    /// Gives a share up, and says so where its octets are wrong: then somebody should repair it.
+    pub(super) fn lose(&self, candidate: usize, fault: &ShareFault) {
+        let mut state = self.state();
+        let share = &mut state.shares[candidate];
+        if matches!(share.standing, Standing::Lost) {
+            return;
+        }
+        share.standing = Standing::Lost;
+        let (server, number) = (share.server, share.number);
+        let server = Arc::clone(&state.servers[server]);
+        let name = server.name();
+        if fault.is_corruption() {
+            server.blame();
+            warn!(server = name, share = number, index = %self.index, %fault, "a share is corrupt");
+        } else {
+            debug!(server = name, share = number, %fault, "a share cannot be read");
+        }
+        state.faults.push(format!("share {number} on server {name}: {fault}"));
+    }
+
+    /// How many different shares are not lost.
+    pub(super) fn different(&self) -> usize {
+        let state = self.state();
+        let usable = state.shares.iter().filter(|share| !matches!(share.standing, Standing::Lost));
+        usable.map(|share| share.number).collect::<HashSet<_>>().len()
+    }
+
+    /// Why the file cannot be read, now that no share is left to try.
+    pub(super) fn too_few(&self, needed: usize) -> ReadError {
+        let found = self.different();
+        let state = self.state();
+        match state.shares.is_empty() && state.faults.is_empty() {
+            true if state.answered == 0 => ReadError::NoServers,
+            true => ReadError::NotFound { servers: state.answered },
+            false => ReadError::TooFewShares { found, needed, faults: state.faults.clone() },
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<Open>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,11 @@
+//! What may be owed: how much is under way to whom, and what strangers are given for nothing.
+//!
+//! Decides and counts; takes the time as an argument and moves no byte. Prices, lanes and vouchers have their place here.
+
+mod allowance;
+mod pool;
+mod window;
+
+pub use allowance::{Allowance, Spent};
+pub use pool::{Pool, PoolAccount, PoolRefusal, Stranger};
+pub use window::{Ask, Ticket, Window, WindowRefusal};
