@@ -6,6 +6,8 @@
 
 #[path = "oracle/caps.rs"]
 mod caps;
+#[path = "oracle/erasure.rs"]
+mod erasure;
 #[cfg(feature = "node")]
 #[path = "oracle/gateway.rs"]
 mod gateway;
@@ -13,6 +15,10 @@ mod gateway;
 mod grid;
 #[path = "oracle/grid_manager.rs"]
 mod grid_manager;
+#[path = "oracle/immutable.rs"]
+mod immutable;
+#[path = "oracle/mutable.rs"]
+mod mutable;
 #[path = "oracle/python.rs"]
 mod python;
 #[cfg(feature = "node")]

@@ -31,7 +31,7 @@ SIZES = {
 }
 ENCODINGS = [(2, 3), (3, 10), (1, 1)]
 FAR = 1 << 30
-FOREIGN = "URI:FOREIGN:pub-v0-mumnmx4ghqqhfcl2pcbdmnonqr4vhwoh7jcnwdcoqbdq5vfrwvca:"
+FOREIGN = "URI:FOREIGN:pub-v0-rkeohxlubhyzl7ks3mwtzos5olfgocn7dwkbeg7toseadnapn5oa:"
 CHK = "CHK:44wphqinesnggifna54n6ccwke:gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q:2:3:1000000"
 SSK_RO = "SSK-RO:u6etxx3ptzfylhmwwguwms5zj4:2fwidhazpw3a7elhnjvld6zylyfii7taapwykujcxkh76vohzvfa"
 

@@ -110,6 +110,6 @@ impl ChkManifest {
         if cap.verifier() != *self.ueb.cap() {
             return Err(WrongCap);
         }
-        Ok(UnitCipher::Whole { cipher: Cipher::new(cap.key()), layout: self.layout() })
+        Ok(UnitCipher::Whole { cipher: Box::new(Cipher::new(cap.key())), layout: self.layout() })
     }
 }

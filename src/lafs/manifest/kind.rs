@@ -122,7 +122,7 @@ pub enum UnitCipher {
     /// One key for the whole file.
     Whole {
         /// The file's key, made ready.
-        cipher: Cipher,
+        cipher: Box<Cipher>,
         /// How the file is cut.
         layout: UnitLayout,
     },

@@ -9,6 +9,8 @@ mod error;
 mod kind;
 mod layout;
 mod mutable;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use chk::ChkManifest;
