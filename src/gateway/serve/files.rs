@@ -57,7 +57,8 @@ pub(super) async fn manifest(
     let admitted = admit(&shared, &connection, grid)?;
     let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?).await?;
     let units = file.layout().units();
-    if first >= units {
+    // Of an empty file too there is a manifest: it says that it is empty.
+    if first > 0 && first >= units {
         return Err(Refusal::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             Code::Malformed,
@@ -96,6 +97,9 @@ pub(super) async fn ciphertext(
     let file = opened(&shared, &admitted, &cap, tag).await?;
     let layout = file.layout();
     let size = layout.size.0;
+    if size == 0 {
+        return Err(unsatisfiable(&range::RangeError::Outside { size }, size));
+    }
     let octets = range::octets(&headers, size).map_err(|error| unsatisfiable(&error, size))?;
     let units = range::units(&octets, layout.unit.0, size).map_err(|error| unsatisfiable(&error, size))?;
     let limit = admitted.payer.unit_limit();

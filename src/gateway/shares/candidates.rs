@@ -66,6 +66,38 @@ impl<Open> Candidates<Open> {
         Self { index, state: Mutex::new(state), answers: tokio::sync::Mutex::new(answers) }
     }
 
+    /// Shares that are all known and open.
+    pub(super) fn known(
+        index: StorageIndex,
+        shares: impl IntoIterator<Item = (Arc<dyn ShareServer>, u16, Arc<Open>)>,
+    ) -> Self {
+        let mut state = State { servers: Vec::new(), shares: Vec::new(), answered: 0, faults: Vec::new() };
+        for (server, number, open) in shares {
+            let same = |other: &Arc<dyn ShareServer>| Arc::ptr_eq(other, &server);
+            let place = state.servers.iter().position(same).unwrap_or_else(|| {
+                state.servers.push(Arc::clone(&server));
+                state.answered += 1;
+                state.servers.len() - 1
+            });
+            state.shares.push(Share { number, server: place, slow: 0, standing: Standing::Open(open) });
+        }
+        let (_, answers) = mpsc::channel(1);
+        Self { index, state: Mutex::new(state), answers: tokio::sync::Mutex::new(answers) }
+    }
+
+    /// Waits until all servers have answered, but not longer than `patience`.
+    pub(super) async fn settle_all(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while let Ok(true) = timeout_at(until, self.more()).await {}
+    }
+
+    /// All shares that are known: each with its place among the candidates.
+    pub(super) fn all(&self) -> Vec<(usize, Arc<dyn ShareServer>, u16)> {
+        let state = self.state();
+        let all = state.shares.iter().enumerate();
+        all.map(|(candidate, share)| (candidate, Arc::clone(&state.servers[share.server]), share.number)).collect()
+    }
+
     /// Where they are.
     pub(super) fn index(&self) -> StorageIndex {
         self.index

@@ -4,6 +4,7 @@ use crate::gateway::serve::{Code, Refusal};
 use crate::grid::ServerError;
 use crate::lafs::hash_tree::HashChainError;
 use crate::lafs::immutable::{ShareHeaderError, ShareLayoutError};
+use crate::lafs::mutable::LayoutError;
 use crate::lafs::ueb::UebError;
 use axum::http::StatusCode;
 
@@ -38,9 +39,9 @@ pub enum ReadError {
     /// That version of a mutable file is not there any more.
     #[error("the version that is asked for cannot be read any more")]
     OtherVersion,
-    /// A kind of file that is not read here.
-    #[error("{0}")]
-    Unsupported(&'static str),
+    /// A cap that leads to no shares.
+    #[error("a file is read by its verify cap")]
+    NoVerifyCap,
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopped,
@@ -71,7 +72,7 @@ impl ReadError {
             Self::TooFewShares { .. } => (StatusCode::BAD_GATEWAY, Code::TooFewShares),
             Self::Integrity { .. } => (StatusCode::BAD_GATEWAY, Code::Integrity),
             Self::OtherVersion => (StatusCode::PRECONDITION_FAILED, Code::NotFound),
-            Self::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, Code::Failed),
+            Self::NoVerifyCap => (StatusCode::BAD_REQUEST, Code::Malformed),
             Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
         };
         Refusal::because(status, code, self)
@@ -110,6 +111,16 @@ pub(super) enum ShareFault {
     BlockTree,
     #[error("its crypttext hash tree does not lead to the file")]
     CrypttextTree,
+    #[error(transparent)]
+    MutableLayout(#[from] LayoutError),
+    /// The file's key has not signed it.
+    #[error("it is not signed by the file's key")]
+    Signature,
+    #[error("it is of {found} segments, which are more than are read")]
+    TooManySegments {
+        /// How many.
+        found: u64,
+    },
     /// A block that is not the one that was stored.
     #[error("block {segment} does not match its hash")]
     Block {

@@ -4,6 +4,7 @@ use crate::capability::{Capability, FileCap};
 use crate::gateway::shares::budget::{Budget, Held};
 use crate::gateway::shares::chk::ChkFile;
 use crate::gateway::shares::error::ReadError;
+use crate::gateway::shares::mutable::MutableFile;
 use crate::gateway::shares::server::{Servers, ShareServer};
 use crate::gateway::shares::stream::{Runs, units};
 use crate::gateway::unit::Unit;
@@ -29,13 +30,20 @@ pub struct Files(Arc<Inner>);
 struct Inner {
     servers: Servers,
     budget: Budget,
-    open: Mutex<HashMap<String, (Arc<ChkFile>, Instant)>>,
+    open: Mutex<HashMap<String, (Kind, Instant)>>,
+}
+
+/// A file of either kind.
+#[derive(Clone)]
+enum Kind {
+    Chk(Arc<ChkFile>),
+    Mutable(Arc<MutableFile>),
 }
 
 /// One file, open.
 #[derive(Clone)]
 pub struct File {
-    file: Arc<ChkFile>,
+    kind: Kind,
     name: String,
     files: Files,
 }
@@ -56,34 +64,69 @@ impl Files {
         (self.0.servers)().len()
     }
 
-    /// Opens the file of a verify cap, in the version that `tag` names, if it names one.
+    /// Opens the file of a verify cap, in the version that `tag` names; without one, of a mutable file the newest.
     pub async fn open(&self, cap: &Capability, tag: Option<String>) -> Result<File, ReadError> {
-        let FileCap::ChkVerifier(verifier) = cap.file() else {
-            return Err(ReadError::Unsupported("this gateway does not read mutable files yet"));
+        let kept = |name: &str| {
+            let open = self.open_files();
+            open.get(name).filter(|(_, since)| since.elapsed() < OPEN_FOR).map(|(kind, _)| kind.clone())
         };
-        let name = cap.to_string();
-        let kept = self.open_files().get(&name).filter(|(_, since)| since.elapsed() < OPEN_FOR).cloned();
-        let file = match kept {
-            Some((file, _)) => file,
-            None => {
-                let file = Arc::new(ChkFile::open(verifier, (self.0.servers)()).await?);
-                let mut open = self.open_files();
-                if open.len() >= OPEN_FILES {
-                    let oldest = open.iter().min_by_key(|(_, (_, since))| *since).map(|(name, _)| name.clone());
-                    oldest.and_then(|name| open.remove(&name));
-                }
-                open.insert(name.clone(), (Arc::clone(&file), Instant::now()));
-                file
+        let servers = || (self.0.servers)();
+        let (kind, name) = match cap.file() {
+            FileCap::ChkVerifier(verifier) => {
+                let name = cap.to_string();
+                let kind = match kept(&name) {
+                    Some(kind) => kind,
+                    None => Kind::Chk(Arc::new(ChkFile::open(verifier, servers()).await?)),
+                };
+                (kind, name)
             }
+            FileCap::MutableVerifier(verifier) => {
+                // A version that is asked for by name may be kept; the newest is asked for anew.
+                let named = |tag: &str| format!("{cap} {tag}");
+                let kind = match tag.as_ref().and_then(|tag| kept(&named(tag))) {
+                    Some(kind) => kind,
+                    None => Kind::Mutable(Arc::new(MutableFile::open(verifier, tag.as_deref(), servers()).await?)),
+                };
+                let name = named(&kind.etag());
+                (kind, name)
+            }
+            _ => return Err(ReadError::NoVerifyCap),
         };
-        if tag.is_some_and(|tag| tag != file.etag()) {
+        if tag.is_some_and(|tag| tag != kind.etag()) {
             return Err(ReadError::OtherVersion);
         }
-        Ok(File { file, name, files: self.clone() })
+        let mut open = self.open_files();
+        if open.len() >= OPEN_FILES && !open.contains_key(&name) {
+            let oldest = open.iter().min_by_key(|(_, (_, since))| *since).map(|(name, _)| name.clone());
+            oldest.and_then(|name| open.remove(&name));
+        }
+        let entry = open.entry(name.clone()).or_insert_with(|| (kind.clone(), Instant::now()));
+        if entry.1.elapsed() >= OPEN_FOR {
+            *entry = (kind.clone(), Instant::now());
+        }
+        drop(open);
+        Ok(File { kind, name, files: self.clone() })
     }
 
-    fn open_files(&self) -> MutexGuard<'_, HashMap<String, (Arc<ChkFile>, Instant)>> {
+    fn open_files(&self) -> MutexGuard<'_, HashMap<String, (Kind, Instant)>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kind {
+    fn etag(&self) -> String {
+        match self {
+            Self::Chk(file) => file.etag(),
+            Self::Mutable(file) => file.etag(),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Chk(one), Self::Chk(other)) => Arc::ptr_eq(one, other),
+            (Self::Mutable(one), Self::Mutable(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 }
 
@@ -96,23 +139,27 @@ impl std::fmt::Debug for Files {
 impl File {
     /// How it is cut into units.
     pub fn layout(&self) -> UnitLayout {
-        self.file.layout()
+        self.kind.layout()
     }
 
     /// The name of its version.
     pub fn etag(&self) -> String {
-        self.file.etag()
+        self.kind.etag()
     }
 
     /// What a reader checks these units by; the file has them.
     pub async fn manifest(&self, units: Range<u64>) -> Result<Manifest, ReadError> {
-        self.file.manifest(units).await.inspect_err(|_| self.forget())
+        let manifest = match &self.kind {
+            Kind::Chk(file) => file.manifest(units).await,
+            Kind::Mutable(file) => file.manifest(units).await,
+        };
+        manifest.inspect_err(|_| self.forget())
     }
 
     /// These units in order, each verified. After an error nothing more comes.
     pub fn units(&self, range: Range<u64>) -> BoxStream<'static, Result<Unit, ReadError>> {
         let this = self.clone();
-        let stream = units(Shared(Arc::clone(&self.file)), self.files.0.budget.clone(), range);
+        let stream = units(self.kind.clone(), self.files.0.budget.clone(), range);
         stream
             .inspect(move |unit| {
                 if unit.is_err() {
@@ -125,25 +172,31 @@ impl File {
     /// What cannot be read is looked for anew by whoever asks next.
     fn forget(&self) {
         let mut open = self.files.open_files();
-        if open.get(&self.name).is_some_and(|(file, _)| Arc::ptr_eq(file, &self.file)) {
+        if open.get(&self.name).is_some_and(|(kind, _)| kind.is(&self.kind)) {
             open.remove(&self.name);
         }
     }
 }
 
-/// A file for several readers.
-struct Shared(Arc<ChkFile>);
-
-impl Runs for Shared {
+impl Runs for Kind {
     fn layout(&self) -> UnitLayout {
-        self.0.layout()
+        match self {
+            Self::Chk(file) => file.layout(),
+            Self::Mutable(file) => file.layout(),
+        }
     }
 
     fn run_end(&self, from: u64) -> u64 {
-        self.0.run_end(from)
+        match self {
+            Self::Chk(file) => file.run_end(from),
+            Self::Mutable(_) => u64::MAX,
+        }
     }
 
     fn read(&self, units: Range<u64>, held: Held) -> BoxFuture<'static, Result<Vec<Unit>, ReadError>> {
-        Arc::clone(&self.0).read(units, held).boxed()
+        match self {
+            Self::Chk(file) => Arc::clone(file).read(units, held).boxed(),
+            Self::Mutable(file) => Arc::clone(file).read(units, held).boxed(),
+        }
     }
 }

@@ -9,6 +9,8 @@ mod chk;
 mod error;
 mod files;
 mod gather;
+mod mutable;
+mod mutable_share;
 mod open_share;
 mod pick;
 mod server;
