@@ -34,6 +34,8 @@ pub mod store;
 #[cfg(feature = "node")]
 pub mod publisher;
 #[cfg(feature = "node")]
+pub mod reader;
+#[cfg(feature = "node")]
 pub mod resolver;
 
 // The face:
