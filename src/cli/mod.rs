@@ -12,11 +12,16 @@ mod exit;
 mod failure;
 mod failures;
 mod gateways;
+mod get;
+mod get_tree;
 mod home_arg;
 mod init;
 mod input;
+mod ls;
 mod manual;
 mod network_args;
+mod progress;
+mod reading;
 mod record;
 mod resolve;
 mod resolver_address;
@@ -26,6 +31,7 @@ mod table;
 mod terminal;
 mod usage;
 mod wait;
+mod web;
 
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::ExitCode;
@@ -73,6 +79,9 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Run(args) => run::run(args, terminal),
         Command::Status(args) => status::run(&args, terminal),
         Command::Resolve(args) => resolve::run(&args, terminal),
+        Command::Get(args) => get::run(&args, terminal),
+        Command::Ls(args) => ls::run(&args, terminal),
+        Command::Web(args) => web::run(&args, terminal),
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
