@@ -10,6 +10,7 @@ is over when the last cap is printed; the shares stay in DIR. Nothing but caps g
 import random
 import socket
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from allmydata.client import create_client
@@ -64,7 +65,9 @@ async def start_server(directory, number):
     return node, key, furl
 
 
-async def store(reactor, directory, files):
+@asynccontextmanager
+async def running(directory):
+    """The client of a grid that runs until the block ends."""
     nodes = []
     try:
         servers = []
@@ -83,15 +86,20 @@ async def store(reactor, directory, files):
         client.startService()
         nodes.append(client)
         await client.storage_broker.when_connected_enough(SERVERS)
-        for file in files:
-            result = await client.upload(FileName(file, convergence=client.convergence))
-            print(result.get_uri().decode("ascii"), flush=True)
+        yield client
     finally:
         await defer.gatherResults([defer.maybeDeferred(node.stopService) for node in nodes])
 
 
+async def store(directory, files):
+    async with running(directory) as client:
+        for file in files:
+            result = await client.upload(FileName(file, convergence=client.convergence))
+            print(result.get_uri().decode("ascii"), flush=True)
+
+
 def main(reactor, directory, *files):
-    stored = defer.ensureDeferred(store(reactor, Path(directory), files))
+    stored = defer.ensureDeferred(store(Path(directory), files))
     return stored.addTimeout(DEADLINE_SECONDS, reactor)
 
 

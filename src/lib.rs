@@ -18,6 +18,7 @@ pub mod tagged;
 pub mod units;
 
 // Rules, which decide and compute:
+pub mod lafs;
 pub mod record;
 
 // Edges, one piece of the world each:

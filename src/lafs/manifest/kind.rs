@@ -1,0 +1,116 @@
+//! The manifest of any kind of file.
+
+use super::chk::ChkManifest;
+use super::error::{ManifestError, UnitMismatch, WrongCap};
+use super::layout::UnitLayout;
+use crate::capability::{Capability, FileCap};
+use crate::cbor::Reader;
+use crate::lafs::cipher::Cipher;
+use std::ops::Range;
+
+/// The most units that one manifest is of: of a CHK file, 128 KiB of hashes. Who wants more asks for the next ones.
+pub const MAX_UNITS: u64 = 4_096;
+
+/// What checks the units of one version of a file. It is known to lead to the file's verify cap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manifest {
+    /// Of an immutable file: kind 1.
+    Chk(ChkManifest),
+}
+
+impl Manifest {
+    /// Reads a manifest and verifies all of it to `cap`, a verify cap.
+    ///
+    /// `units` are those that were asked for, at most [`MAX_UNITS`]. The manifest is of exactly these, as far as the file has
+    /// them.
+    pub fn from_bytes(bytes: &[u8], cap: &Capability, units: Range<u64>) -> Result<Self, ManifestError> {
+        let found = kind(bytes)?;
+        match (cap.file(), found) {
+            (FileCap::ChkVerifier(cap), ChkManifest::KIND) => ChkManifest::from_bytes(bytes, cap, units).map(Self::Chk),
+            (FileCap::ChkVerifier(_) | FileCap::MutableVerifier(_), found) => Err(ManifestError::Kind { found }),
+            _ => Err(ManifestError::Cap),
+        }
+    }
+
+    /// The manifest as it is sent.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Chk(manifest) => manifest.encode(),
+        }
+    }
+
+    /// How the whole file is cut.
+    pub fn layout(&self) -> UnitLayout {
+        match self {
+            Self::Chk(manifest) => manifest.layout(),
+        }
+    }
+
+    /// The units that can be verified by it.
+    pub fn units(&self) -> Range<u64> {
+        match self {
+            Self::Chk(manifest) => manifest.units(),
+        }
+    }
+
+    /// Whether unit `unit` can be verified by it.
+    pub fn covers(&self, unit: u64) -> bool {
+        self.units().contains(&unit)
+    }
+
+    /// The name of this version of the file, as an HTTP entity tag: its quotes included.
+    pub fn etag(&self) -> String {
+        match self {
+            Self::Chk(manifest) => manifest.etag(),
+        }
+    }
+
+    /// Whether `bytes` are the ciphertext of unit `unit`. One that the manifest does not cover is none.
+    pub fn verify_unit(&self, unit: u64, bytes: &[u8]) -> Result<(), UnitMismatch> {
+        match self {
+            Self::Chk(manifest) => manifest.verify_unit(unit, bytes),
+        }
+    }
+
+    /// What decrypts the units of this version, by the file's read cap.
+    pub fn decryptor(&self, cap: &Capability) -> Result<UnitCipher, WrongCap> {
+        match (self, cap.file()) {
+            (Self::Chk(manifest), FileCap::ChkRead(cap)) => manifest.decryptor(cap),
+            _ => Err(WrongCap),
+        }
+    }
+}
+
+/// Key 0 of the map, whatever else it holds.
+fn kind(bytes: &[u8]) -> Result<u64, ManifestError> {
+    let mut kind = None;
+    Reader::new(bytes).map(|key, reader| {
+        if key == 0 {
+            kind = Some(reader.uint()?);
+            return Ok(());
+        }
+        reader.skip().map_err(ManifestError::from)
+    })?;
+    kind.ok_or(ManifestError::missing())
+}
+
+/// What decrypts the units of one version of a file.
+#[derive(Debug, Clone)]
+pub enum UnitCipher {
+    /// One key for the whole file.
+    Whole {
+        /// The file's key, made ready.
+        cipher: Cipher,
+        /// How the file is cut.
+        layout: UnitLayout,
+    },
+}
+
+impl UnitCipher {
+    /// Decrypts unit `unit`, which was verified before, in its place.
+    pub fn decrypt(&self, unit: u64, bytes: &mut [u8]) {
+        match self {
+            Self::Whole { cipher, layout } => cipher.apply_at(layout.unit_range(unit).start, bytes),
+        }
+    }
+}
