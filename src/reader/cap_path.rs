@@ -52,13 +52,9 @@ fn target(text: &str, home: &GridId) -> Result<(Target, bool), CapPathError> {
 }
 
 /// Whether a text means to be a foreign cap, a directory's mark before it or not.
-pub(super) fn is_foreign(text: &str) -> bool {
-    unmarked(text).starts_with("URI:FOREIGN:")
-}
-
-/// A cap without the mark with which directories keep caps that they do not know.
-pub(super) fn unmarked(text: &str) -> &str {
-    text.strip_prefix("ro.").or_else(|| text.strip_prefix("imm.")).unwrap_or(text)
+fn is_foreign(text: &str) -> bool {
+    let text = text.strip_prefix("ro.").or_else(|| text.strip_prefix("imm.")).unwrap_or(text);
+    text.starts_with("URI:FOREIGN:")
 }
 
 /// Why a text is no path that can be followed. Shows no more of a cap than its kind.

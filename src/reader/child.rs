@@ -1,7 +1,6 @@
 //! What the child of a directory is: something to be opened, and on which grid, or why it is not.
 
-use crate::capability::{Capability, ForeignCap, ForeignCapError};
-use crate::reader::cap_path::{is_foreign, unmarked};
+use crate::lafs::directory::{ChildCap, RefusedCap};
 use crate::reader::target::{ForeignTargetError, OpensNothing, Target};
 
 /// Why a child is named and not followed.
@@ -10,58 +9,35 @@ pub enum ChildFault {
     /// A cap of no kind that this program knows: of a newer Tahoe-LAFS, or of another program.
     #[error("a cap of a kind that this program does not know")]
     Unknown,
-    /// A foreign cap that could write, and was sent all the same.
-    #[error("a foreign cap that carries a write key (`{kind}`), which its owner must treat as disclosed")]
-    ForeignWrite {
-        /// The kind of cap that it holds.
-        kind: &'static str,
-    },
-    /// Content that can change, in a directory that promises that nothing in it does.
-    #[error("content that can change (`{kind}`) where the directory promises that none does")]
-    NotImmutable {
-        /// The kind of cap.
-        kind: &'static str,
-    },
+    /// A cap that does not belong where it stands.
+    #[error("refused: {0}")]
+    Refused(RefusedCap),
     /// A verify cap.
-    #[error(transparent)]
-    OpensNothing(#[from] OpensNothing),
+    #[error("no cap that opens something: {0}")]
+    OpensNothing(OpensNothing),
     /// A foreign cap that names no grid yet.
     #[error("a foreign cap whose area is reserved and names no grid yet")]
     Area,
 }
 
-/// What `text`, the read-only cap of a child, opens. A bare cap lives on the grid of the directory that it was found in.
-pub(super) fn child(text: &str, directory: &Target) -> Result<Target, ChildFault> {
-    let target = if is_foreign(text) { foreign(text, directory) } else { bare(text, directory) }?;
-    let promised = text.starts_with("imm.") || !directory.cap().is_mutable();
-    if promised && target.cap().is_mutable() {
-        return Err(ChildFault::NotImmutable { kind: target.cap().kind() });
+/// What `cap`, of a child of `directory`, opens. A bare cap lives on the grid of the directory that it was found in.
+pub(super) fn child(cap: &ChildCap, directory: &Target) -> Result<Target, ChildFault> {
+    match cap {
+        ChildCap::Home(cap) => Target::new(*directory.grid(), cap).map_err(ChildFault::OpensNothing),
+        ChildCap::Foreign(cap) => Target::of_foreign(cap, directory.grid()).map_err(|error| match error {
+            ForeignTargetError::Area(_) => ChildFault::Area,
+            ForeignTargetError::Verifier(error) => ChildFault::OpensNothing(error),
+        }),
+        ChildCap::Unknown => Err(ChildFault::Unknown),
+        ChildCap::Refused(why) => Err(ChildFault::Refused(*why)),
     }
-    Ok(target)
-}
-
-fn foreign(text: &str, directory: &Target) -> Result<Target, ChildFault> {
-    let cap: ForeignCap = text.parse().map_err(|error| match error {
-        ForeignCapError::CanWrite { kind } => ChildFault::ForeignWrite { kind },
-        ForeignCapError::NotImmutable { kind } => ChildFault::NotImmutable { kind },
-        ForeignCapError::Field(_) | ForeignCapError::NoGrid => ChildFault::Unknown,
-    })?;
-    Target::of_foreign(&cap, directory.grid()).map_err(|error| match error {
-        ForeignTargetError::Area(_) => ChildFault::Area,
-        ForeignTargetError::Verifier(error) => error.into(),
-    })
-}
-
-fn bare(text: &str, directory: &Target) -> Result<Target, ChildFault> {
-    let cap: Capability = unmarked(text).parse().map_err(|_| ChildFault::Unknown)?;
-    Ok(Target::new(*directory.grid(), &cap)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::{GridId, SecretKey};
-    use proptest::prelude::*;
+    use crate::lafs::directory::{Child, DirectoryKind};
 
     const KEYS: &str = "u6etxx3ptzfylhmwwguwms5zj4:2fwidhazpw3a7elhnjvld6zylyfii7taapwykujcxkh76vohzvfa";
 
@@ -69,68 +45,41 @@ mod tests {
         GridId::new(SecretKey::from_seed(&[seed; 32]).public())
     }
 
-    fn directory(text: &str) -> Target {
-        Target::new(grid(1), &text.parse().expect(text)).unwrap()
+    /// What a cap opens in a mutable directory of grid 1.
+    fn found(text: &str) -> Result<Target, ChildFault> {
+        let directory = format!("URI:DIR2-RO:{KEYS}").parse().unwrap();
+        let kind = DirectoryKind::of(&directory);
+        child(Child::new(kind, "x", text, "{}").unwrap().cap(), &Target::new(grid(1), &directory).unwrap())
     }
 
-    fn mutable() -> Target {
-        directory(&format!("URI:DIR2-RO:{KEYS}"))
-    }
-
-    fn immutable() -> Target {
-        directory(&format!("URI:DIR2-CHK:{KEYS}:2:3:120"))
-    }
-
-    fn foreign_text(rest: &str) -> String {
+    fn foreign(rest: &str) -> String {
         format!("URI:FOREIGN:{}:{rest}", grid(2))
     }
 
     #[test]
     fn a_bare_child_lives_where_its_directory_does_and_a_foreign_one_where_it_says() {
         for mark in ["", "ro.", "imm."] {
-            let bare = child(&format!("{mark}URI:CHK:{KEYS}:2:3:9"), &mutable()).expect(mark);
+            let bare = found(&format!("{mark}URI:CHK:{KEYS}:2:3:9")).expect(mark);
             assert_eq!((*bare.grid(), bare.cap().kind()), (grid(1), "CHK"));
-            let foreign = child(&format!("{mark}{}", foreign_text(&format!("CHK:{KEYS}:2:3:9"))), &mutable());
-            assert_eq!(*foreign.expect(mark).grid(), grid(2));
+            let abroad = found(&format!("{mark}{}", foreign(&format!("CHK:{KEYS}:2:3:9")))).expect(mark);
+            assert_eq!(*abroad.grid(), grid(2));
         }
-        // And what is found in a foreign directory stays there.
-        let inner = child(&foreign_text(&format!("DIR2-RO:{KEYS}")), &mutable()).unwrap();
-        assert_eq!(*child(&format!("URI:SSK-RO:{KEYS}"), &inner).unwrap().grid(), grid(2));
     }
 
     #[test]
-    fn write_caps_are_diminished_at_home_and_refused_from_abroad() {
-        assert_eq!(child(&format!("URI:SSK:{KEYS}"), &mutable()).unwrap().cap().kind(), "SSK-RO");
-        let abroad = foreign_text(&format!("SSK:{KEYS}"));
-        assert_eq!(child(&abroad, &mutable()), Err(ChildFault::ForeignWrite { kind: "SSK" }));
-    }
-
-    #[test]
-    fn what_can_change_is_refused_where_nothing_may() {
-        let fault = Err(ChildFault::NotImmutable { kind: "SSK-RO" });
-        let bare = format!("URI:SSK-RO:{KEYS}");
-        assert_eq!(child(&bare, &immutable()), fault);
-        assert_eq!(child(&format!("imm.{bare}"), &mutable()), fault);
-        let foreign = foreign_text(&format!("SSK-RO:{KEYS}"));
-        assert_eq!(child(&foreign, &immutable()), fault);
-        assert_eq!(child(&format!("imm.{foreign}"), &mutable()), fault);
-        assert!(child(&format!("URI:CHK:{KEYS}:2:3:9"), &immutable()).is_ok());
-    }
-
-    #[test]
-    fn what_is_not_known_is_named() {
-        for text in ["", "URI:NEW:x", "imm.URI:FOREIGN:nowhere:CHK:x", "ro.ro.URI:LIT:", "http://example.org/"] {
-            assert_eq!(child(text, &mutable()), Err(ChildFault::Unknown), "{text}");
-        }
-        assert_eq!(child(&format!("ro.URI:FOREIGN:+49:SSK-RO:{KEYS}"), &mutable()), Err(ChildFault::Area));
-        let verifier = child(&format!("URI:SSK-Verifier:{KEYS}"), &mutable());
-        assert_eq!(verifier, Err(ChildFault::OpensNothing(OpensNothing { kind: "SSK-Verifier" })));
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in ".{0,200}") {
-            let _ = child(&text, &mutable());
+    fn what_is_not_followed_says_why() {
+        let verifier = format!("URI:SSK-Verifier:{KEYS}");
+        let opens_nothing = ChildFault::OpensNothing(OpensNothing { kind: "SSK-Verifier" });
+        for (text, fault) in [
+            ("URI:NEW:x".to_owned(), ChildFault::Unknown),
+            (verifier.clone(), opens_nothing),
+            (verifier.replace("URI:", &format!("URI:FOREIGN:{}:", grid(2))), opens_nothing),
+            (format!("ro.URI:FOREIGN:+49:SSK-RO:{KEYS}"), ChildFault::Area),
+            (foreign(&format!("SSK:{KEYS}")), ChildFault::Refused(RefusedCap::ForeignWrite { kind: "SSK" })),
+            (format!("URI:SSK:{KEYS}"), ChildFault::Refused(RefusedCap::Write { kind: "SSK" })),
+            (format!("imm.URI:SSK-RO:{KEYS}"), ChildFault::Refused(RefusedCap::Mutable { kind: "SSK-RO" })),
+        ] {
+            assert_eq!(found(&text), Err(fault), "{text}");
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Why something could not be read.
 
+use crate::lafs::directory::{DirectoryError, RefusedCap};
 use crate::reader::child::ChildFault;
-use crate::reader::children::DirectoryError;
 use crate::reader::file_name::shown_name;
 use crate::reader::floors::FloorError;
-use crate::reader::handle::MAX_DIRECTORY;
 use crate::reader::source::SourceError;
 use crate::reader::trouble::Trouble;
-use crate::units::Bytes;
 
 /// Why something could not be read. No variant shows a cap.
 #[derive(Debug, thiserror::Error)]
@@ -45,14 +43,8 @@ pub enum ReadError {
         fault: ChildFault,
     },
     /// A directory whose content is verified and makes no sense.
-    #[error("the directory's content is no list of children")]
+    #[error("the directory is none that can be read")]
     Directory(#[from] DirectoryError),
-    /// A directory of more than [`MAX_DIRECTORY`].
-    #[error("the directory's list has {size} where at most {} are read", MAX_DIRECTORY)]
-    DirectoryTooLarge {
-        /// Its size.
-        size: Bytes,
-    },
 }
 
 impl ReadError {
@@ -62,7 +54,7 @@ impl ReadError {
             Self::Source(error) => error.trouble,
             Self::Floor(FloorError::RolledBack { .. }) => Trouble::Integrity,
             Self::Floor(FloorError::Damaged(_)) => Trouble::Integrity,
-            Self::Floor(FloorError::File(_)) | Self::Changed | Self::DirectoryTooLarge { .. } => Trouble::Failed,
+            Self::Floor(FloorError::File(_)) | Self::Changed => Trouble::Failed,
             Self::NotADirectory { .. } | Self::NoChild { .. } => Trouble::NotFound,
             Self::IsDirectory | Self::Directory(_) => Trouble::Malformed,
             Self::Child { fault, .. } => fault.trouble(),
@@ -88,8 +80,8 @@ impl ChildFault {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Unknown => Trouble::Failed,
-            Self::ForeignWrite { .. } => Trouble::Refused,
-            Self::NotImmutable { .. } | Self::OpensNothing(_) | Self::Area => Trouble::Malformed,
+            Self::Refused(RefusedCap::ForeignWrite { .. } | RefusedCap::Write { .. }) => Trouble::Refused,
+            Self::Refused(RefusedCap::Mutable { .. }) | Self::OpensNothing(_) | Self::Area => Trouble::Malformed,
         }
     }
 }

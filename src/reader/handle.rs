@@ -2,6 +2,7 @@
 
 use crate::capability::FileCap;
 use crate::keys::GridId;
+use crate::lafs::directory::{Directory, DirectoryError};
 use crate::reader::cap_path::CapPath;
 use crate::reader::error::ReadError;
 use crate::reader::floors::MutableFloors;
@@ -16,9 +17,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
-
-/// The largest list of children that is read: some fifty thousand of them.
-pub const MAX_DIRECTORY: Bytes = Bytes(16 << 20);
 
 /// Opens what caps name. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -82,10 +80,11 @@ impl Reader {
             return Err(ReadError::NotADirectory { name: None });
         }
         let file = self.open(target).await?;
-        if file.size() > MAX_DIRECTORY.0 {
-            return Err(ReadError::DirectoryTooLarge { size: Bytes(file.size()) });
+        let (limit, found) = (Directory::MAX_BYTES, Bytes(file.size()));
+        if found > limit {
+            return Err(DirectoryError::TooLarge { limit, found }.into());
         }
-        let content = file.read(0..file.size()).collect_up_to(usize::try_from(MAX_DIRECTORY.0).unwrap_or(0)).await?;
+        let content = file.read(0..found.0).collect_up_to(usize::try_from(limit.0).unwrap_or(usize::MAX)).await?;
         Ok(Listing::parse(&content, target)?)
     }
 

@@ -1,10 +1,11 @@
 //! A directory's children, each with what it opens.
 
+use crate::lafs::directory::{Directory, DirectoryError, DirectoryKind};
 use crate::reader::child::{ChildFault, child};
-use crate::reader::children::{Directory, DirectoryError};
 use crate::reader::target::Target;
 use crate::units::UnixSeconds;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 /// What is in a directory, ordered by name.
 #[derive(Debug, Clone)]
@@ -20,8 +21,8 @@ pub struct Entry {
     pub name: String,
     /// What it opens, or why it is not followed.
     pub child: Result<Target, ChildFault>,
-    /// The cap as it stands in the directory. **The whole cap.**
-    pub cap: String,
+    /// The cap as it stands in the directory, empty if it is refused. **The whole cap.**
+    pub cap: Zeroizing<String>,
     /// What the directory says about the child beside its cap: a JSON object, of which nothing is sure.
     pub metadata: Value,
 }
@@ -29,14 +30,15 @@ pub struct Entry {
 impl Listing {
     /// The children in `content`, the verified content of `directory`.
     pub(super) fn parse(content: &[u8], directory: &Target) -> Result<Self, DirectoryError> {
-        let children = Directory::parse(content)?.children;
+        let children = Directory::from_bytes(content, DirectoryKind::of(directory.cap()))?;
         let mut entries: Vec<Entry> = children
-            .into_iter()
+            .children()
+            .iter()
             .map(|found| Entry {
-                child: child(&found.cap, directory),
-                name: found.name,
-                cap: found.cap,
-                metadata: serde_json::from_str(&found.metadata).unwrap_or(Value::Null),
+                name: found.name().to_owned(),
+                child: child(found.cap(), directory),
+                cap: Zeroizing::new(found.cap_text().to_owned()),
+                metadata: serde_json::from_str(found.metadata()).unwrap_or(Value::Null),
             })
             .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));

@@ -6,6 +6,7 @@ use crate::reader::handle::Reader;
 use crate::reader::source::{Page, Source, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
+use crate::tagged::push_netstring;
 use crate::units::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
@@ -142,13 +143,18 @@ fn chk(seed: u8, size: usize) -> ChkRead {
     ChkRead::new(Key::new([seed; 16]), [seed; 32], shares, Bytes(size as u64))
 }
 
-/// The content of a directory: TAHOE's netstrings.
+/// The content of a directory.
 fn list(children: &[(&str, &str)]) -> Vec<u8> {
-    let netstring = |bytes: &[u8]| [format!("{}:", bytes.len()).as_bytes(), bytes, b","].concat();
-    let metadata = br#"{"tahoe": {"linkcrtime": 1700000000.5, "linkmotime": 1700000000.5}}"#;
-    let child = |(name, cap): &(&str, &str)| {
-        let parts: [&[u8]; 4] = [name.as_bytes(), cap.as_bytes(), b"", metadata];
-        netstring(&parts.map(netstring).concat())
+    let metadata = r#"{"tahoe": {"linkcrtime": 1700000000.5, "linkmotime": 1700000000.5}}"#;
+    let child = |(name, cap): &(&str, &str)| -> Vec<u8> {
+        // Not through `Child`, which has no text of a cap that is refused.
+        let mut entry = vec![];
+        for field in [*name, *cap, "", metadata] {
+            push_netstring(&mut entry, field.as_bytes());
+        }
+        let mut whole = vec![];
+        push_netstring(&mut whole, &entry);
+        whole
     };
     children.iter().flat_map(child).collect()
 }

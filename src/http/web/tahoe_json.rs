@@ -27,7 +27,7 @@ pub(super) fn child(entry: &Entry, home: &GridId) -> Value {
     let (mut node, facts) = match &entry.child {
         Ok(target) => (named(target, facts(target, home)), target.cap()),
         Err(_) => {
-            let facts = json!({"ro_uri": entry.cap, "metadata": entry.metadata});
+            let facts = json!({"ro_uri": entry.cap.as_str(), "metadata": entry.metadata});
             return json!(["unknown", facts]);
         }
     };

@@ -1,5 +1,6 @@
 //! Paths through directories, and over grids.
 
+use crate::lafs::directory::{DirectoryError, RefusedCap};
 use crate::reader::memory::{abroad, home};
 use crate::reader::tests::place::Place;
 use crate::reader::{CapPath, ChildFault, Found, ReadError, Target, Trouble};
@@ -55,7 +56,9 @@ async fn what_is_not_there_or_not_followed_is_named() {
     assert_eq!(error.trouble(), Trouble::NotFound);
     let error = walk(&place, &directory, "file/below").await.unwrap_err();
     assert!(matches!(&error, ReadError::NotADirectory { name: Some(name) } if name == "file"));
-    for (name, fault) in [("new", ChildFault::Unknown), ("write", ChildFault::ForeignWrite { kind: "SSK" })] {
+    for (name, fault) in
+        [("new", ChildFault::Unknown), ("write", ChildFault::Refused(RefusedCap::ForeignWrite { kind: "SSK" }))]
+    {
         let error = walk(&place, &directory, name).await.unwrap_err();
         assert!(matches!(error, ReadError::Child { fault: found, .. } if found == fault));
         assert!(!error.to_string().contains("URI:"), "{error}");
@@ -72,6 +75,6 @@ async fn a_directory_that_is_none_or_too_large_is_refused() {
     let asked = place.memory.asked().1;
     // The page of immutable content is remembered: this is another reader.
     let reader = place.memory.reader(place.folder.path());
-    assert!(matches!(reader.list(&garbage).await, Err(ReadError::DirectoryTooLarge { .. })));
+    assert!(matches!(reader.list(&garbage).await, Err(ReadError::Directory(DirectoryError::TooLarge { .. }))));
     assert_eq!(place.memory.asked().1, asked);
 }
