@@ -9,5 +9,6 @@ pub mod erasure;
 pub mod hash_tree;
 pub mod immutable;
 pub mod manifest;
+pub mod mutable;
 pub mod segments;
 pub mod ueb;

@@ -3,6 +3,7 @@
 use super::error::{ManifestError, UnitMismatch, WrongCap};
 use super::kind::{MAX_UNITS, UnitCipher};
 use super::layout::UnitLayout;
+use super::wire::{MAX_UNCLES, covered, hashes};
 use crate::capability::{ChkRead, ChkVerifier};
 use crate::cbor::{CborFault, MapWriter, Reader};
 use crate::lafs::cipher::Cipher;
@@ -11,9 +12,6 @@ use crate::lafs::immutable::segment_hash;
 use crate::lafs::ueb::{MAX_UEB_BYTES, UriExtension};
 use data_encoding::HEXLOWER;
 use std::ops::Range;
-
-/// The most uncles: two on each of twenty levels.
-const MAX_UNCLES: usize = 40;
 
 /// What checks segments of an immutable file, whose URI extension block and hashes lead to the cap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,19 +112,4 @@ impl ChkManifest {
         }
         Ok(UnitCipher::Whole { cipher: Cipher::new(cap.key()), layout: self.layout() })
     }
-}
-
-/// How many of `units` a file of `segments` has.
-fn covered(units: &Range<u64>, segments: u64) -> u64 {
-    units.end.min(segments).saturating_sub(units.start)
-}
-
-/// A byte string of at most `limit` hashes.
-fn hashes<'b>(reader: &mut Reader<'b>, limit: usize) -> Result<&'b [Hash], ManifestError> {
-    let before = reader.clone();
-    let (hashes, rest) = reader.bytes(limit * size_of::<Hash>())?.as_chunks();
-    if !rest.is_empty() {
-        return Err(before.fault(CborFault::Expected("whole hashes")).into());
-    }
-    Ok(hashes)
 }

@@ -1,6 +1,7 @@
 //! What may be wrong with a manifest, a unit or a cap.
 
 use crate::cbor::{CborError, CborFault};
+use crate::lafs::mutable::PrefixError;
 use crate::lafs::ueb::UebError;
 
 /// Why bytes are not the manifest that a cap means.
@@ -21,6 +22,18 @@ pub enum ManifestError {
     /// The URI extension block is not the cap's.
     #[error(transparent)]
     Ueb(#[from] UebError),
+    /// The signed prefix of a mutable file is none.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// The public key is not the one whose fingerprint is in the cap.
+    #[error("the public key is not the cap's")]
+    Key,
+    /// The version is not signed by that key.
+    #[error("the signature is not by the file's key")]
+    Signature,
+    /// Not k shares by ascending numbers.
+    #[error("other shares are pinned than as many as are needed, by ascending numbers")]
+    Pinned,
     /// Other units than were asked for.
     #[error("{count} units from {first} on, where others were asked for")]
     Units {

@@ -3,9 +3,12 @@
 use super::chk::ChkManifest;
 use super::error::{ManifestError, UnitMismatch, WrongCap};
 use super::layout::UnitLayout;
-use crate::capability::{Capability, FileCap};
+#[cfg(feature = "node")]
+use super::mutable::{MutableClaim, MutableManifest};
+use crate::capability::{Capability, FileCap, MutableRead};
 use crate::cbor::Reader;
 use crate::lafs::cipher::Cipher;
+use crate::lafs::mutable::segment_cipher;
 use std::ops::Range;
 
 /// The most units that one manifest is of: of a CHK file, 128 KiB of hashes. Who wants more asks for the next ones.
@@ -16,6 +19,9 @@ pub const MAX_UNITS: u64 = 4_096;
 pub enum Manifest {
     /// Of an immutable file: kind 1.
     Chk(ChkManifest),
+    /// Of a mutable file: kinds 2 and 3. Without the feature `node` no signature is verified, and so there is none.
+    #[cfg(feature = "node")]
+    Mutable(MutableManifest),
 }
 
 impl Manifest {
@@ -27,6 +33,10 @@ impl Manifest {
         let found = kind(bytes)?;
         match (cap.file(), found) {
             (FileCap::ChkVerifier(cap), ChkManifest::KIND) => ChkManifest::from_bytes(bytes, cap, units).map(Self::Chk),
+            #[cfg(feature = "node")]
+            (FileCap::MutableVerifier(cap), MutableClaim::SDMF_KIND | MutableClaim::MDMF_KIND) => {
+                MutableManifest::new(MutableClaim::from_bytes(bytes, cap, units)?).map(Self::Mutable)
+            }
             (FileCap::ChkVerifier(_) | FileCap::MutableVerifier(_), found) => Err(ManifestError::Kind { found }),
             _ => Err(ManifestError::Cap),
         }
@@ -36,6 +46,8 @@ impl Manifest {
     pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Chk(manifest) => manifest.encode(),
+            #[cfg(feature = "node")]
+            Self::Mutable(manifest) => manifest.claim().encode(),
         }
     }
 
@@ -43,6 +55,8 @@ impl Manifest {
     pub fn layout(&self) -> UnitLayout {
         match self {
             Self::Chk(manifest) => manifest.layout(),
+            #[cfg(feature = "node")]
+            Self::Mutable(manifest) => manifest.claim().layout(),
         }
     }
 
@@ -50,6 +64,8 @@ impl Manifest {
     pub fn units(&self) -> Range<u64> {
         match self {
             Self::Chk(manifest) => manifest.units(),
+            #[cfg(feature = "node")]
+            Self::Mutable(manifest) => manifest.claim().units(),
         }
     }
 
@@ -62,6 +78,8 @@ impl Manifest {
     pub fn etag(&self) -> String {
         match self {
             Self::Chk(manifest) => manifest.etag(),
+            #[cfg(feature = "node")]
+            Self::Mutable(manifest) => manifest.claim().etag(),
         }
     }
 
@@ -69,6 +87,8 @@ impl Manifest {
     pub fn verify_unit(&self, unit: u64, bytes: &[u8]) -> Result<(), UnitMismatch> {
         match self {
             Self::Chk(manifest) => manifest.verify_unit(unit, bytes),
+            #[cfg(feature = "node")]
+            Self::Mutable(manifest) => manifest.claim().verify_unit(unit, bytes),
         }
     }
 
@@ -76,6 +96,8 @@ impl Manifest {
     pub fn decryptor(&self, cap: &Capability) -> Result<UnitCipher, WrongCap> {
         match (self, cap.file()) {
             (Self::Chk(manifest), FileCap::ChkRead(cap)) => manifest.decryptor(cap),
+            #[cfg(feature = "node")]
+            (Self::Mutable(manifest), FileCap::MutableRead(cap)) => manifest.claim().decryptor(cap),
             _ => Err(WrongCap),
         }
     }
@@ -104,6 +126,15 @@ pub enum UnitCipher {
         /// How the file is cut.
         layout: UnitLayout,
     },
+    /// A key for each unit of a mutable file, made of the file's and the unit's salt.
+    Salted {
+        /// The file's cap.
+        cap: MutableRead,
+        /// The unit of the first salt.
+        first: u64,
+        /// The salts, one for each unit that the manifest covers.
+        salts: Vec<[u8; 16]>,
+    },
 }
 
 impl UnitCipher {
@@ -111,6 +142,14 @@ impl UnitCipher {
     pub fn decrypt(&self, unit: u64, bytes: &mut [u8]) {
         match self {
             Self::Whole { cipher, layout } => cipher.apply_at(layout.unit_range(unit).start, bytes),
+            Self::Salted { cap, first, salts } => {
+                let place = unit.checked_sub(*first).and_then(|place| usize::try_from(place).ok());
+                match place.and_then(|place| salts.get(place)) {
+                    Some(salt) => segment_cipher(cap, salt).apply_at(0, bytes),
+                    // It cannot have been verified. Nobody shall take the ciphertext for the content.
+                    None => bytes.fill(0),
+                }
+            }
         }
     }
 }

@@ -8,8 +8,13 @@ mod chk;
 mod error;
 mod kind;
 mod layout;
+mod mutable;
+mod wire;
 
 pub use chk::ChkManifest;
 pub use error::{ManifestError, UnitMismatch, WrongCap};
 pub use kind::{MAX_UNITS, Manifest, UnitCipher};
 pub use layout::UnitLayout;
+#[cfg(feature = "node")]
+pub use mutable::MutableManifest;
+pub use mutable::{MutableClaim, PinnedShare};
