@@ -64,6 +64,20 @@ def records():
             yield payload(bytes.fromhex(text))
 
 
+def callers():
+    """Payloads of claims and memberships; their signers differ, so that the target's keys stand in the place of theirs."""
+    keys = {vector["name"]: bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key"}
+    for kind, vector in vectors():
+        if kind in ("session", "membership"):
+            data = payload(bytes.fromhex(vector["bytes_hex"]))
+            yield data
+            if kind == "session":
+                # Key 4 with the grid key, which signs there.
+                at = data.find(b"\x04\x58\x20")
+                if at > 0:
+                    yield data[: at + 3] + keys["grid"] + data[at + 35 :]
+
+
 def whole_records(count):
     found = [bytes.fromhex(v["bytes_hex"]) for kind, v in vectors() if kind == "record" and v["reader"] == "ok"]
     return found[:count]
@@ -220,7 +234,8 @@ def configs():
 
 def main():
     makers = {
-        "record": records, "delegation": delegations, "message": messages, "cap": caps, "furl": furls, "config": configs,
+        "record": records, "delegation": delegations, "session": callers, "message": messages, "cap": caps, "furl": furls,
+        "config": configs,
     }
     for target, seeds in makers.items():
         folder = Path(sys.argv[1]) / target

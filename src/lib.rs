@@ -20,6 +20,7 @@ pub mod units;
 // Rules, which decide and compute:
 pub mod lafs;
 pub mod record;
+pub mod session;
 
 // Edges, one piece of the world each:
 pub mod clock;
@@ -29,9 +30,13 @@ pub mod dht;
 pub mod grid;
 #[cfg(feature = "node")]
 pub mod metrics;
+#[cfg(feature = "node")]
+pub mod peer;
 pub mod store;
 
 // Services, which ask a rule and then drive an edge:
+#[cfg(feature = "node")]
+pub mod members;
 #[cfg(feature = "node")]
 pub mod publisher;
 #[cfg(feature = "node")]

@@ -32,6 +32,10 @@ pub enum ObjectType {
     Record,
     /// The grid key's permission for a publisher key.
     Delegation,
+    /// A caller's claim to a session with a gateway.
+    Session,
+    /// A grid's word that a key is one of its clients, or is no more.
+    Membership,
 }
 
 impl ObjectType {
@@ -40,6 +44,8 @@ impl ObjectType {
         match self {
             Self::Record => "record/1",
             Self::Delegation => "delegation/1",
+            Self::Session => "session/1",
+            Self::Membership => "membership/1",
         }
     }
 }

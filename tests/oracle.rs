@@ -12,3 +12,9 @@ mod grid;
 mod grid_manager;
 #[path = "oracle/python.rs"]
 mod python;
+#[cfg(feature = "node")]
+#[path = "oracle/storage.rs"]
+mod storage;
+#[cfg(feature = "node")]
+#[path = "oracle/tahoe_nodes.rs"]
+mod tahoe_nodes;

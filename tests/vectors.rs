@@ -11,6 +11,7 @@ mod view;
 use lafs_clearinghouse::keys::{GridId, KeyError, PublicKey, SecretKey};
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::{self, GridRecord, SignedRecord, TimeFault, Verdict};
+use lafs_clearinghouse::session::{Channel, Claimant, Membership, SessionClaim, Standing};
 use lafs_clearinghouse::units::UnixSeconds;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,7 +66,7 @@ fn read(bytes: &[u8], grid: &GridId, place: &str) -> GridRecord {
 /// The vectors of one kind, from every file; at least `least`, so that none is lost unseen.
 fn vectors(kind: &str, least: usize) -> Vec<Vector> {
     let mut found = Vec::new();
-    for folder in ["record", "signed"].map(|name| folder().join(name)) {
+    for folder in ["record", "signed", "session"].map(|name| folder().join(name)) {
         let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
         paths.sort();
@@ -249,6 +250,63 @@ fn test_keys_grow_from_their_seeds() {
 }
 
 #[test]
+fn every_claim_to_a_session_is_judged_as_the_vectors_say() {
+    let mut differences = Vec::new();
+    for vector in vectors("session", 35) {
+        let channel =
+            Channel { grid: vector.grid(), spki_hash: vector.array("spki_hash"), exporter: vector.array("exporter") };
+        let claim = SessionClaim::from_bytes(&vector.octets("bytes"), &channel, vector.now());
+        let found = claim.as_ref().map_or_else(class::of_claim, |_| "ok");
+        if found != vector.text("outcome") {
+            let error = claim.as_ref().err();
+            differences.push(format!("{}: {found}, expected {}: {error:?}", vector.place, vector.text("outcome")));
+        }
+        if let Ok(claim) = claim {
+            let caller = if matches!(claim.claimant(), Claimant::Grid(_)) { "grid" } else { "client" };
+            let said = (caller, claim.key().to_string(), claim.nonce());
+            let expected = (vector.text("caller"), vector.text("key").to_owned(), vector.array("nonce"));
+            if said != expected {
+                differences.push(format!("{}: {said:?}, expected {expected:?}", vector.place));
+            }
+        }
+    }
+    agree(&differences);
+}
+
+#[test]
+fn every_membership_is_judged_as_the_vectors_say() {
+    let mut differences = Vec::new();
+    for vector in vectors("membership", 30) {
+        let publisher: PublicKey = vector.text("publisher").parse().expect("a key");
+        let membership = Membership::from_bytes(&vector.octets("bytes"), &vector.grid(), Some(&publisher));
+        let found = membership.as_ref().map_or_else(class::of_membership, |_| "ok");
+        if found != vector.text("outcome") {
+            let error = membership.as_ref().err();
+            differences.push(format!("{}: {found}, expected {}: {error:?}", vector.place, vector.text("outcome")));
+        }
+        if let Ok(membership) = membership {
+            let draft = membership.draft();
+            let hex = |hash: &[u8; 32]| data_encoding::HEXLOWER.encode(hash);
+            let view = json!({
+                "key": draft.key.to_string(),
+                "serial": draft.serial.to_string(),
+                "label": draft.label.as_str(),
+                "groups": draft.groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "not_after": draft.not_after.0.to_string(),
+                "servers_hex": draft.servers.iter().map(hex).collect::<Vec<_>>(),
+                "removed": draft.standing == Standing::Removed,
+            });
+            for (name, said) in view.as_object().expect("an object") {
+                if vector.fields.get(name) != Some(said) {
+                    differences.push(format!("{}: {name} {said}", vector.place));
+                }
+            }
+        }
+    }
+    agree(&differences);
+}
+
+#[test]
 fn every_class_of_refusal_has_a_vector() {
     let mut found: Vec<String> =
         vectors("record", 600).iter().flat_map(|vector| ["holder", "reader"].map(|r| vector.text(r).into())).collect();
@@ -334,7 +392,7 @@ fn the_vectors_are_those_that_their_script_makes() {
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut files = 0;
-    for name in ["record", "signed"] {
+    for name in ["record", "signed", "session"] {
         let names = |folder: &Path| {
             let files = std::fs::read_dir(folder.join(name)).expect("a folder");
             let mut names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
@@ -348,5 +406,5 @@ fn the_vectors_are_those_that_their_script_makes() {
             files += 1;
         }
     }
-    assert!(files >= 14, "{files} files");
+    assert!(files >= 16, "{files} files");
 }

@@ -53,6 +53,13 @@ pub fn as_found_and_signed(data: &[u8], object: ObjectType) -> impl Iterator<Ite
     found.into_iter().chain([signed])
 }
 
+/// The bytes as they are; and what is in them, or they themselves, as a payload signed by any of the keys of the vectors.
+pub fn as_found_and_signed_by_each(data: &[u8], object: ObjectType) -> impl Iterator<Item = Vec<u8>> {
+    let payload = Envelope::from_bytes(data).map_or(data, |envelope| envelope.payload());
+    let signed = [grid_key(), publisher_key()].map(|key| seal(object, payload, key));
+    [data.to_vec()].into_iter().chain(signed)
+}
+
 /// Whether key 5 of a record's payload holds bytes: a delegation, so that the publisher signs.
 fn is_delegated(payload: &[u8]) -> bool {
     let mut delegated = false;

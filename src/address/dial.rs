@@ -77,6 +77,17 @@ fn refuse(address: &Multiaddr, private: PrivateAddresses) -> Result<(), Undialab
     }
 }
 
+/// Why `ip` itself may not be dialled, in words that complete "the address is ..."; `None` if it may.
+///
+/// For whoever has resolved a name and is about to dial what came of it.
+pub fn undialable_ip(ip: IpAddr, private: PrivateAddresses) -> Option<&'static str> {
+    match (reach(ip), private) {
+        (Reach::Private(reason), PrivateAddresses::Refused) => Some(reason),
+        _ if !has_one_owner(ip) => Some(nobodys_reason(ip)),
+        _ => None,
+    }
+}
+
 /// Whether one machine answers to `ip`. To dial the unspecified address is, on Linux, to dial oneself.
 fn has_one_owner(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();

@@ -9,7 +9,7 @@ mod host;
 mod network;
 mod reach;
 
-pub use dial::{PrivateAddresses, Undialable, dialable, undialable};
+pub use dial::{PrivateAddresses, Undialable, dialable, undialable, undialable_ip};
 pub use host::{DnsName, Host, HostError, HostPort};
 pub use network::{Network, is_localhost};
 pub use reach::{Reach, reach};

@@ -87,6 +87,21 @@ impl Home {
         self.0.join("peers")
     }
 
+    /// Who is a client of this grid: one signed membership for each accounting key. Must not be lost.
+    pub fn members(&self) -> PathBuf {
+        self.0.join("members")
+    }
+
+    /// A client's settings: which home gateway it has joined.
+    pub fn client(&self) -> PathBuf {
+        self.0.join("client.toml")
+    }
+
+    /// A client's private key: what its home knows it by, and what it signs its acknowledgements with.
+    pub fn accounting_key(&self) -> PathBuf {
+        self.0.join("accounting.key")
+    }
+
     /// The format of this directory: what wrote it last.
     pub fn format(&self) -> PathBuf {
         self.0.join("format")

@@ -4,6 +4,7 @@
 
 mod access;
 mod changes;
+mod client;
 mod edit;
 mod example;
 mod external;
@@ -17,6 +18,7 @@ mod text;
 
 pub use access::Exposure;
 pub use changes::TakesEffect;
+pub use client::ClientConfig;
 pub use edit::set_setting;
 pub use external::External;
 pub use files::{

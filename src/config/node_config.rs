@@ -183,7 +183,7 @@ impl NodeConfig {
 
     /// Parses `text`; `origin` stands in errors.
     pub fn from_toml(text: &str, origin: &Path) -> Result<Self, ConfigError> {
-        let config = from_toml(text, origin)?;
+        let config: Self = from_toml(text, origin)?;
         if !config.api.ip().is_loopback() {
             return Err(ConfigError::ApiNotLoopback { path: origin.to_owned(), found: config.api });
         }
@@ -232,7 +232,7 @@ impl NodeConfig {
 }
 
 /// Parses TOML with errors that name the line and the key and repeat no value.
-fn from_toml(text: &str, origin: &Path) -> Result<NodeConfig, ConfigError> {
+pub(super) fn from_toml<T: serde::de::DeserializeOwned>(text: &str, origin: &Path) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start).min(text.len());
         let before = text.get(..start).unwrap_or_default();

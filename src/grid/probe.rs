@@ -4,16 +4,13 @@
 
 use crate::address::HostPort;
 use crate::furl::{Furl, GATEWAY_SWISSNUM};
+use crate::peer::{Pin, client_config, server_name};
 use data_encoding::BASE64;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{ClientConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// The status line that tells: `HTTP/1.1 200`.
 const STATUS_BYTES: usize = 12;
@@ -63,26 +60,17 @@ pub enum ProbeError {
 pub fn probe(place: &HostPort, secret: Secret<'_>, patience: Duration) -> Result<Answers, ProbeError> {
     let unreachable = |source| ProbeError::Unreachable { place: place.clone(), source };
     let socket = connect(place, patience).map_err(unreachable)?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Tub { provider: provider.clone(), tub_id: secret.tub_id() });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider has the ciphers of TLS 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    // The name is not looked at: tubs are known by their keys.
-    let name = ServerName::try_from("tub.invalid").expect("a DNS name");
-    let connection = ClientConnection::new(Arc::new(config), name).expect("a complete configuration");
+    let config = Arc::new(client_config(secret.pin(), &[]));
+    let connection = ClientConnection::new(config, server_name()).expect("a complete configuration");
     let mut stream = StreamOwned::new(connection, socket);
     ask(&mut stream, place, secret).map_err(|source| ProbeError::Stranger { place: place.clone(), source })
 }
 
 impl Secret<'_> {
-    fn tub_id(&self) -> Option<[u8; 20]> {
+    fn pin(&self) -> Pin {
         match self {
-            Self::Gateway => None,
-            Self::Of(furl) => Some(*furl.tub_id()),
+            Self::Gateway => Pin::Any,
+            Self::Of(furl) => Pin::Tub(*furl.tub_id()),
         }
     }
 
@@ -127,65 +115,15 @@ fn ask(stream: &mut (impl Read + Write), place: &HostPort, secret: Secret<'_>) -
     })
 }
 
-/// Accepts the one certificate whose SHA-1 is the tub id, or any where no secret is at stake.
-#[derive(Debug)]
-struct Tub {
-    provider: Arc<CryptoProvider>,
-    tub_id: Option<[u8; 20]>,
-}
-
-impl ServerCertVerifier for Tub {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        use ::aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-        match self.tub_id {
-            Some(tub_id) if digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate).as_ref() != tub_id => {
-                Err(CertificateError::ApplicationVerificationFailure.into())
-            }
-            _ => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::PeerIncompatible::Tls12NotOffered.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        // Tubs have X.509 v1 certificates, which webpki refuses; the key in them is all that is needed.
-        let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding)?;
-        let key = SubjectPublicKeyInfoDer::from(certificate.tbs_certificate.subject_pki.raw);
-        verify_tls13_signature_with_raw_key(message, &key, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base32;
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ServerConfig, ServerConnection};
+    use crate::peer::TlsIdentity;
+    use rustls::ServerConnection;
     use std::net::TcpListener;
     use std::thread;
+    use zeroize::Zeroizing;
 
     /// An X.509 v1 certificate with an RSA key, as Tahoe-LAFS makes them, and its key (for tests only).
     const CERTIFICATE: &[u8] = include_bytes!("testdata/tub.cert.der");
@@ -195,15 +133,8 @@ mod tests {
 
     /// One connection's worth of storage server: what it was asked comes out of the thread.
     fn storage_server() -> (HostPort, thread::JoinHandle<String>) {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let key = PrivateKeyDer::Pkcs8(KEY.to_vec().into());
-        let key = provider.key_provider.load_private_key(key).unwrap();
-        let certified = rustls::sign::CertifiedKey::new(vec![CERTIFICATE.to_vec().into()], key);
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+        let key = Zeroizing::new(KEY.to_vec());
+        let config = TlsIdentity::from_der(CERTIFICATE.to_vec().into(), key).unwrap().server_config(&[]);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let place = listener.local_addr().unwrap().to_string().parse().unwrap();
         let server = thread::spawn(move || {

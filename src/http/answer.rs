@@ -20,7 +20,7 @@ pub struct AnswerView {
     /// What the record says, and what binds beside it.
     #[serde(flatten)]
     pub record: RecordView,
-    /// `cache`, `direct` or `walk`.
+    /// `cache`, `direct` or `walk`; `home` where a home gateway gave it.
     pub source: String,
     /// How long ago the network last confirmed the record.
     pub age_seconds: u64,
@@ -138,7 +138,7 @@ pub fn answer_from_body(body: &[u8], grid: &GridId) -> Result<Answer, AnswerBody
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| AnswerBodyError::Field(field))?;
         Ok::<_, AnswerBodyError>(GridRecord::from_bytes(&bytes, &proof.grid_id)?)
     };
-    let sources = [Source::Cache, Source::Direct, Source::Walk];
+    let sources = [Source::Cache, Source::Direct, Source::Walk, Source::Home];
     let source = sources.into_iter().find(|source| source.to_string() == proof.source);
     Ok(Answer {
         record: record("record_base64url", &proof.record_base64url)?,

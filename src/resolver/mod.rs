@@ -14,8 +14,10 @@ mod resolve;
 mod succession;
 mod table;
 mod tally;
+mod through_home;
 
 pub use offline::AtHand;
 pub use question::{Answer, DEFAULT_DEADLINE, Policy, PolicyError, Question, ResolveError, Source};
 pub use resolve::Resolver;
 pub use succession::MoveRefusal;
+pub use through_home::{HomeError, ThroughHome};

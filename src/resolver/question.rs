@@ -90,6 +90,8 @@ pub enum Source {
     Direct,
     /// A server that was found on the way.
     Walk,
+    /// The home gateway, which asked for us.
+    Home,
 }
 
 impl Source {
@@ -99,6 +101,7 @@ impl Source {
             Self::Cache => "cache",
             Self::Direct => "direct",
             Self::Walk => "walk",
+            Self::Home => "home",
         }
     }
 }

@@ -3,6 +3,7 @@
 use lafs_clearinghouse::cbor::Reader;
 use lafs_clearinghouse::rate::AssetError;
 use lafs_clearinghouse::record::{Fault, RecordError, TimeFault};
+use lafs_clearinghouse::session::{ClaimError, MembershipError};
 use lafs_clearinghouse::signed::Envelope;
 
 /// All of them, and `ok`.
@@ -44,6 +45,33 @@ pub(crate) fn of(error: &RecordError, bytes: &[u8]) -> &'static str {
             Fault::Key(_) => "key",
             _ => "field",
         },
+    }
+}
+
+/// The class of what opens no session.
+pub(crate) fn of_claim(error: &ClaimError) -> &'static str {
+    match error {
+        ClaimError::Form(error) => error.class(),
+        ClaimError::BadSignature => "signature",
+        ClaimError::OtherGrid { .. } => "other-grid",
+        ClaimError::OtherServer => "other-server",
+        ClaimError::OtherConnection => "other-connection",
+        ClaimError::Time { .. } => "time",
+        ClaimError::Record(_) => "record",
+        ClaimError::RecordTime(_) => "record-time",
+        ClaimError::Withdrawn => "withdrawn",
+        ClaimError::NotListed { .. } => "not-listed",
+        ClaimError::BelowFloor { .. } => "below-floor",
+    }
+}
+
+/// The class of what makes nobody a client.
+pub(crate) fn of_membership(error: &MembershipError) -> &'static str {
+    match error {
+        MembershipError::Form(error) => error.class(),
+        MembershipError::OtherGrid { .. } => "other-grid",
+        MembershipError::OtherSigner { .. } => "other-signer",
+        MembershipError::BadSignature => "signature",
     }
 }
 

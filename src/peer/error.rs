@@ -1,0 +1,128 @@
+//! Why another gateway did not give what was asked for.
+
+use crate::address::HostPort;
+use crate::keys::GridId;
+use crate::lafs::manifest::ManifestError;
+use crate::peer::dial::DialError;
+use crate::peer::refusal::{Refusal, RefusalCode};
+use crate::record::RecordError;
+use std::io;
+
+/// What went wrong with a gateway, and so what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// It was not reached.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// An onion service, which this version does not dial.
+    #[error("`{0}` is reached through Tor, which this version does not speak")]
+    Tor(HostPort),
+    /// Whoever answers there has another key than the NURL names. Nothing was sent.
+    #[error("`{place}` answers with another key than its address names: it is not that gateway")]
+    WrongKey {
+        /// The place.
+        place: HostPort,
+    },
+    /// It answers, and TLS or HTTP does not come about.
+    #[error("`{place}` does not speak as a gateway does")]
+    Handshake {
+        /// The place.
+        place: HostPort,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// The connection was lost, and so it was after another try.
+    #[error("the connection to `{place}` was lost")]
+    Lost {
+        /// The place.
+        place: HostPort,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// No answer in time.
+    #[error("`{place}` does not answer in time")]
+    TimedOut {
+        /// The place.
+        place: HostPort,
+    },
+    /// It is another grid's gateway.
+    #[error("`{place}` is a gateway of {found}")]
+    OtherGrid {
+        /// The place.
+        place: HostPort,
+        /// That grid.
+        found: GridId,
+    },
+    /// A claim in the name of a grid needs its record, and there is none.
+    #[error("the own grid has no record yet, without which nobody serves its gateway")]
+    NoRecord,
+    /// It answered, and refused.
+    #[error("`{place}` {refusal}")]
+    Refused {
+        /// The place.
+        place: HostPort,
+        /// How.
+        refusal: Box<Refusal>,
+    },
+    /// An answer that is none to the question.
+    #[error("`{place}` answers otherwise than a gateway does: {what}")]
+    Malformed {
+        /// The place.
+        place: HostPort,
+        /// What is wrong with the answer.
+        what: &'static str,
+    },
+    /// A record that does not verify.
+    #[error("the record that `{place}` gives")]
+    Record {
+        /// The place.
+        place: HostPort,
+        /// What is wrong with it.
+        source: RecordError,
+    },
+    /// A manifest that does not verify to its cap.
+    #[error("the manifest that `{place}` gives")]
+    Manifest {
+        /// The place.
+        place: HostPort,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// A literal cap, which is its own content: no gateway is asked for it.
+    #[error("a literal cap is the file itself: there is nothing to fetch")]
+    Literal,
+    /// A unit of ciphertext that is not the one that the manifest names.
+    #[error("unit {unit} from `{place}` does not match its hash")]
+    Unit {
+        /// The place.
+        place: HostPort,
+        /// Which unit, counted from 0.
+        unit: u64,
+    },
+}
+
+impl PeerError {
+    /// The kind of failure, by the names of the program's exit codes.
+    pub fn code(&self) -> RefusalCode {
+        match self {
+            Self::Refused { refusal, .. } => refusal.code,
+            Self::Dial(DialError::Private { .. }) | Self::NoRecord => RefusalCode::Refused,
+            Self::Dial(_) | Self::Lost { .. } | Self::TimedOut { .. } => RefusalCode::Unreachable,
+            Self::WrongKey { .. }
+            | Self::OtherGrid { .. }
+            | Self::Record { .. }
+            | Self::Manifest { .. }
+            | Self::Unit { .. } => RefusalCode::Integrity,
+            Self::Literal => RefusalCode::Malformed,
+            Self::Tor(_) | Self::Handshake { .. } | Self::Malformed { .. } => RefusalCode::Failed,
+        }
+    }
+
+    /// The refusal, where it is one.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal),
+            _ => None,
+        }
+    }
+}
