@@ -12,6 +12,7 @@ use crate::http::{
     SettingsStanding,
 };
 use crate::keys::{GridId, SecretKey};
+use crate::members::Members;
 use crate::publisher::{PublishError, Publisher};
 use crate::resolver::Resolver;
 use crate::store::{Book, DirectoryLock, Floors, LockError, OwnRecordError, ShelfError, load_own_record};
@@ -35,6 +36,8 @@ pub struct Node {
     pub resolver: Resolver,
     /// Keeps the own record published; `None` for a node that speaks for no grid.
     pub publisher: Option<Publisher>,
+    /// The clients of its grid; `None` for a node that speaks for no grid.
+    pub members: Option<Members>,
     api: Api,
     resolver_address: Option<ResolverAddress>,
     home: Home,
@@ -81,6 +84,7 @@ impl Node {
         let resolver = Resolver::new(dht.clone(), clock, config.allow_private_addresses, Floors::open(home)?);
         dht.set_trusted(config.trusted_peers.clone()).await;
         let publisher = grid.map(|grid| Publisher::start(home, config, grid, dht.clone(), clock));
+        let members = grid.map(|grid| Members::open(home, grid)).transpose()?;
         let (settings, settings_receiver) =
             watch::channel(SettingsStanding { digest: settings_digest(home), ..SettingsStanding::default() });
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -90,6 +94,7 @@ impl Node {
             dht: dht.clone(),
             resolver: resolver.clone(),
             publisher: publisher.clone(),
+            members: members.clone(),
             clock,
             stated_external: config.external.is_some(),
             bootstraps: config.bootstrap.len(),
@@ -112,6 +117,7 @@ impl Node {
             dht,
             resolver,
             publisher,
+            members,
             api,
             resolver_address,
             home,

@@ -1,10 +1,12 @@
 //! The words that the program understands.
 
 use crate::cli::cap::CapCommand;
+use crate::cli::client::ClientCommand;
 use crate::cli::delegate::DelegateArgs;
 use crate::cli::exit::ExitCode;
 use crate::cli::get::GetArgs;
 use crate::cli::init::InitArgs;
+use crate::cli::join::JoinArgs;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::record::RecordCommand;
@@ -50,6 +52,9 @@ pub(super) enum Command {
     #[command(subcommand)]
     Record(RecordCommand),
     Delegate(DelegateArgs),
+    Join(JoinArgs),
+    #[command(subcommand)]
+    Client(ClientCommand),
     #[command(subcommand)]
     Cap(CapCommand),
     Completions(CompletionsArgs),

@@ -39,7 +39,7 @@ pub(super) struct ForeignArgs {
     /// A cap of this grid; `-` reads it from standard input, out of sight of `ps`
     #[arg(value_name = "CAP")]
     cap: String,
-    /// The grid that the cap lives on [default: the grid of the data directory]
+    /// The grid that the cap lives on [default: the grid of the data directory, or of the home that it has joined]
     #[arg(long, value_name = "ID")]
     grid: Option<GridId>,
     /// Print the form that an unmodified Tahoe-LAFS directory stores
@@ -85,7 +85,7 @@ fn show(args: &ShowArgs, terminal: &Terminal) -> Outcome<()> {
 fn foreign(args: &ForeignArgs, terminal: &Terminal) -> Outcome<()> {
     let cap = match parse(&args.cap)? {
         AnyCap::Home(cap) => {
-            let grid = args.grid.map_or_else(|| args.home.grid(), Ok)?;
+            let grid = args.grid.map_or_else(|| args.home.home_grid(), Ok)?;
             match ForeignCap::from_home(Area::Grid(grid), &cap) {
                 MadeForeign::AsGiven(cap) => cap,
                 MadeForeign::Diminished(cap) => {

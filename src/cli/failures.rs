@@ -7,9 +7,9 @@ use crate::config::{ConfigError, FileError, KeyFileError};
 use crate::dht::StartError;
 use crate::grid::TahoeNodeError;
 use crate::http::{ApiError, Problem};
+use crate::members::{AddError, RemoveError, SignerError};
 use crate::node::NodeError;
 use crate::publisher::InstallError;
-use crate::reader::{CapPathError, DownloadError, PartError, ReadError, TreeError, Trouble};
 use crate::record::{DraftFileError, RecordError, SignError, TimeFault};
 use crate::store::{FloorFileError, FormatError, LockError, OwnRecordError};
 use std::io;
@@ -228,54 +228,42 @@ impl From<NodeError> for Failure {
     }
 }
 
-impl From<Trouble> for ExitCode {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Failed => Self::Failed,
-            Trouble::Malformed => Self::Malformed,
-            Trouble::NotFound => Self::NotFound,
-            Trouble::Refused | Trouble::Price => Self::Refused,
-            Trouble::Expired => Self::Expired,
-            Trouble::Withdrawn => Self::Withdrawn,
-            Trouble::Moved => Self::Moved,
-            Trouble::Unreachable => Self::Unreachable,
-            Trouble::ForeignRefused => Self::ForeignRefused,
-            Trouble::TooFewShares => Self::TooFewShares,
-            Trouble::Integrity => Self::Integrity,
+impl From<AddError> for Failure {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::NameTaken { .. } => Self::because(ExitCode::Refused, &error)
+                .hint("choose another name, or end that membership first with `clearinghouse client remove`"),
+            AddError::Membership(_) => Self::because(ExitCode::Malformed, &error),
+            AddError::File(error) => error.into(),
         }
     }
 }
 
-impl From<CapPathError> for Failure {
-    fn from(error: CapPathError) -> Self {
-        Self::because(ExitCode::Malformed, &error)
-    }
-}
-
-impl From<ReadError> for Failure {
-    fn from(error: ReadError) -> Self {
-        Self { hint: error.hint(), ..Self::because(error.trouble().into(), &error) }
-    }
-}
-
-impl From<DownloadError> for Failure {
-    fn from(error: DownloadError) -> Self {
+impl From<RemoveError> for Failure {
+    fn from(error: RemoveError) -> Self {
         match error {
-            DownloadError::Read(error) => error.into(),
-            DownloadError::Write(PartError::File(error)) => Self::because(ExitCode::Failed, &error),
-            DownloadError::Write(error @ PartError::InUse(_)) => {
-                Self::because(ExitCode::Failed, &error).hint("wait for it, or name another file with `-o FILE`")
+            RemoveError::Unknown { .. } => {
+                Self::because(ExitCode::NotFound, &error).hint("`clearinghouse client list` shows the names")
             }
-            DownloadError::Write(error @ PartError::NoName(_)) => Self::because(ExitCode::Malformed, &error),
+            RemoveError::Membership(_) => Self::because(ExitCode::Failed, &error),
+            RemoveError::File(error) => error.into(),
         }
     }
 }
 
-impl From<TreeError> for Failure {
-    fn from(error: TreeError) -> Self {
+impl From<SignerError> for Failure {
+    fn from(error: SignerError) -> Self {
         match error {
-            TreeError::Download(error) => error.into(),
-            error => Self::because(error.trouble().into(), &error),
+            SignerError::Key(error) => error.into(),
+            SignerError::File(error) => error.into(),
+            SignerError::NoKey => Self::because(ExitCode::Refused, &error).hint(
+                "the operator of the grid key delegates to this node's publisher key: `clearinghouse delegate`, then \
+                 `clearinghouse record install` here",
+            ),
+            SignerError::Delegation(_) => Self::because(ExitCode::Integrity, &error),
+            SignerError::OtherGrid { .. } | SignerError::OtherPublisher { .. } => {
+                Self::because(ExitCode::Malformed, &error)
+            }
         }
     }
 }

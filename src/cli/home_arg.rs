@@ -2,7 +2,7 @@
 
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
-use crate::config::{GridManager, Home, NodeConfig};
+use crate::config::{ClientConfig, GridManager, Home, NodeConfig};
 use crate::keys::GridId;
 use crate::store::read_format;
 use clap::Args;
@@ -44,6 +44,15 @@ impl HomeArg {
             }
         })?;
         Ok((home, config))
+    }
+
+    /// The grid that is at home in the directory: its node's, or that of the home gateway that it has joined.
+    pub(super) fn home_grid(&self) -> Outcome<GridId> {
+        let home = self.home()?;
+        match ClientConfig::find(&home.client())? {
+            Some(client) if !home.config().exists() => Ok(client.home_grid_id),
+            _ => self.grid(),
+        }
     }
 
     /// The grid that the directory's node speaks for, if the directory and the grid are there.

@@ -6,6 +6,7 @@ mod api;
 mod args;
 mod cap;
 mod check;
+mod client;
 mod delegate;
 mod directory;
 mod exit;
@@ -17,10 +18,13 @@ mod get_tree;
 mod home_arg;
 mod init;
 mod input;
+mod join;
+mod joined;
 mod ls;
 mod manual;
 mod network_args;
 mod progress;
+mod read_failures;
 mod reading;
 mod record;
 mod resolve;
@@ -84,6 +88,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Web(args) => web::run(&args, terminal),
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
+        Command::Join(args) => join::run(&args, terminal),
+        Command::Client(command) => client::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
         Command::Completions(args) => manual::completions(&args, terminal),
         Command::Man(args) => manual::man(&args, terminal),

@@ -1,10 +1,14 @@
 //! What `get` and `ls` share: what is to be read, through whom, and what happens on Ctrl-C.
 
+use crate::address::PrivateAddresses;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
 use crate::cli::terminal::Terminal;
+use crate::clock::Clock;
+use crate::config::{ClientConfig, read_key};
+use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
 use crate::reader::{CapPath, Reader};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,9 +59,17 @@ pub(super) fn run(
 
 /// A reader through the home gateway that the directory has joined.
 pub(super) fn open(home: &HomeArg) -> Outcome<Reader> {
-    let dir = home.home()?;
-    Err(Failure::new(ExitCode::Refused, format!("`{}` has joined no home gateway", dir.path().display()))
-        .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"))
+    let home = home.home()?;
+    let Some(config) = ClientConfig::find(&home.client())? else {
+        let message = format!("`{}` has joined no home gateway", home.path().display());
+        return Err(Failure::new(ExitCode::Refused, message)
+            .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
+    };
+    let place = GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser };
+    let me = CallerIdentity::Client(read_key(&home.accounting_key())?);
+    // What the user typed is dialled as given.
+    let guard = DialGuard::new(PrivateAddresses::Allowed);
+    Ok(Reader::through(place, me, &home, Clock::system(), guard))
 }
 
 fn interruption() -> Failure {

@@ -6,14 +6,15 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
+use crate::cli::joined::open_session_as_client;
 use crate::cli::network_args::NetworkArgs;
 use crate::cli::resolver_address;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::{Home, NodeConfig, create_private_dir};
+use crate::config::{ClientConfig, Home, NodeConfig, create_private_dir};
 use crate::http::{AnswerView, Problem};
 use crate::node::{Client, ClientSettings};
-use crate::resolver::{Answer, AtHand, Policy, Question};
+use crate::resolver::{Answer, AtHand, Policy, Question, ThroughHome};
 use crate::store::{DirectoryLock, LockError, StoreReader};
 use crate::units::parse_span;
 use clap::Args;
@@ -24,8 +25,8 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Find a grid's signed record: its gateways, what a download costs, and until when that binds
 ///
-/// A running node of the data directory is asked; without one, or with --bootstrap, this process asks the network itself and
-/// holds nothing for others. No cap and no key of one leaves it.
+/// A running node of the data directory is asked; without one the home gateway that it has joined; without that, or with
+/// --bootstrap, this process asks the network itself and holds nothing for others. No cap and no key of one leaves it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -79,6 +80,12 @@ pub(super) fn ask(
     let running = if network.says_where() { None } else { Api::of_running_node(home)? };
     if let Some(api) = running {
         return Ok((api.resolve(question, successors), "that the node is part of".to_owned()));
+    }
+    if !network.says_where()
+        && question.policy != Policy::Cached
+        && let Some(client) = ClientConfig::find(&home.client())?
+    {
+        return Ok((ask_home(home, &client, question, successors), client.network.to_string()));
     }
     let settings = settings(home, network)?;
     let network = settings.network.to_string();
@@ -144,6 +151,21 @@ fn ask_network(home: &Home, settings: ClientSettings, question: Question, succes
         };
         client.stop().await;
         answer
+    })
+}
+
+/// The home gateway looks; what it gives is verified here, and held against the floors here.
+fn ask_home(home: &Home, config: &ClientConfig, question: Question, successors: Successors) -> Outcome<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
+    runtime.block_on(async {
+        let client = open_session_as_client(home, config).await?;
+        let through_home = ThroughHome::open(client, home, Clock::system())?;
+        let answer = match successors {
+            Successors::Followed => through_home.resolve(question).await,
+            Successors::Left => through_home.resolve_in_place(question).await,
+        };
+        Ok(answer?)
     })
 }
 

@@ -11,6 +11,7 @@ use crate::http::standing::standing;
 use crate::http::status::StatusView;
 use crate::http::views::{HealthView, InstalledView, ReceiptView, ReloadedView};
 use crate::keys::GridId;
+use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::publisher::{MAX_INSTALL_BYTES, Publisher, install};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question, Resolver};
@@ -52,6 +53,8 @@ pub struct ApiParts {
     pub resolver: Resolver,
     /// Keeps the own record published; `None` where the node speaks for no grid.
     pub publisher: Option<Publisher>,
+    /// The clients of its grid; `None` where the node speaks for no grid.
+    pub members: Option<Members>,
     /// The time.
     pub clock: Clock,
     /// Whether the operator states a public address.
@@ -203,6 +206,7 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
         stated_external: parts.stated_external,
         bootstraps: parts.bootstraps,
         contested,
+        clients: parts.members.as_ref().map(|members| members.count(parts.clock.now())),
         settings_digest: settings.digest,
         settings_at_next_start: settings.at_next_start.into_iter().map(str::to_owned).collect(),
         settings_refused: settings.refused,

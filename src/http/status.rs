@@ -68,6 +68,9 @@ pub struct StatusView {
     pub yields_to: Option<OtherNodeView>,
     /// Whether two different keys were announced to follow the grid's.
     pub contested: bool,
+    /// How many clients may use this grid's gateway as their home; `null` where the node speaks for no grid.
+    #[serde(default)]
+    pub clients: Option<usize>,
     /// Why nothing can be written to the disk.
     pub disk_problem: Option<String>,
     /// Where a damaged store was put at the start.
@@ -158,6 +161,7 @@ impl StatusView {
                 sequence: other.sequence,
             }),
             contested: false,
+            clients: None,
             disk_problem: dht.disk.unwritten.clone(),
             store_set_aside: dht.disk.set_aside.clone(),
             stated_external: false,
@@ -223,6 +227,9 @@ impl fmt::Display for StatusView {
             }
             (Some(grid), None) => writeln!(f, "grid       {grid}\nrecord     none yet")?,
             (None, _) => writeln!(f, "grid       none: it holds the records of others only")?,
+        }
+        if let Some(clients) = self.clients.filter(|clients| *clients > 0) {
+            writeln!(f, "clients    {clients}")?;
         }
         if let Some(problem) = &self.problem {
             writeln!(f, "problem    {problem}")?;

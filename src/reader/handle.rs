@@ -1,11 +1,15 @@
 //! The handle that opens files and directories.
 
 use crate::capability::FileCap;
+use crate::clock::Clock;
+use crate::config::Home;
 use crate::keys::GridId;
 use crate::lafs::directory::{Directory, DirectoryError};
+use crate::peer::{CallerIdentity, DialGuard, GatewayPlace};
 use crate::reader::cap_path::CapPath;
 use crate::reader::error::ReadError;
 use crate::reader::floors::MutableFloors;
+use crate::reader::gateway_source::GatewaySource;
 use crate::reader::listing::{Entry, Listing};
 use crate::reader::open_file::OpenFile;
 use crate::reader::page_cache::PageCache;
@@ -17,6 +21,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
+
+/// How long it is waited before each new attempt at a transfer that broke off. A unit that arrives gives all of them back.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(4)];
 
 /// Opens what caps name. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -43,6 +50,14 @@ pub struct Found {
 }
 
 impl Reader {
+    /// Reads through the home gateway at `place`, which is called when first something is read; bare caps live on its grid.
+    /// Which versions of mutable files were seen is kept in `dir`.
+    pub fn through(place: GatewayPlace, me: CallerIdentity, dir: &Home, clock: Clock, guard: DialGuard) -> Self {
+        let home_grid = place.grid;
+        let source = GatewaySource::new(place, me, clock, guard);
+        Self::over(Box::new(source), home_grid, dir.mutable_floors(), &PAUSES)
+    }
+
     /// Reads from `source`; bare caps live on `home_grid`. Which versions of mutable files were seen is kept in `floors`.
     /// A transfer that breaks off without having brought anything is begun anew after each of the `pauses`.
     pub(super) fn over(

@@ -19,6 +19,7 @@ mod download;
 mod error;
 mod file_name;
 mod floors;
+mod gateway_source;
 mod handle;
 mod listing;
 mod open_file;

@@ -6,7 +6,9 @@
 
 mod api;
 mod caps;
+mod clients;
 mod endings;
+mod home_gateway;
 mod init;
 mod life;
 mod nodes;

@@ -3,7 +3,7 @@
 use crate::place::Place;
 use std::process::Stdio;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "run",
     "status",
@@ -15,6 +15,10 @@ const COMMANDS: [&str; 15] = [
     "record verify",
     "record publish",
     "delegate",
+    "join",
+    "client add",
+    "client list",
+    "client remove",
     "cap show",
     "cap foreign",
     "completions",
