@@ -23,5 +23,7 @@ mod range;
 mod routes;
 mod server;
 mod tahoe_json;
+#[cfg(test)]
+mod tests;
 
 pub use server::{WebAddress, WebAddressError};

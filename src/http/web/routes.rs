@@ -91,7 +91,7 @@ async fn json(reader: &Reader, found: &Found) -> Result<Response, WebFailure> {
     let value = match (&found.entry, found.target.is_directory()) {
         (_, true) => tahoe_json::node(&found.target, None, Some(&reader.list(&found.target).await?), home),
         // A child's size and what its directory says of it need no further question.
-        (Some(entry), false) => tahoe_json::child(entry, home),
+        (Some(entry), false) => tahoe_json::child(entry, &found.target, home),
         (None, false) => {
             // Only a mutable file's size is not in its cap.
             let size = match found.target.cap().size() {

@@ -12,7 +12,7 @@ pub(super) fn node(target: &Target, size: Option<u64>, listing: Option<&Listing>
     let mut facts = facts(target, home);
     match listing {
         Some(listing) => {
-            let children = listing.entries.iter().map(|entry| (entry.name.clone(), child(entry, home)));
+            let children = listing.entries.iter().map(|entry| (entry.name.clone(), child(entry, target, home)));
             facts.insert("children".to_owned(), Value::Object(children.collect()));
         }
         None => {
@@ -22,13 +22,12 @@ pub(super) fn node(target: &Target, size: Option<u64>, listing: Option<&Listing>
     named(target, facts)
 }
 
-/// A child as it stands in a directory.
-pub(super) fn child(entry: &Entry, home: &GridId) -> Value {
+/// A child as it stands in `directory`.
+pub(super) fn child(entry: &Entry, directory: &Target, home: &GridId) -> Value {
     let (mut node, facts) = match &entry.child {
         Ok(target) => (named(target, facts(target, home)), target.cap()),
         Err(_) => {
-            let facts = json!({"ro_uri": entry.cap.as_str(), "metadata": entry.metadata});
-            return json!(["unknown", facts]);
+            return json!(["unknown", {"ro_uri": marked(entry, directory), "metadata": entry.metadata}]);
         }
     };
     if !facts.is_directory() {
@@ -36,6 +35,18 @@ pub(super) fn child(entry: &Entry, home: &GridId) -> Value {
     }
     node[1]["metadata"] = entry.metadata.clone();
     node
+}
+
+/// A cap that is not known, with the mark that follows from its directory and is left out there. Nothing of one that is refused.
+fn marked(entry: &Entry, directory: &Target) -> Option<String> {
+    let cap = entry.cap.as_str();
+    let has_mark = cap.starts_with("ro.") || cap.starts_with("imm.");
+    let mark = if directory.cap().is_mutable() { "ro." } else { "imm." };
+    match cap {
+        "" => None,
+        cap if has_mark => Some(cap.to_owned()),
+        cap => Some(format!("{mark}{cap}")),
+    }
 }
 
 fn named(target: &Target, facts: Map<String, Value>) -> Value {
