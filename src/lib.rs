@@ -43,6 +43,8 @@ pub mod members;
 #[cfg(feature = "node")]
 pub mod publisher;
 #[cfg(feature = "node")]
+pub mod reader;
+#[cfg(feature = "node")]
 pub mod resolver;
 
 // The face:

@@ -5,13 +5,16 @@ use crate::cli::client::ClientCommand;
 use crate::cli::delegate::DelegateArgs;
 use crate::cli::exit::ExitCode;
 use crate::cli::gateway::GatewayCommand;
+use crate::cli::get::GetArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::join::JoinArgs;
+use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
 use crate::cli::status::StatusArgs;
+use crate::cli::web::WebArgs;
 use clap::{CommandFactory, Parser, Subcommand};
 
 const EXAMPLE: &str = "\
@@ -44,6 +47,9 @@ pub(super) enum Command {
     Run(RunArgs),
     Status(StatusArgs),
     Resolve(ResolveArgs),
+    Get(GetArgs),
+    Ls(LsArgs),
+    Web(WebArgs),
     #[command(subcommand)]
     Record(RecordCommand),
     Delegate(DelegateArgs),

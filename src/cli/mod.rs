@@ -14,13 +14,19 @@ mod failure;
 mod failures;
 mod gateway;
 mod gateways;
+mod get;
+mod get_tree;
 mod home_arg;
 mod init;
 mod input;
 mod join;
 mod joined;
+mod ls;
 mod manual;
 mod network_args;
+mod progress;
+mod read_failures;
+mod reading;
 mod record;
 mod resolve;
 mod resolver_address;
@@ -30,6 +36,7 @@ mod table;
 mod terminal;
 mod usage;
 mod wait;
+mod web;
 
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::ExitCode;
@@ -77,6 +84,9 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Run(args) => run::run(args, terminal),
         Command::Status(args) => status::run(&args, terminal),
         Command::Resolve(args) => resolve::run(&args, terminal),
+        Command::Get(args) => get::run(&args, terminal),
+        Command::Ls(args) => ls::run(&args, terminal),
+        Command::Web(args) => web::run(&args, terminal),
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Join(args) => join::run(&args, terminal),

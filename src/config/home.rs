@@ -77,6 +77,11 @@ impl Home {
         self.0.join("floors")
     }
 
+    /// The highest sequence number seen of each mutable file that was read. Must not be lost.
+    pub fn mutable_floors(&self) -> PathBuf {
+        self.0.join("mutable-floors")
+    }
+
     /// Records with live commitments: `evidence/<grid id>/<sequence>.<identity>.record`. Must not be lost.
     pub fn evidence(&self) -> PathBuf {
         self.0.join("evidence")

@@ -33,7 +33,8 @@ fn refusal(headers: &HeaderMap) -> Option<&'static str> {
     site.filter(|site| *site != "none").map(|_| "a web page may not ask: the request has a `Sec-Fetch-Site`")
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a `Host` is what this machine is called by those who mean it.
+pub(super) fn is_loopback(host: &str) -> bool {
     LOOPBACK_NAMES.iter().any(|name| match host.strip_prefix(name) {
         Some("") => true,
         Some(port) => port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),

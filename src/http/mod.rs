@@ -29,6 +29,7 @@ mod routes;
 mod standing;
 mod status;
 mod views;
+mod web;
 
 pub use answer::{AnswerBodyError, AnswerView, answer_from_body};
 pub use api::{Api, ApiError};
@@ -41,3 +42,4 @@ pub use resolver_address::{ResolverAddress, ResolverAddressError, ResolverSettin
 pub use routes::{ApiParts, RELOADS, ReloadRequest, SettingsStanding};
 pub use status::{DelegationView, FinalRecord, Mode, OtherNodeView, StatusView};
 pub use views::{HealthView, InstalledView, ReceiptView, ReloadedView};
+pub use web::{WebAddress, WebAddressError};

@@ -1,0 +1,117 @@
+//! A file's content: which bytes, under which name, and what the browser may do with it.
+
+use crate::http::web::range::{Part, is_had, part};
+use crate::reader::OpenFile;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What a file may do in a browser: be shown. It runs nothing, asks for nothing, and is of an origin of its own, so that
+/// nothing in it can tell what else is read here.
+const SANDBOX: &str = "sandbox; default-src 'none'; img-src data: 'self'; media-src 'self'; style-src 'unsafe-inline'; \
+                       frame-ancestors 'none'";
+
+/// How a browser is to take a file.
+pub(super) struct Manner<'m> {
+    /// What it is called, where that is known.
+    pub(super) name: Option<&'m str>,
+    /// Whether it is to be saved and not shown.
+    pub(super) save: bool,
+}
+
+/// The answer with the part of `file` that is asked for. Of a HEAD, nothing is fetched.
+pub(super) fn answer(method: &Method, headers: &HeaderMap, file: &OpenFile, manner: &Manner<'_>) -> Response {
+    if is_had(headers, file.etag()) {
+        return with_version(StatusCode::NOT_MODIFIED.into_response(), file.etag());
+    }
+    let size = file.size();
+    let (status, bytes) = match part(headers, file.etag(), size) {
+        Part::Whole => (StatusCode::OK, 0..size),
+        Part::Bytes(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
+        Part::Nowhere => {
+            let head = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            return with_version((StatusCode::RANGE_NOT_SATISFIABLE, head).into_response(), file.etag());
+        }
+    };
+    let length = bytes.end - bytes.start;
+    let range =
+        (status == StatusCode::PARTIAL_CONTENT).then(|| format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
+    let body = if *method == Method::HEAD { Body::empty() } else { Body::from_stream(file.read(bytes)) };
+    let mut response = (status, body).into_response();
+    let head = response.headers_mut();
+    head.insert(header::CONTENT_LENGTH, length.into());
+    head.insert(header::CONTENT_TYPE, kind(manner.name));
+    head.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    head.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+    if let Some(range) = range {
+        head.insert(header::CONTENT_RANGE, range.parse().expect("digits"));
+    }
+    if let Some(disposition) = disposition(manner) {
+        head.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    with_version(response, file.etag())
+}
+
+/// A version is kept by the browser, and asked about each time: that it is still the same costs no download.
+pub(super) fn with_version(mut response: Response, etag: &str) -> Response {
+    let head = response.headers_mut();
+    if let Ok(etag) = etag.parse() {
+        head.insert(header::ETAG, etag);
+    }
+    head.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
+}
+
+/// By the name alone: what is in a file is nobody's guess.
+fn kind(name: Option<&str>) -> HeaderValue {
+    let mut kind =
+        name.and_then(|name| mime_guess::from_path(name).first_raw()).unwrap_or("application/octet-stream").to_owned();
+    if kind.starts_with("text/") {
+        kind.push_str("; charset=utf-8");
+    }
+    kind.parse().unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
+}
+
+/// RFC 6266, with the name as RFC 8187 writes it, so that any name passes.
+fn disposition(manner: &Manner<'_>) -> Option<HeaderValue> {
+    let manner_of = if manner.save { "attachment" } else { "inline" };
+    let text = match manner.name {
+        Some(name) => {
+            // The last of its parts, should it have slashes in it: a browser does not make folders.
+            let name = name.rsplit('/').next().unwrap_or_default();
+            format!("{manner_of}; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+        }
+        None if manner.save => manner_of.to_owned(),
+        None => return None,
+    };
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_says_what_it_is() {
+        for (name, expected) in [
+            (Some("film.mp4"), "video/mp4"),
+            (Some("page.HTML"), "text/html; charset=utf-8"),
+            (Some("notes.txt"), "text/plain; charset=utf-8"),
+            (Some("noend"), "application/octet-stream"),
+            (None, "application/octet-stream"),
+        ] {
+            assert_eq!(kind(name), expected);
+        }
+    }
+
+    #[test]
+    fn any_name_passes_and_none_adds_a_line() {
+        let of = |name, save| disposition(&Manner { name, save });
+        assert_eq!(of(None, false), None);
+        assert_eq!(of(None, true).unwrap(), "attachment");
+        let odd = of(Some("a\r\nX: y\"; é.txt"), true).unwrap();
+        assert_eq!(odd, "attachment; filename*=UTF-8''a%0D%0AX%3A%20y%22%3B%20%C3%A9%2Etxt");
+        assert_eq!(of(Some("../../b.txt"), false).unwrap(), "inline; filename*=UTF-8''b%2Etxt");
+    }
+}

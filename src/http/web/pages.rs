@@ -1,0 +1,160 @@
+//! The pages: the form, a directory, an error. No scripts, no fonts, nothing from elsewhere.
+
+use crate::http::web::html::{escaped, path_part};
+use crate::reader::{Entry, Listing, Target, shown_name};
+use crate::units::Bytes;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+const STYLE: &str = include_str!("style.css");
+
+/// What a page of ours may do: be shown, in this style, and send its form here. The style is named by its hash, so that no
+/// other passes.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let digest = data_encoding::BASE64.encode(&Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    policy.parse().expect("ASCII")
+});
+
+/// A page of ours.
+pub(super) struct Page {
+    pub(super) status: StatusCode,
+    title: String,
+    body: String,
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let Self { status, title, body } = self;
+        let html = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+             <link rel=\"icon\" href=\"data:,\">\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+        );
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
+        ];
+        (status, headers, html).into_response()
+    }
+}
+
+/// The page with the form.
+pub(super) fn start() -> Page {
+    let body = "<main>\n<h1>Open a file of any grid</h1>\n\
+        <p>Put in a cap as it was sent to you, with a path behind it if you like. It is fetched through your home gateway and \
+        verified on this machine.</p>\n\
+        <form action=\"/uri\" method=\"get\">\n<label for=\"cap\">Cap</label>\n\
+        <input id=\"cap\" name=\"uri\" required autofocus autocomplete=\"off\" spellcheck=\"false\" placeholder=\"URI:FOREIGN:pub-v0-…\">\n\
+        <button type=\"submit\">Open</button>\n</form>\n\
+        <p class=\"quiet\">Whoever has a cap can read what it opens: the address of an opened file is one too, and stays in your \
+        browser’s history.</p>\n</main>\n";
+    Page { status: StatusCode::OK, title: "Open a file of any grid".to_owned(), body: body.to_owned() }
+}
+
+/// A directory. `cap` and `names` are the path to it, as it was asked for.
+pub(super) fn directory(cap: &str, names: &[String], target: &Target, listing: &Listing) -> Page {
+    let title = names.last().map_or("Directory".to_owned(), |name| escaped(&shown_name(name)));
+    let mut path = format!("/uri/{}", path_part(cap));
+    let mut body = String::from("<nav aria-label=\"Path\">\n<ol>\n<li><a href=\"/\">start</a></li>\n");
+    step(&mut body, &path, "top", names.is_empty());
+    for (index, name) in names.iter().enumerate() {
+        let _ = write!(path, "/{}", path_part(name));
+        step(&mut body, &path, &shown_name(name), index + 1 == names.len());
+    }
+    let count = match listing.entries.len() {
+        0 => "empty".to_owned(),
+        1 => "1 entry".to_owned(),
+        count => format!("{count} entries"),
+    };
+    let change = if target.cap().is_mutable() { "may change" } else { "never changes" };
+    let _ = write!(
+        body,
+        "</ol>\n</nav>\n<main>\n<h1>{title}</h1>\n<p class=\"quiet\">{count}; {change}; grid <code>{}</code></p>\n",
+        target.grid()
+    );
+    if !listing.entries.is_empty() {
+        body.push_str(
+            "<table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\" class=\"number\">Size</th>\
+             <th scope=\"col\" class=\"time\">Put there</th><th scope=\"col\">Save</th></tr></thead>\n<tbody>\n",
+        );
+        for entry in &listing.entries {
+            row(&mut body, &path, entry);
+        }
+        body.push_str("</tbody>\n</table>\n");
+    }
+    body.push_str("</main>\n");
+    Page { status: StatusCode::OK, title, body }
+}
+
+fn step(body: &mut String, path: &str, name: &str, here: bool) {
+    let (name, here) = (escaped(name), if here { " aria-current=\"page\"" } else { "" });
+    let _ = writeln!(body, "<li><a href=\"{path}\"{here}>{name}</a></li>");
+}
+
+fn row(body: &mut String, path: &str, entry: &Entry) {
+    let name = escaped(&shown_name(&entry.name));
+    let href = format!("{path}/{}", path_part(&entry.name));
+    let time = entry.linked_at().map_or(String::new(), |time| {
+        let time = time.to_string();
+        format!("<time datetime=\"{time}\">{}</time>", time.get(..16).unwrap_or_default().replace('T', " "))
+    });
+    let (name, size, save) = match &entry.child {
+        // A browser takes such a name for a step of the path.
+        _ if matches!(entry.name.as_str(), "" | "." | "..") => {
+            (format!("<span class=\"bad\">{name}</span>"), String::new(), String::new())
+        }
+        Ok(target) if target.is_directory() => {
+            (format!("<a href=\"{href}\">{name}/</a>"), String::new(), String::new())
+        }
+        Ok(target) => {
+            let size = target.cap().size().map_or(String::new(), |size| Bytes(size.0).to_string());
+            let save = format!("<a href=\"{href}?save=true\" aria-label=\"Save {name}\">save</a>");
+            (format!("<a href=\"{href}\">{name}</a>"), size, save)
+        }
+        Err(fault) => {
+            let fault = escaped(&fault.to_string());
+            (format!("{name}<br><span class=\"quiet bad\">{fault}</span>"), String::new(), String::new())
+        }
+    };
+    let _ = writeln!(
+        body,
+        "<tr><td>{name}</td><td class=\"number\">{size}</td><td class=\"time\">{time}</td><td>{save}</td></tr>"
+    );
+}
+
+/// What went wrong, for a person.
+pub(super) fn error(status: StatusCode, title: &str, detail: &str, hint: Option<&str>) -> Page {
+    let hint = hint.map_or(String::new(), |hint| format!("<p>{}</p>\n", sentence(hint)));
+    let body = format!(
+        "<main>\n<h1>{}</h1>\n<p class=\"bad\">{}</p>\n{hint}<p><a href=\"/\">Open another cap</a></p>\n</main>\n",
+        escaped(title),
+        sentence(detail)
+    );
+    Page { status, title: escaped(title), body }
+}
+
+/// An error's text with a capital and a full stop, and what stands in backticks as code.
+fn sentence(text: &str) -> String {
+    let text = escaped(text);
+    let mut out = String::new();
+    for (index, piece) in text.split('`').enumerate() {
+        match index {
+            0 => {
+                let mut chars = piece.chars();
+                out.extend(chars.next().into_iter().flat_map(char::to_uppercase));
+                out.push_str(chars.as_str());
+            }
+            index if index % 2 == 1 => {
+                let _ = write!(out, "<code>{piece}</code>");
+            }
+            _ => out.push_str(piece),
+        }
+    }
+    if out.ends_with(['.', '?', '!']) { out } else { out + "." }
+}

@@ -1,0 +1,265 @@
+//! The address as a whole, over a source in memory, by plain HTTP.
+
+use crate::http::web::server::WebAddress;
+use crate::reader::memory::{Memory, abroad, home};
+use crate::reader::{SourceError, Target, Trouble};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+struct Place {
+    folder: tempfile::TempDir,
+    memory: Memory,
+    web: WebAddress,
+}
+
+struct Answer {
+    status: u16,
+    head: HashMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+impl Place {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::default();
+        let web = WebAddress::start("127.0.0.1:0".parse().unwrap(), memory.reader(folder.path())).await.unwrap();
+        Self { folder: folder, memory, web }
+    }
+
+    async fn ask(&self, method: &str, path: &str, lines: &[&str]) -> Answer {
+        let host = format!("Host: {}", self.web.addr());
+        self.ask_as(&host, method, path, lines).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[]).await
+    }
+
+    async fn ask_as(&self, host: &str, method: &str, path: &str, lines: &[&str]) -> Answer {
+        let mut stream = TcpStream::connect(self.web.addr()).await.unwrap();
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let request = format!("{method} {path} HTTP/1.1\r\n{host}\r\nConnection: close\r\n{lines}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A transfer that breaks off may end in a reset.
+        let _ = stream.read_to_end(&mut answer).await;
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let head =
+            lines.filter_map(|line| line.split_once(": ")).map(|(k, v)| (k.to_lowercase(), v.to_owned())).collect();
+        Answer { status, head, body: answer[end + 4..].to_vec() }
+    }
+}
+
+fn address(target: &Target) -> String {
+    format!("/uri/{}", target.text(&home()))
+}
+
+fn content(size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn a_file_comes_whole_and_by_ranges() {
+    let place = Place::new().await;
+    let whole = content(5_500);
+    let path = address(&place.memory.immutable(abroad(), 1, &whole, 1000));
+    let answer = place.get(&path).await;
+    assert_eq!((answer.status, &answer.body), (200, &whole));
+    assert_eq!(answer.head["content-length"], "5500");
+    assert_eq!(answer.head["accept-ranges"], "bytes");
+    assert_eq!(answer.head["content-type"], "application/octet-stream");
+    for (range, said, bytes) in [
+        ("bytes=10-19", "bytes 10-19/5500", 10..20),
+        ("bytes=5000-", "bytes 5000-5499/5500", 5_000..5_500),
+        ("bytes=-7", "bytes 5493-5499/5500", 5_493..5_500),
+    ] {
+        let answer = place.ask("GET", &path, &[&format!("Range: {range}")]).await;
+        assert_eq!((answer.status, answer.head["content-range"].as_str()), (206, said));
+        assert_eq!(answer.body, &whole[bytes]);
+    }
+    let answer = place.ask("GET", &path, &["Range: bytes=5500-"]).await;
+    assert_eq!((answer.status, answer.head["content-range"].as_str(), answer.body.len()), (416, "bytes */5500", 0));
+}
+
+#[tokio::test]
+async fn a_head_and_a_version_that_is_had_cost_no_download() {
+    let place = Place::new().await;
+    let path = address(&place.memory.immutable(abroad(), 1, &content(5_500), 1000));
+    let answer = place.ask("HEAD", &path, &["Range: bytes=0-99"]).await;
+    assert_eq!((answer.status, answer.head["content-length"].as_str(), answer.body.len()), (206, "100", 0));
+    let answer = place.ask("HEAD", &path, &[]).await;
+    assert_eq!((answer.status, answer.head["content-length"].as_str()), (200, "5500"));
+    let tag = format!("If-None-Match: {}", answer.head["etag"]);
+    let answer = place.ask("GET", &path, &[&tag]).await;
+    assert_eq!((answer.status, answer.body.len()), (304, 0));
+    assert_eq!(place.memory.asked().1, 0);
+}
+
+#[tokio::test]
+async fn what_strangers_wrote_can_do_nothing() {
+    let place = Place::new().await;
+    let page = place.memory.immutable(abroad(), 1, b"<script>alert(1)</script>", 1000);
+    let directory =
+        place.memory.directory(abroad(), 2, &[("x\"><script>alert(2)</script>.html", &page.text(&abroad()))]);
+    let name = "x%22%3E%3Cscript%3Ealert%282%29%3C%2Fscript%3E%2Ehtml";
+    let answer = place.get(&format!("{}/{name}", address(&directory))).await;
+    assert_eq!(answer.head["content-type"], "text/html; charset=utf-8");
+    assert!(answer.head["content-security-policy"].starts_with("sandbox; default-src 'none'"));
+    assert!(!answer.head["content-security-policy"].contains("allow-"));
+    assert_eq!(answer.head["x-content-type-options"], "nosniff");
+    assert_eq!(answer.head["referrer-policy"], "no-referrer");
+    assert_eq!(answer.head["cross-origin-resource-policy"], "same-origin");
+    let answer = place.get(&address(&directory)).await;
+    assert!(!answer.text().contains("<script"), "{}", answer.text());
+    assert!(answer.head["content-security-policy"].starts_with("default-src 'none'"));
+}
+
+#[tokio::test]
+async fn a_directory_is_a_page_that_leads_on() {
+    let place = Place::new().await;
+    let file = place.memory.immutable(abroad(), 1, &content(2_048), 1000);
+    let inner = place.memory.directory(abroad(), 2, &[("b c.txt", &file.text(&abroad()))]);
+    let top = place.memory.mutable_directory(
+        abroad(),
+        3,
+        1,
+        &[("inner", &inner.text(&abroad())), ("new", "URI:NEW:x"), ("a.txt", &file.text(&abroad()))],
+    );
+    let answer = place.get(&address(&top)).await;
+    let page = answer.text();
+    let base = address(&top);
+    for expected in [
+        format!("<a href=\"{base}/inner\">inner/</a>"),
+        format!("<a href=\"{base}/a.txt\">a.txt</a>"),
+        "2.0 KiB".to_owned(),
+        "2023-11-14 22:13".to_owned(),
+        "a cap of a kind that this program does not know".to_owned(),
+        "3 entries; may change".to_owned(),
+    ] {
+        assert!(page.contains(&expected), "{expected} in {page}");
+    }
+    // A link of the page leads on, and the names say what it is.
+    let answer = place.get(&format!("{base}/inner/b%20c.txt")).await;
+    assert_eq!((answer.status, &answer.body), (200, &content(2_048)));
+    assert_eq!(answer.head["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(answer.head["content-disposition"], "inline; filename*=UTF-8''b%20c%2Etxt");
+    let answer = place.get(&format!("{base}/a.txt?filename=z.mp4&save=true")).await;
+    assert_eq!(answer.head["content-type"], "video/mp4");
+    assert_eq!(answer.head["content-disposition"], "attachment; filename*=UTF-8''z%2Emp4");
+}
+
+#[tokio::test]
+async fn json_is_in_tahoes_shape_and_its_caps_lead_to_the_same() {
+    let place = Place::new().await;
+    let file = place.memory.immutable(abroad(), 1, &content(2_048), 1000);
+    let mutable = place.memory.mutable(abroad(), 4, 1, b"12345");
+    let children = [("a.txt", file.text(&abroad())), ("m", mutable.text(&abroad())), ("n", "URI:NEW:x".to_owned())];
+    let children: Vec<(&str, &str)> = children.iter().map(|(name, cap)| (*name, cap.as_str())).collect();
+    let top = place.memory.mutable_directory(abroad(), 3, 1, &children);
+    let answer = place.get(&format!("{}?t=json", address(&top))).await.json();
+    assert_eq!((&answer[0], &answer[1]["mutable"]), (&json!("dirnode"), &json!(true)));
+    assert_eq!(answer[1]["ro_uri"], json!(top.text(&home())));
+    let child = &answer[1]["children"]["a.txt"];
+    assert_eq!((&child[0], &child[1]["size"], &child[1]["format"]), (&json!("filenode"), &json!(2048), &json!("CHK")));
+    assert_eq!(child[1]["ro_uri"], json!(file.text(&home())));
+    assert_eq!(child[1]["metadata"]["tahoe"]["linkmotime"], json!(1_700_000_000.5));
+    assert_eq!(answer[1]["children"]["n"][0], json!("unknown"));
+    assert_eq!(answer[1]["children"]["n"][1]["ro_uri"], json!("ro.URI:NEW:x"));
+    // By its path or by its cap, and of a mutable file with its size.
+    let cap = answer[1]["children"]["m"][1]["ro_uri"].as_str().unwrap().to_owned();
+    let answer = place.get(&format!("/uri/{cap}?t=json")).await.json();
+    assert_eq!((&answer[0], &answer[1]["size"], &answer[1]["format"]), (&json!("filenode"), &json!(5), &json!("SDMF")));
+}
+
+#[tokio::test]
+async fn the_form_leads_to_what_was_put_in() {
+    let place = Place::new().await;
+    let answer = place.get("/").await;
+    assert!(answer.status == 200 && answer.text().contains("name=\"uri\""));
+    for (text, location) in [
+        ("URI%3ALIT%3Akrugkidfnzsc4", "/uri/URI:LIT:krugkidfnzsc4"),
+        ("+URI%3ADIR2-LIT%3A%2Fa+b+", "/uri/URI:DIR2-LIT:/a%20b"),
+        ("http%3A%2F%2F127.0.0.1%3A3456%2Furi%2FURI%253ALIT%253A%3Ft%3Djson", "/uri/URI%3ALIT%3A"),
+    ] {
+        let answer = place.get(&format!("/uri?uri={text}")).await;
+        assert_eq!((answer.status, answer.head["location"].as_str()), (303, location));
+    }
+    let answer = place.get("/uri/URI:LIT:krugkidfnzsc4").await;
+    assert_eq!((answer.status, answer.text()), (200, "The end."));
+}
+
+#[tokio::test]
+async fn an_error_is_a_page_for_browsers_and_a_problem_for_programs() {
+    let place = Place::new().await;
+    let answer = place.ask("GET", "/uri/URI:CHK:x", &["Accept: text/html,*/*;q=0.8"]).await;
+    assert_eq!((answer.status, answer.head["content-type"].as_str()), (400, "text/html; charset=utf-8"));
+    let answer = place.get("/uri/URI:CHK:x").await;
+    assert_eq!((answer.status, answer.head["content-type"].as_str()), (400, "application/problem+json"));
+    assert_eq!(answer.json()["code"], json!("malformed"));
+    let file = address(&place.memory.immutable(abroad(), 1, b"", 1000));
+    for (trouble, status, code) in [
+        (Trouble::Price, 402, "refused"),
+        (Trouble::Refused, 403, "refused"),
+        (Trouble::ForeignRefused, 403, "foreign_refused"),
+        (Trouble::NotFound, 404, "not_found"),
+        (Trouble::TooFewShares, 502, "too_few_shares"),
+        (Trouble::Integrity, 502, "integrity"),
+        (Trouble::Unreachable, 503, "unreachable"),
+        (Trouble::Withdrawn, 410, "withdrawn"),
+    ] {
+        let offers = Some(json!([{"kind": "terms"}]));
+        place.memory.refuse(SourceError { trouble, detail: "for a reason".to_owned(), hint: None, offers });
+        let answer = place.get(&file).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)));
+        assert_eq!(answer.json()["offers"][0]["kind"], json!("terms"));
+    }
+    for (method, path, status) in
+        [("POST", "/uri/URI:LIT:", 405), ("GET", "/nowhere", 404), ("GET", "/uri/URI:LIT:?t=info", 400)]
+    {
+        assert_eq!(place.ask(method, path, &[]).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_that_fails_is_not_taken_for_whole() {
+    let place = Place::new().await;
+    let path = address(&place.memory.immutable(abroad(), 1, &content(5_500), 1000));
+    place.memory.break_after(2, Trouble::Integrity);
+    let answer = place.get(&path).await;
+    assert_eq!((answer.status, answer.head["content-length"].as_str()), (200, "5500"));
+    // What was on its way when it failed may be lost with the connection; nothing comes in its place.
+    assert!(answer.body.len() <= 2_000 && content(5_500).starts_with(&answer.body));
+}
+
+#[tokio::test]
+async fn other_names_and_other_sites_get_nothing() {
+    let place = Place::new().await;
+    let path = address(&place.memory.immutable(abroad(), 1, b"x", 1000));
+    for (host, line) in [
+        ("Host: files.example", "Accept: */*"),
+        ("Host: localhost", "Sec-Fetch-Site: cross-site"),
+        ("Host: localhost", "Origin: https://files.example"),
+    ] {
+        for path in [path.as_str(), "/"] {
+            assert_eq!(place.ask_as(host, "GET", path, &[line]).await.status, 403, "{host} {line}");
+        }
+    }
+    assert_eq!(place.memory.asked(), (0, 0));
+    let beyond = WebAddress::start("0.0.0.0:0".parse().unwrap(), place.memory.reader(place.folder.path())).await;
+    assert!(beyond.unwrap_err().to_string().contains("this machine alone"));
+}

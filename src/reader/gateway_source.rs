@@ -1,0 +1,176 @@
+//! The home gateway as a source: the one that is used. It is called when first something is read, and not before.
+
+use crate::clock::Clock;
+use crate::keys::PublicKey;
+use crate::lafs::manifest::{Manifest, UnitCipher};
+use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, PeerError, RefusalCode, WelcomedAs};
+use crate::reader::source::{Page, Source, SourceError};
+use crate::reader::target::Target;
+use crate::reader::trouble::Trouble;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// The status of a price beyond what may be paid.
+const PAYMENT_REQUIRED: u16 = 402;
+
+/// How a home gateway is called, and the session once it is open.
+pub(super) struct GatewaySource {
+    place: GatewayPlace,
+    me: CallerIdentity,
+    clock: Clock,
+    guard: DialGuard,
+    /// Held while a session is opened, so that others wait for it instead of opening theirs.
+    client: Mutex<Option<GatewayClient>>,
+}
+
+impl GatewaySource {
+    pub(super) fn new(place: GatewayPlace, me: CallerIdentity, clock: Clock, guard: DialGuard) -> Self {
+        Self { place, me, clock, guard, client: Mutex::default() }
+    }
+
+    async fn client(&self) -> Result<GatewayClient, SourceError> {
+        let mut client = self.client.lock().await;
+        if let Some(client) = &*client {
+            return Ok(client.clone());
+        }
+        let (place, me) = (self.place.clone(), self.me.clone());
+        let opened = GatewayClient::connect(place, me, self.clock, self.guard.clone()).await?;
+        if opened.welcome().caller == WelcomedAs::Pending {
+            // Not kept: the operator may add the key at any moment.
+            return Err(unknown_to_home(&opened.key()));
+        }
+        Ok(client.insert(opened).clone())
+    }
+}
+
+impl fmt::Debug for GatewaySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewaySource").field("place", &self.place).field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+impl Source for GatewaySource {
+    fn page<'a>(&'a self, target: &'a Target, units: Range<u64>) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>> {
+        async move {
+            let client = self.client().await?;
+            let count = units.end - units.start;
+            let manifest = client.manifest(target.grid(), target.cap(), units.start, count).await?;
+            let cipher = manifest
+                .decryptor(target.cap())
+                .map_err(|error| SourceError::new(Trouble::Integrity, error.to_string()))?;
+            let etag = manifest.etag();
+            let page = GatewayPage { client, target: target.clone(), manifest: Arc::new(manifest), cipher, etag };
+            Ok(Arc::new(page) as Arc<dyn Page>)
+        }
+        .boxed()
+    }
+}
+
+struct GatewayPage {
+    client: GatewayClient,
+    target: Target,
+    manifest: Arc<Manifest>,
+    cipher: UnitCipher,
+    etag: String,
+}
+
+impl fmt::Debug for GatewayPage {
+    /// Without what decrypts it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayPage").field("target", &self.target).field("etag", &self.etag).finish_non_exhaustive()
+    }
+}
+
+impl Page for GatewayPage {
+    fn size(&self) -> u64 {
+        self.manifest.layout().size.0
+    }
+
+    fn unit(&self) -> u64 {
+        self.manifest.layout().unit.0
+    }
+
+    fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    fn sequence(&self) -> Option<u64> {
+        match &*self.manifest {
+            Manifest::Chk(_) => None,
+            Manifest::Mutable(manifest) => Some(manifest.claim().prefix().version().sequence),
+        }
+    }
+
+    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Vec<u8>, SourceError>> {
+        let ciphertext = self.client.units(self.target.grid(), self.target.cap(), Arc::clone(&self.manifest), units);
+        match ciphertext {
+            Err(error) => stream::iter([Err(error.into())]).boxed(),
+            // Each was verified by the manifest before it came here.
+            Ok(ciphertext) => ciphertext
+                .map(move |unit| {
+                    let (index, ciphertext) = unit?;
+                    let mut plain = Vec::from(ciphertext);
+                    self.cipher.decrypt(index, &mut plain);
+                    Ok(plain)
+                })
+                .boxed(),
+        }
+    }
+}
+
+fn unknown_to_home(key: &PublicKey) -> SourceError {
+    let hint = format!("send this to its operator, who puts a name for NAME: `clearinghouse client add NAME {key}`");
+    let detail = "the home gateway does not know this client yet";
+    SourceError { hint: Some(hint), ..SourceError::new(Trouble::Refused, detail) }
+}
+
+impl From<PeerError> for SourceError {
+    fn from(error: PeerError) -> Self {
+        let refusal = error.refusal();
+        let trouble = match error.code() {
+            _ if refusal.is_some_and(|refusal| refusal.status == PAYMENT_REQUIRED) => Trouble::Price,
+            RefusalCode::Malformed => Trouble::Malformed,
+            RefusalCode::NotFound => Trouble::NotFound,
+            RefusalCode::Refused => Trouble::Refused,
+            RefusalCode::ForeignRefused => Trouble::ForeignRefused,
+            RefusalCode::TooFewShares => Trouble::TooFewShares,
+            RefusalCode::Integrity => Trouble::Integrity,
+            RefusalCode::Unreachable => Trouble::Unreachable,
+            RefusalCode::Expired => Trouble::Expired,
+            RefusalCode::Withdrawn => Trouble::Withdrawn,
+            RefusalCode::Moved => Trouble::Moved,
+            RefusalCode::Failed => Trouble::Failed,
+        };
+        let detail = match refusal {
+            // In its own words.
+            Some(refusal) if !refusal.detail.is_empty() => format!("the home gateway says: {}", refusal.detail),
+            _ => format!("the home gateway: {}", chain(&error)),
+        };
+        let hint = match (&error, refusal) {
+            (_, Some(refusal)) => refusal.hint.clone(),
+            (PeerError::WrongKey { .. } | PeerError::OtherGrid { .. }, _) => Some(
+                "ask its operator for the address that `clearinghouse gateway url` prints there, and join again"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        Self { trouble, detail, hint, offers: refusal.and_then(|refusal| refusal.offers.clone()) }
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &PeerError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,151 @@
+//! The handle that opens files and directories.
+
+use crate::capability::FileCap;
+use crate::clock::Clock;
+use crate::config::Home;
+use crate::keys::GridId;
+use crate::lafs::directory::{Directory, DirectoryError};
+use crate::peer::{CallerIdentity, DialGuard, GatewayPlace};
+use crate::reader::cap_path::CapPath;
+use crate::reader::error::ReadError;
+use crate::reader::floors::MutableFloors;
+use crate::reader::gateway_source::GatewaySource;
+use crate::reader::listing::{Entry, Listing};
+use crate::reader::open_file::OpenFile;
+use crate::reader::page_cache::PageCache;
+use crate::reader::plan::PAGE_UNITS;
+use crate::reader::source::{Page, Source};
+use crate::reader::target::Target;
+use crate::units::Bytes;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use unicode_normalization::UnicodeNormalization;
+
+/// How long it is waited before each new attempt at a transfer that broke off. A unit that arrives gives all of them back.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(4)];
+
+/// Opens what caps name. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    source: Box<dyn Source>,
+    home_grid: GridId,
+    floors: MutableFloors,
+    pages: Mutex<PageCache>,
+    pauses: &'static [Duration],
+}
+
+/// Where a path led.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// What is there.
+    pub target: Target,
+    /// The child that it is of the last directory on the way; `None` where the path had no names.
+    pub entry: Option<Entry>,
+}
+
+impl Reader {
+    /// Reads through the home gateway at `place`, which is called when first something is read; bare caps live on its grid.
+    /// Which versions of mutable files were seen is kept in `dir`.
+    pub fn through(place: GatewayPlace, me: CallerIdentity, dir: &Home, clock: Clock, guard: DialGuard) -> Self {
+        let home_grid = place.grid;
+        let source = GatewaySource::new(place, me, clock, guard);
+        Self::over(Box::new(source), home_grid, dir.mutable_floors(), &PAUSES)
+    }
+
+    /// Reads from `source`; bare caps live on `home_grid`. Which versions of mutable files were seen is kept in `floors`.
+    /// A transfer that breaks off without having brought anything is begun anew after each of the `pauses`.
+    pub(super) fn over(
+        source: Box<dyn Source>,
+        home_grid: GridId,
+        floors: PathBuf,
+        pauses: &'static [Duration],
+    ) -> Self {
+        let floors = MutableFloors::new(floors);
+        let shared = Shared { source, home_grid, floors, pages: Mutex::default(), pauses };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(super) fn pauses(&self) -> &'static [Duration] {
+        self.shared.pauses
+    }
+
+    /// The grid on which bare caps live.
+    pub fn home_grid(&self) -> &GridId {
+        &self.shared.home_grid
+    }
+
+    /// The newest version of the content of `target`; a directory's is its encoded list. Dropping the future halfway is safe.
+    pub async fn open(&self, target: &Target) -> Result<OpenFile, ReadError> {
+        if let FileCap::Literal(literal) = target.cap().file() {
+            return Ok(OpenFile::literal(self.clone(), target.clone(), literal.content()));
+        }
+        let page = self.page(target, 0).await?;
+        Ok(OpenFile::remote(self.clone(), target.clone(), &*page))
+    }
+
+    /// The children of a directory. Dropping the future halfway is safe.
+    pub async fn list(&self, target: &Target) -> Result<Listing, ReadError> {
+        if !target.is_directory() {
+            return Err(ReadError::NotADirectory { name: None });
+        }
+        let file = self.open(target).await?;
+        let (limit, found) = (Directory::MAX_BYTES, Bytes(file.size()));
+        if found > limit {
+            return Err(DirectoryError::TooLarge { limit, found }.into());
+        }
+        let content = file.read(0..found.0).collect_up_to(usize::try_from(limit.0).unwrap_or(usize::MAX)).await?;
+        Ok(Listing::parse(&content, target)?)
+    }
+
+    /// Follows a path. Dropping the future halfway is safe.
+    pub async fn walk(&self, path: &CapPath) -> Result<Found, ReadError> {
+        let mut found = Found { target: path.target.clone(), entry: None };
+        for name in &path.names {
+            if !found.target.is_directory() {
+                return Err(ReadError::NotADirectory { name: found.entry.map(|entry| entry.name) });
+            }
+            // Tahoe-LAFS keeps names composed; a keyboard or a file system may have taken them apart.
+            let composed: String = name.nfc().collect();
+            let children = self.list(&found.target).await?.entries;
+            let is_meant = |entry: &Entry| entry.name == *name || entry.name == composed;
+            let entry = children.into_iter().find(is_meant).ok_or_else(|| ReadError::NoChild { name: name.clone() })?;
+            let target = match &entry.child {
+                Ok(target) => target.clone(),
+                Err(fault) => return Err(ReadError::Child { name: entry.name, fault: *fault }),
+            };
+            found = Found { target, entry: Some(entry) };
+        }
+        Ok(found)
+    }
+
+    /// The page of the newest version's manifest that begins at unit `first`. That of immutable content may be remembered.
+    pub(super) async fn page(&self, target: &Target, first: u64) -> Result<Arc<dyn Page>, ReadError> {
+        let key = (target.digest(), first);
+        let mutable = target.cap().is_mutable();
+        if !mutable && let Some(page) = self.pages().of(&key) {
+            return Ok(page);
+        }
+        let page = self.shared.source.page(target, first..first.saturating_add(PAGE_UNITS)).await?;
+        match page.sequence() {
+            Some(sequence) => {
+                let (shared, target) = (Arc::clone(&self.shared), target.clone());
+                // It may wait for the disk.
+                let raised = tokio::task::spawn_blocking(move || shared.floors.raise(&target, sequence));
+                raised.await.expect("raising a floor does not panic")?;
+            }
+            None => self.pages().put(key, Arc::clone(&page)),
+        }
+        Ok(page)
+    }
+
+    fn pages(&self) -> MutexGuard<'_, PageCache> {
+        // A cache is as good after a panic as before.
+        self.shared.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
