@@ -113,6 +113,9 @@ struct UpArgs {
     /// All nodes in one process: lighter, and none can fail alone
     #[arg(long)]
     in_process: bool,
+    /// Give each grid three storage servers with files to try, and its node a gateway to them
+    #[arg(long)]
+    files: bool,
     /// Print one JSON value on one line, errors included
     #[arg(long)]
     json: bool,
@@ -198,6 +201,7 @@ async fn up(args: UpArgs) -> ExitCode {
         keys: args.seed.map_or(GridKeys::Fresh, GridKeys::FromSeed),
         rtt: args.rtt,
         in_process: args.in_process,
+        files: args.files,
     };
     let mut testnet = match Testnet::prepare(plan) {
         Ok(testnet) => testnet,

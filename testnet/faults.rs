@@ -40,8 +40,10 @@ impl Faults {
     }
 
     /// Makes the relays do what these faults are.
-    pub(crate) fn apply(&self, relays: &[Relay], places: &[NodePlace]) {
-        for (node, relay) in relays.iter().enumerate() {
+    ///
+    /// Each relay comes with the number of the node that it stands before; several may stand before one.
+    pub(crate) fn apply<'r>(&self, relays: impl Iterator<Item = (usize, &'r Relay)>, places: &[NodePlace]) {
+        for (node, relay) in relays {
             if self.paused.contains(&node) {
                 relay.pause()
             } else {
@@ -98,7 +100,8 @@ impl Testnet {
             Command::Heal => self.faults.sides.clear(),
             Command::Status => {}
         }
-        self.faults.apply(&self.relays, &self.layout.nodes);
+        let gateways = self.files.iter().map(|files| (files.node, &files.relay));
+        self.faults.apply(self.relays.iter().enumerate().chain(gateways), &self.layout.nodes);
         Ok(())
     }
 

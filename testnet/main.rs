@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod control;
 mod faults;
+mod files;
 mod grid_manager;
 mod layout;
 mod leash;
@@ -16,6 +17,7 @@ mod relay;
 mod report;
 mod select;
 mod status;
+mod storage;
 mod supervise;
 mod up;
 

@@ -1,5 +1,6 @@
 //! What is printed once a testnet is ready: one value, as a line of JSON and as text for people.
 
+use crate::storage::Sample;
 use lafs_clearinghouse::keys::GridId;
 use libp2p::Multiaddr;
 use serde::Serialize;
@@ -22,6 +23,8 @@ pub(crate) struct Ready {
     pub(crate) nodes: Vec<ReadyNode>,
     /// Its grids.
     pub(crate) grids: Vec<ReadyGrid>,
+    /// The files of its grids, grid by grid, the directory of each last; none without `--files`.
+    pub(crate) files: Vec<ReadyFile>,
     /// For people: the distance between its nodes.
     #[serde(skip)]
     pub(crate) rtt: Option<Duration>,
@@ -56,6 +59,21 @@ pub(crate) struct ReadyGrid {
     pub(crate) node: String,
 }
 
+/// One file, or the directory of a grid's files.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReadyFile {
+    /// Its name in the directory; `directory` for that itself.
+    pub(crate) name: &'static str,
+    /// The cap that reads it from any grid.
+    pub(crate) foreign_cap: String,
+}
+
+impl ReadyFile {
+    pub(crate) fn new(sample: &Sample) -> Self {
+        Self { name: sample.name, foreign_cap: sample.cap.to_string() }
+    }
+}
+
 impl fmt::Display for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (nodes, grids) = (count(self.nodes.len(), "node"), count(self.grids.len(), "grid"));
@@ -71,6 +89,12 @@ impl fmt::Display for Ready {
             let grid = self.grids.iter().find(|grid| grid.node == node.name).map(|grid| grid.grid_id.to_string());
             let line = format!("{:name_width$}  {:api_width$}  {}", node.name, node.api, grid.unwrap_or_default());
             writeln!(f, "{}", line.trim_end())?;
+        }
+        if !self.files.is_empty() {
+            writeln!(f, "\nfile        foreign cap")?;
+        }
+        for file in &self.files {
+            writeln!(f, "{:10}  {}", file.name, file.foreign_cap)?;
         }
         self.write_suggestions(f)?;
         write!(f, "\nCtrl-C stops it.")
@@ -93,6 +117,14 @@ impl Ready {
             writeln!(f, "  grid-manager --config {} public-identity", quoted(&grid.grid_manager_dir))?;
         }
         writeln!(f, "  tail -f {}", quoted(&node.dir.join("node.log")))?;
+        if let (Some(grid), Some(file)) = (self.grids.last(), self.files.first()) {
+            // From the grid that is farthest from the file's own.
+            let home = self.nodes.iter().find(|node| node.name == grid.node).map(|node| quoted(&node.dir)).unwrap_or_default();
+            let client = quoted(&self.dir.join("client"));
+            writeln!(f, "  clearinghouse join \"$(clearinghouse gateway url -d {home})\" -d {client}")?;
+            writeln!(f, "  clearinghouse client add me KEY -d {home}      with the key that `join` printed")?;
+            writeln!(f, "  clearinghouse get {} -d {client}", file.foreign_cap)?;
+        }
         if let Some(last) = self.nodes.last() {
             writeln!(f, "  testnet kill {} && testnet status", last.name)?;
         }
@@ -137,6 +169,7 @@ mod tests {
                 grid_manager_dir: "/t/net/grid-00".into(),
                 node: "node-00".to_owned(),
             }],
+            files: vec![ReadyFile { name: "letter.txt", foreign_cap: "URI:FOREIGN:x".to_owned() }],
             rtt: Some(Duration::from_millis(50)),
             took: Duration::from_millis(2_340),
         }
@@ -153,7 +186,8 @@ mod tests {
             "{{\"ready\":true,\"network\":\"testnet-aaaaaaaa\",\"dir\":\"/t/net\",\"bootstrap\":[\"{addr}\"],\
              \"nodes\":[{{\"name\":\"node-00\",\"dir\":\"/t/net/node-00\",\"peer_id\":\"{peer}\",\"addrs\":[\"{addr}\"],\
              \"api\":\"http://127.0.0.1:4200\"}}],\
-             \"grids\":[{{\"grid_id\":\"{grid}\",\"grid_manager_dir\":\"/t/net/grid-00\",\"node\":\"node-00\"}}]}}"
+             \"grids\":[{{\"grid_id\":\"{grid}\",\"grid_manager_dir\":\"/t/net/grid-00\",\"node\":\"node-00\"}}],\
+             \"files\":[{{\"name\":\"letter.txt\",\"foreign_cap\":\"URI:FOREIGN:x\"}}]}}"
         );
         assert_eq!(json, expected);
     }

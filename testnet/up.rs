@@ -1,11 +1,12 @@
 //! `testnet up`: raises a network of nodes, says when every grid's record is held by the others, and takes it down again.
 
 use crate::faults::Faults;
+use crate::files::{FilesError, GridFiles};
 use crate::grid_manager::{self, GridKeys};
 use crate::layout::{Layout, LayoutError, NodePlace, Size};
 use crate::member::{self, Standing};
 use crate::relay::Relay;
-use crate::report::{Ready, ReadyGrid, ReadyNode};
+use crate::report::{Ready, ReadyFile, ReadyGrid, ReadyNode};
 use crate::supervise::{End, Ended, StartError, Supervisor};
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::config::{
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) rtt: Option<Duration>,
     /// Nodes as tasks of this process, and not as processes of their own.
     pub(crate) in_process: bool,
+    /// Whether each grid has storage servers with files, and its node a gateway to them.
+    pub(crate) files: bool,
 }
 
 /// Why a testnet is not up.
@@ -68,6 +71,9 @@ pub(crate) enum UpError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The files of a grid could not be made or served.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A node's process did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -97,6 +103,8 @@ pub(crate) struct Testnet {
     pub(crate) grids: Vec<GridId>,
     /// One before each node, also where no distance is asked for: faults are what relays are for.
     pub(crate) relays: Vec<Relay>,
+    /// Of each grid, if it was asked for.
+    pub(crate) files: Vec<GridFiles>,
     pub(crate) supervisor: Supervisor,
     /// What each node told last; `None` before it serves, and once it is dead.
     pub(crate) standings: Standings,
@@ -122,10 +130,19 @@ impl Testnet {
             .enumerate()
             .map(|(index, grid)| grid_manager::create(&grid.dir, &plan.keys.key(index)))
             .collect::<Result<Vec<_>, _>>()?;
-        write_nodes(&layout)?;
+        let rtt = plan.rtt.unwrap_or_default();
+        let files = if plan.files {
+            let grids = layout.grids.iter().enumerate();
+            grids
+                .map(|(index, grid)| GridFiles::start(grid.node, &layout.nodes[grid.node], &plan.keys.key(index), rtt))
+                .collect::<Result<_, _>>()?
+        } else {
+            Vec::new()
+        };
+        write_nodes(&layout, &files)?;
         let standings = Arc::new(watch::Sender::new(vec![None; layout.nodes.len()]));
         let faults = Faults::none(layout.nodes.len());
-        Ok(Self { layout, plan, grids, relays, supervisor: Supervisor::new(), standings, faults, began })
+        Ok(Self { layout, plan, grids, relays, files, supervisor: Supervisor::new(), standings, faults, began })
     }
 
     /// Starts the nodes and waits until every grid's record has been read back from the others. Dropping it halfway is
@@ -192,7 +209,8 @@ impl Testnet {
     /// did, and `keep` is not asked for.
     pub(crate) async fn stop(self, keep: Keep) -> Stopped {
         let badly = self.supervisor.stop().await;
-        let dropped = self.relays.iter().map(|relay| relay.counters().borrow().dropped).sum();
+        let relays = self.relays.iter().chain(self.files.iter().map(|files| &files.relay));
+        let dropped = relays.map(|relay| relay.counters().borrow().dropped).sum();
         let remove = self.layout.temporary && keep == Keep::IfSomethingFailed && badly.is_empty();
         let left = if remove { std::fs::remove_dir_all(&self.layout.dir).is_err() } else { true };
         Stopped { badly, dropped, left: left.then(|| self.layout.dir.clone()) }
@@ -228,12 +246,14 @@ impl Testnet {
             grid_manager_dir: place.dir.clone(),
             node: self.layout.nodes[place.node].name.clone(),
         });
+        let files = self.files.iter().flat_map(|files| &files.samples);
         Ready {
             ready: true,
             network: self.layout.network.to_string(),
             dir: self.layout.dir.clone(),
             bootstrap: nodes.iter().take(BOOTSTRAP_NODES).filter_map(|node| node.addrs.first().cloned()).collect(),
             grids: grids.collect(),
+            files: files.map(ReadyFile::new).collect(),
             nodes,
             rtt: self.plan.rtt,
             took: self.began.elapsed(),
@@ -297,7 +317,7 @@ fn holders_needed(nodes: usize) -> usize {
 }
 
 /// Makes each node's data directory: its key and its settings, as `clearinghouse init` writes them.
-fn write_nodes(layout: &Layout) -> Result<(), UpError> {
+fn write_nodes(layout: &Layout, files: &[GridFiles]) -> Result<(), UpError> {
     let mut bootstrap = Vec::new();
     for node in &layout.nodes {
         let home = Home::new(&node.dir);
@@ -325,6 +345,10 @@ fn write_nodes(layout: &Layout) -> Result<(), UpError> {
             bootstrap: others.take(index.min(BOOTSTRAP_NODES)).collect(),
             allow_private_addresses: PrivateAddresses::Allowed,
             ..NodeConfig::default()
+        };
+        let config = match files.iter().find(|files| files.node == index) {
+            Some(files) => files.settings(config),
+            None => config,
         };
         let home = Home::new(&node.dir);
         create_new(&home.config(), config.to_commented_toml().as_bytes(), PUBLIC_MODE)?;
@@ -386,6 +410,7 @@ mod tests {
             keys: GridKeys::FromSeed("s".to_owned()),
             rtt: Some(Duration::from_millis(10)),
             in_process: false,
+            files: false,
         };
         let testnet = Testnet::prepare(plan).unwrap();
         let configs: Vec<NodeConfig> =

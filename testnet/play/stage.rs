@@ -219,7 +219,7 @@ impl Stage {
     pub(crate) fn apply(&self) {
         let mut faults = self.faults.clone();
         faults.paused.extend(&faults.dead);
-        faults.apply(&self.relays[..faults.nodes], &self.layout.nodes);
+        faults.apply(self.relays[..faults.nodes].iter().enumerate(), &self.layout.nodes);
     }
 
     /// The nodes as the words of a scenario may name them.
