@@ -52,7 +52,12 @@ pub(crate) struct GridFiles {
 impl GridFiles {
     /// Makes files, starts the storage servers that hold them, and makes way for a gateway, at `rtt` from everybody, in the node
     /// at `place`.
-    pub(crate) fn start(node: usize, place: &NodePlace, manager: &SecretKey, rtt: Duration) -> Result<Self, FilesError> {
+    pub(crate) fn start(
+        node: usize,
+        place: &NodePlace,
+        manager: &SecretKey,
+        rtt: Duration,
+    ) -> Result<Self, FilesError> {
         let grid = GridId::new(manager.public());
         let (shelves, samples) = stock(grid, grid.as_bytes())?;
         let (external, behind) = (*place.external.ip(), *place.listen.ip());

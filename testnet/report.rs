@@ -119,7 +119,8 @@ impl Ready {
         writeln!(f, "  tail -f {}", quoted(&node.dir.join("node.log")))?;
         if let (Some(grid), Some(file)) = (self.grids.last(), self.files.first()) {
             // From the grid that is farthest from the file's own.
-            let home = self.nodes.iter().find(|node| node.name == grid.node).map(|node| quoted(&node.dir)).unwrap_or_default();
+            let home =
+                self.nodes.iter().find(|node| node.name == grid.node).map(|node| quoted(&node.dir)).unwrap_or_default();
             let client = quoted(&self.dir.join("client"));
             writeln!(f, "  clearinghouse join \"$(clearinghouse gateway url -d {home})\" -d {client}")?;
             writeln!(f, "  clearinghouse client add me KEY -d {home}      with the key that `join` printed")?;

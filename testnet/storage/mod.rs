@@ -4,11 +4,10 @@
 //! Tahoe-LAFS's, `docs/specifications/http-storage-node-protocol.rst`.
 
 mod node_dir;
-mod server;
 mod samples;
+mod server;
 mod shelf;
 
 pub(crate) use node_dir::write_node_dir;
+pub(crate) use samples::{Sample, SampleError, stock};
 pub(crate) use server::{StorageServer, StorageServerError};
-pub(crate) use samples::{SERVERS, Sample, SampleError, stock};
-pub(crate) use shelf::{ShareKind, Shelf};

@@ -1,6 +1,6 @@
 //! The files that a testnet's grids begin with, as shares on the shelves of their servers.
 
-use super::shelf::{Shelf, ShareKind};
+use super::shelf::{ShareKind, Shelf};
 use axum::body::Bytes;
 use lafs_clearinghouse::capability::{Area, Capability, FileCap, ForeignCap, ShareCounts};
 use lafs_clearinghouse::keys::GridId;
@@ -57,7 +57,8 @@ pub(crate) fn stock(grid: GridId, secret: &[u8]) -> Result<(Vec<Shelf>, Vec<Samp
         ("large.bin", Capability::File(large)),
         ("directory", Capability::Directory(directory)),
     ];
-    let samples = samples.map(|(name, cap)| Sample { name, cap: ForeignCap::from_home(Area::Grid(grid), &cap).into_cap() });
+    let samples =
+        samples.map(|(name, cap)| Sample { name, cap: ForeignCap::from_home(Area::Grid(grid), &cap).into_cap() });
     Ok((shelves, samples.into()))
 }
 
@@ -87,7 +88,10 @@ mod tests {
     fn every_server_holds_a_share_of_every_sample() {
         let grid = GridId::new(SecretKey::from_seed(&[1; 32]).public());
         let (shelves, samples) = stock(grid, b"for tests alone").unwrap();
-        assert_eq!(samples.iter().map(|sample| sample.name).collect::<Vec<_>>(), ["letter.txt", "large.bin", "directory"]);
+        assert_eq!(
+            samples.iter().map(|sample| sample.name).collect::<Vec<_>>(),
+            ["letter.txt", "large.bin", "directory"]
+        );
         for sample in &samples {
             let index = sample.cap.home_cap().storage_index().unwrap().to_string();
             let counts: Vec<_> =
