@@ -124,17 +124,15 @@ impl Testnet {
             let relay = Relay::start(ports, node.listen.into(), plan.rtt.unwrap_or_default());
             relays.push(relay.map_err(|source| UpError::Relay { node: node.name.clone(), source })?);
         }
-        let grids = layout
-            .grids
-            .iter()
-            .enumerate()
-            .map(|(index, grid)| grid_manager::create(&grid.dir, &plan.keys.key(index)))
-            .collect::<Result<Vec<_>, _>>()?;
+        // Fresh ones are other ones each time they are asked for.
+        let keys: Vec<_> = (0..layout.grids.len()).map(|index| plan.keys.key(index)).collect();
+        let managers = layout.grids.iter().zip(&keys);
+        let grids =
+            managers.clone().map(|(grid, key)| grid_manager::create(&grid.dir, key)).collect::<Result<Vec<_>, _>>()?;
         let rtt = plan.rtt.unwrap_or_default();
         let files = if plan.files {
-            let grids = layout.grids.iter().enumerate();
-            grids
-                .map(|(index, grid)| GridFiles::start(grid.node, &layout.nodes[grid.node], &plan.keys.key(index), rtt))
+            managers
+                .map(|(grid, key)| GridFiles::start(grid.node, &layout.nodes[grid.node], key, rtt))
                 .collect::<Result<_, _>>()?
         } else {
             Vec::new()
