@@ -218,8 +218,80 @@ def configs():
     yield from list(furls())[:20]
 
 
+def tagged(tag, *values):
+    whole = b"%d:%s," % (len(tag), tag) + b"".join(values)
+    return hashlib.sha256(hashlib.sha256(whole).digest()).digest()
+
+
+def netstring(value):
+    return b"%d:%s," % (len(value), value)
+
+
+def blocks():
+    """Of the erasure code: k, N less one, the length of a block, then blocks with their numbers."""
+    for needed, total, length, numbers in (
+        (1, 1, 4, [0]), (1, 3, 4, [2]), (2, 3, 5, [2, 0]), (2, 3, 5, [1, 0]), (2, 3, 0, [2, 1]), (3, 10, 40, [9, 1, 7]),
+        (3, 10, 4, [9, 9, 7]), (3, 10, 4, [9, 8, 10]), (3, 10, 4, [9, 8]), (5, 256, 33, [255, 4, 0, 100, 17]),
+    ):
+        made = b"".join(number.to_bytes(2, "big") + bytes((number * 7 + i) % 256 for i in range(length)) for number in numbers)
+        yield bytes([needed, total - 1, length]) + made
+
+
+def files():
+    """What the cap of an immutable file says, its URI extension block, its one share and the hashes of its segments.
+
+    k and N are 1: the block of a segment is the segment itself, and the share hash chain the root of the block tree.
+    """
+    for size, segment, version in ((1, 1, 1), (40, 40, 1), (40, 40, 2), (100, 30, 1), (100, 30, 2)):
+        content = bytes(i * 7 % 256 for i in range(size))
+        cut = [content[i : i + segment] for i in range(0, size, segment)]
+        trees = []
+        for tag in (b"allmydata_crypttext_segment_v1", b"allmydata_encoded_subshare_v1"):
+            level = [tagged(tag, part) for part in cut]
+            while len(level) & len(level) - 1:
+                level.append(tagged(b"Merkle tree empty leaf", b"%d" % len(level)))
+            tree = level
+            while len(level) > 1:
+                pairs = zip(level[::2], level[1::2])
+                level = [tagged(b"Merkle tree internal node", netstring(a), netstring(b)) for a, b in pairs]
+                tree = level + tree
+            trees.append(tree)
+        params = b"%d-1-1" % segment
+        fields = {
+            b"codec_name": b"crs", b"codec_params": params, b"crypttext_hash": tagged(b"allmydata_crypttext_v1", content),
+            b"crypttext_root_hash": trees[0][0], b"needed_shares": b"1", b"num_segments": b"%d" % len(cut),
+            b"segment_size": b"%d" % segment, b"share_root_hash": trees[1][0], b"size": b"%d" % size,
+            b"tail_codec_params": b"%d-1-1" % len(cut[-1]), b"total_shares": b"1",
+        }
+        ueb = b"".join(key + b":" + netstring(fields[key]) for key in sorted(fields))
+        word = 4 * version
+        place = 4 + 8 * word
+        words = [segment, size]
+        sections = [content, bytes(32 * len(trees[0])), *(b"".join(tree) for tree in trees), bytes(2) + trees[1][0]]
+        for section in sections:
+            words.append(place)
+            place += len(section)
+        words.append(place)
+        header = version.to_bytes(4, "big") + b"".join(number.to_bytes(word, "big") for number in words)
+        share = header + b"".join(sections) + len(ueb).to_bytes(word, "big") + ueb
+        yield bytes([0, 1, 0, 1]) + size.to_bytes(8, "big"), ueb, share, trees[0][-len(trees[0]) // 2 :], len(cut)
+
+
+def shares():
+    for cap, _, share, _, _ in files():
+        yield cap + share
+
+
+def manifests():
+    for cap, ueb, _, leaves, count in files():
+        # All segments: what is beside them is padding, of which these files have one leaf at most.
+        beside = b"".join(leaves[count:])
+        yield cap + cbor({0: 1, 1: ueb, 2: 0, 3: b"".join(leaves[:count]), 4: beside})
+
+
 def main():
     makers = {
+        "erasure": blocks, "share": shares, "manifest": manifests,
         "record": records, "delegation": delegations, "message": messages, "cap": caps, "furl": furls, "config": configs,
     }
     for target, seeds in makers.items():
