@@ -5,8 +5,9 @@ use crate::place::Place;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::record::{GridRecord, KeyDigest, RecordDraft, Signer};
-use lafs_clearinghouse::units::Seconds;
+use lafs_clearinghouse::units::{Seconds, UnixSeconds};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::LazyLock;
 
 const LOCAL: &str = "--listen 127.0.0.1:0 --allow-private-addresses";
 const CHK: &str = "CHK:44wphqinesnggifna54n6ccwke:gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q:2:3:1000000";
@@ -19,9 +20,12 @@ fn grid(seed: u8) -> GridId {
     GridId::new(key(seed).public())
 }
 
-/// A grid's record of so many seconds ago.
+/// When the test began: all records have one serial, so that the later one is the newer.
+static BEGAN: LazyLock<UnixSeconds> = LazyLock::new(|| Clock::system().now());
+
+/// A grid's record of so many seconds before the test began.
 fn record(seed: u8, ago: u64, change: impl FnOnce(&mut RecordDraft)) -> GridRecord {
-    let now = Clock::system().now();
+    let now = *BEGAN;
     let mut draft = RecordDraft::new(grid(seed));
     change(&mut draft);
     let signer = Signer::Grid { key: &key(seed), serial: now.minus(Seconds::days(1)) };
@@ -236,4 +240,26 @@ fn what_is_no_home_is_not_joined() {
     drop(gateway);
     let gone = place.run(&format!("join {url} -d new"));
     assert_eq!(gone.status, 8, "{}", gone.stderr);
+}
+
+#[test]
+fn a_running_node_is_the_home_of_its_clients() {
+    let place = Place::new();
+    let home_grid = place.grid_manager("gm", 1);
+    let made = place.run(&format!("init node --grid-manager gm {LOCAL} --gateway-listen 127.0.0.1:0"));
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    let _node = place.start("node");
+    let network = place.run("status -d node --json --wait 60").json()["network"].clone();
+    let url = place.run("gateway url -d node").stdout;
+    let joined = place.run(&format!("join {} -d me --json", url.trim_end())).json();
+    assert_eq!((&joined["home_grid_id"], &joined["network"]), (&home_grid.to_string().into(), &network));
+    assert_eq!(joined["known"], false);
+    let resolve = |grid: &GridId| place.run(&format!("resolve {grid} -d me --json"));
+    assert_eq!(resolve(&home_grid).status, 4);
+    place.run(&format!("client add Ada {} -d node", joined["key"].as_str().unwrap()));
+    assert_eq!(place.run(&format!("join {} -d me --json", url.trim_end())).json()["label"], "Ada");
+    let found = resolve(&home_grid).json();
+    assert_eq!((&found["grid_id"], &found["source"]), (&home_grid.to_string().into(), &"home".into()));
+    place.run("client remove Ada -d node");
+    assert_eq!(resolve(&home_grid).status, 4);
 }
