@@ -1,7 +1,9 @@
 //! Whole versions: made, taken apart share by share, verified to the cap and decrypted; and what a liar may do to them.
 
-use super::{EncodedMutable, ShareLayout};
-use super::{FileKey, LayoutError, MutableEncoding, SignedPrefix, encode};
+use super::encode::{EncodedMutable, MutableEncoding, encode};
+use super::layout::{LayoutError, ShareLayout};
+use super::prefix::SignedPrefix;
+use super::signature::FileKey;
 use crate::capability::{Capability, FileCap, MutableFormat, ShareCounts};
 use crate::lafs::erasure::ErasureCode;
 use crate::lafs::hash_tree::HashChain;
