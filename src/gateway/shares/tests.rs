@@ -72,7 +72,7 @@ async fn a_flipped_octet_anywhere_is_noticed_and_read_around() {
     let (file, cap) = encoded(2, 3);
     let size = file.shares[0].len();
     // A step that meets every section and falls on other places in each node of a tree.
-    for at in (0..size).step_by(61).chain(size - 400..size) {
+    for at in (0..size).step_by(211).chain((size - 400..size).step_by(3)) {
         let servers = one_each(&file.shares, &[Flips { at }, Honest, Honest]);
         assert!(read_from(&servers, &cap).await.unwrap() == content(SIZE), "octet {at}");
         // With nothing to read around with there is the file, where that octet does not count, or an error with a name.
@@ -118,7 +118,7 @@ async fn a_share_that_is_cut_off_or_another_files_is_left() {
 async fn a_server_that_stalls_or_dies_in_mid_file_is_replaced_unnoticed() {
     let shares = ShareCounts::new(2, 3).unwrap();
     let encoding = ChkEncoding { max_segment: Bytes(1 << 18), ..ChkEncoding::new(shares) };
-    let plain = content(3 << 20);
+    let plain = content(9 << 18);
     let file = encode(&plain, ChkKey::Convergent(b"secret"), encoding).unwrap();
     let cap = Capability::File(FileCap::ChkRead(file.cap.clone()));
     // Two reads open a share; two runs follow.
