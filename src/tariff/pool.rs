@@ -128,8 +128,11 @@ mod tests {
             assert!(matches!(pool.ask(&stranger(grid, 1), Bytes(MIB), NOW), Ok(Ask::Granted(_))));
         }
         assert!(matches!(pool.ask(&stranger(5, 1), Bytes(MIB), NOW), Ok(Ask::Waits(_))));
-        assert!(matches!(pool.ask(&stranger(5, 2), Bytes(MIB), NOW), Ok(Ask::Waits(_))), "behind its own unit");
-        assert!(matches!(pool.ask(&stranger(6, 2), Bytes(MIB), NOW), Ok(Ask::Granted(_))));
+        assert!(matches!(pool.ask(&stranger(6, 1), Bytes(1), NOW), Ok(Ask::Waits(_))), "it overtakes nobody");
+        assert!(
+            matches!(pool.ask(&stranger(5, 2), Bytes(MIB), NOW), Ok(Ask::Granted(_))),
+            "from elsewhere there is room"
+        );
         assert_eq!(pool.out(), Bytes(5 * MIB));
     }
 

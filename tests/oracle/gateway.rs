@@ -141,6 +141,17 @@ mod network {
             let got = get(&client, &foreign.grid(), &cap).await.unwrap_or_else(|error| panic!("{size}: {error}"));
             assert!(got == file, "{size} bytes are not what was stored");
         }
+        for format in ["SDMF", "MDMF"] {
+            for size in [1, 131_072, 131_073, 1_000_000] {
+                let file = content(size);
+                let cap = nodes.put_at(&format!("uri?format={format}"), &file).read_cap().expect("a read cap");
+                let got = get(&client, &foreign.grid(), &cap).await;
+                assert!(
+                    got.unwrap_or_else(|error| panic!("{format}, {size}: {error}")) == file,
+                    "{format}, {size} bytes"
+                );
+            }
+        }
         // What there is none of is said to be none, through both.
         let none =
             "URI:CHK:44wphqinesnggifna54n6ccwke:gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q:2:3:1000000";

@@ -69,7 +69,12 @@ impl TahoeNodes {
 
     /// Stores a file and returns its read cap.
     pub(crate) fn put(&self, bytes: &[u8]) -> Capability {
-        let mut answer = ureq::put(format!("{}uri", self.described.client.api)).send(bytes).expect("stored");
+        self.put_at("uri", bytes)
+    }
+
+    /// Stores a file as the path of the client's web API says, and returns its cap.
+    pub(crate) fn put_at(&self, path: &str, bytes: &[u8]) -> Capability {
+        let mut answer = ureq::put(format!("{}{path}", self.described.client.api)).send(bytes).expect("stored");
         answer.body_mut().read_to_string().expect("a cap").trim().parse().expect("a cap")
     }
 }

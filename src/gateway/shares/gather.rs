@@ -10,8 +10,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long a part may take while no other has come to compare it with.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a part may take while no other has come to compare it with. In tests nobody waits for a server that was told to
+/// stall.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 /// How long a part may take beyond twice the time of the slowest that came.
 const LENIENCE: Duration = Duration::from_millis(250);
 

@@ -8,6 +8,8 @@ mod candidates;
 mod chk;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixtures;
 mod gather;
 mod mutable;
 mod mutable_share;
@@ -15,6 +17,8 @@ mod open_share;
 mod pick;
 mod server;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use error::ReadError;
 pub use files::{File, Files};

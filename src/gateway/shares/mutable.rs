@@ -17,7 +17,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use hyper::body::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,18 +62,14 @@ impl MutableFile {
             .collect();
         let mut looks = stream::iter(looks).buffer_unordered(LOOKS);
         let mut shares: Vec<Arc<MutableShare>> = Vec::new();
-        let (mut signed, mut forged) = (BTreeSet::new(), BTreeSet::new());
+        // By each version, the key and the signature of the first share whose signature is right. A wrong one speaks against
+        // its share alone: whoever holds one must not be able to discredit the version.
+        let mut signed: BTreeMap<SignedPrefix, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
         while let Some((candidate, share)) = looks.next().await {
             let share = share.and_then(|share| {
-                let prefix = share.prefix();
-                if forged.contains(prefix) {
-                    return Err(ShareFault::Signature);
-                }
-                if !signed.contains(prefix) {
-                    share.verify(cap).inspect_err(|_| {
-                        forged.insert(prefix.clone());
-                    })?;
-                    signed.insert(prefix.clone());
+                if !signed.contains_key(share.prefix()) {
+                    share.verify(cap)?;
+                    signed.insert(share.prefix().clone(), share.keys());
                 }
                 Ok(share)
             });
@@ -85,9 +81,8 @@ impl MutableFile {
         let mut failure = search.too_few(1);
         for version in versions(shares.iter().map(|share| (share.prefix(), share.number(), Arc::clone(share)))) {
             let shares: Vec<Arc<MutableShare>> = version.shares.into_values().flatten().collect();
-            let Some(first) = shares.first().cloned() else { continue };
-            let (public_key, signature) = first.keys();
             let prefix = version.prefix.clone();
+            let Some((public_key, signature)) = signed.get(&prefix).cloned() else { continue };
             let candidates =
                 Candidates::known(index, shares.into_iter().map(|share| (share.server(), share.number(), share)));
             let code = ErasureCode::new(prefix.shares());
