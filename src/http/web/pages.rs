@@ -118,7 +118,7 @@ fn row(body: &mut String, path: &str, entry: &Entry) {
             (format!("<a href=\"{href}\">{name}</a>"), size, save)
         }
         Err(fault) => {
-            let fault = escaped(&fault.to_string());
+            let fault = phrase(&fault.to_string());
             (format!("{name}<br><span class=\"quiet bad\">{fault}</span>"), String::new(), String::new())
         }
     };
@@ -141,20 +141,18 @@ pub(super) fn error(status: StatusCode, title: &str, detail: &str, hint: Option<
 
 /// An error's text with a capital and a full stop, and what stands in backticks as code.
 fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let capital: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+    let out = phrase(&format!("{capital}{}", chars.as_str()));
+    if out.ends_with(['.', '?', '!']) { out } else { out + "." }
+}
+
+/// An error's text with what stands in backticks as code.
+fn phrase(text: &str) -> String {
     let text = escaped(text);
     let mut out = String::new();
     for (index, piece) in text.split('`').enumerate() {
-        match index {
-            0 => {
-                let mut chars = piece.chars();
-                out.extend(chars.next().into_iter().flat_map(char::to_uppercase));
-                out.push_str(chars.as_str());
-            }
-            index if index % 2 == 1 => {
-                let _ = write!(out, "<code>{piece}</code>");
-            }
-            _ => out.push_str(piece),
-        }
+        let _ = if index % 2 == 1 { write!(out, "<code>{piece}</code>") } else { write!(out, "{piece}") };
     }
-    if out.ends_with(['.', '?', '!']) { out } else { out + "." }
+    out
 }

@@ -121,6 +121,12 @@ async fn what_strangers_wrote_can_do_nothing() {
     assert_eq!(answer.head["content-type"], "text/html; charset=utf-8");
     assert!(answer.head["content-security-policy"].starts_with("sandbox; default-src 'none'"));
     assert!(!answer.head["content-security-policy"].contains("allow-"));
+    // A film keeps the origin, without which a browser would not play it, and runs nothing either.
+    let film = place.get(&format!("{}?filename=x.mp4", address(&page))).await;
+    assert!(
+        film.head["content-security-policy"].starts_with("sandbox allow-same-origin; default-src 'none'; media-src")
+    );
+    assert!(!film.head["content-security-policy"].contains("script"));
     assert_eq!(answer.head["x-content-type-options"], "nosniff");
     assert_eq!(answer.head["referrer-policy"], "no-referrer");
     assert_eq!(answer.head["cross-origin-resource-policy"], "same-origin");
