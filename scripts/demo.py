@@ -1,9 +1,9 @@
-"""A stranger with a foreign cap and one address finds the grid that the file lives on.
+"""A file of one Tahoe-LAFS grid is found, fetched and verified by somebody whose home is another.
 
     scripts/demo [--nodes N] [--grids M]
 
-Real grid keys from Tahoe-LAFS's `grid-manager`, a real file on a real Tahoe-LAFS grid, and real nodes that speak libp2p
-over loopback. Every claim that is printed has been checked; the first that fails ends the story with status 1.
+Two real Tahoe-LAFS grids, with keys from the real `grid-manager` and a file that the real client stored, and real nodes that
+speak libp2p over loopback. Every claim that is printed has been checked; the first that fails ends the story with status 1.
 """
 
 import argparse
@@ -19,10 +19,16 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NETWORK_UP_SECONDS = 90
+TAHOE_UP_SECONDS = 90
+# Exit code of a reader that its home gateway does not know.
+REFUSED = 4
 STOP_SECONDS = 15
 # What `resolve --json` promises to its readers.
 PROMISED = """
@@ -45,16 +51,16 @@ class Stage:
         self.dir = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
         self.started = []
 
-    def run(self, *words, env=None):
-        """Runs a program to its end and returns what it printed."""
+    def run(self, *words, env=None, status=0):
+        """Runs a program to its end, which must be with `status`, and returns what it printed."""
         words = [str(word) for word in words]
         done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-        if done.returncode != 0:
+        if done.returncode != status:
             raise Failed(f"`{' '.join(words)}` ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
         return done.stdout.strip()
 
-    def clearinghouse(self, *words, env=None):
-        return self.run(self.programs / "clearinghouse", *words, env=env)
+    def clearinghouse(self, *words, env=None, status=0):
+        return self.run(self.programs / "clearinghouse", *words, env=env, status=status)
 
     def start(self, name, *words):
         """Starts a program that stays. Its log is beside the others."""
@@ -62,7 +68,7 @@ class Stage:
         with open(log, "wb") as errors:
             process = subprocess.Popen(
                 [str(word) for word in words],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # held open: should this script be killed, the Tahoe-LAFS grids end with it
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -110,40 +116,99 @@ def short(text, head=34, tail=6):
     return text if len(text) <= head + tail + 1 else f"{text[:head]}…{text[-tail:]}"
 
 
-def raise_testnet(stage, nodes, grids):
-    lines = stage.start("testnet", stage.programs / "testnet", "up", "--nodes", nodes, "--grids", grids, "--dir",
-                        stage.dir / "testnet", "--json")
+def ready_line(lines, what, seconds):
+    """The line of JSON with which something that was started says that it is ready."""
     try:
-        line = lines.get(timeout=NETWORK_UP_SECONDS)
+        line = lines.get(timeout=seconds)
     except queue.Empty:
-        raise Failed(f"the testnet was not ready within {NETWORK_UP_SECONDS} s") from None
+        raise Failed(f"{what} was not ready within {seconds} s") from None
     if not line:
-        raise Failed("the testnet ended before it was ready")
-    ready = json.loads(line)
+        raise Failed(f"{what} ended before it was ready")
+    return json.loads(line)
+
+
+def start_testnet(stage, nodes, grids):
+    return stage.start("testnet", stage.programs / "testnet", "up", "--nodes", nodes, "--grids", grids, "--dir",
+                       stage.dir / "testnet", "--json")
+
+
+def testnet_ready(lines, nodes, grids):
+    ready = ready_line(lines, "the testnet", NETWORK_UP_SECONDS)
     if ready["ready"] is not True or len(ready["nodes"]) != nodes or len(ready["grids"]) != grids:
-        raise Failed(f"the testnet says {line}")
+        raise Failed(f"the testnet says {ready}")
     silent = [node["name"] for node in ready["nodes"] if not node["api"].startswith("http://127.")]
     if silent:
         raise Failed(f"no local API at {', '.join(silent)}")
     return ready
 
 
-def raise_grid(stage, tools, network, name, rate):
-    """A grid with a key from the real tool: its node publishes the record that this key signed."""
+def start_tahoe(stage, name):
+    """A real Tahoe-LAFS grid: introducer, three storage servers, a client; 2-of-3 shares."""
     slug = name.lower()
-    manager, home = stage.dir / f"{slug}-grid-manager", stage.dir / f"{slug}-node"
-    stage.run(tools / "grid-manager", "--config", manager, "create")
-    grid_id = stage.run(tools / "grid-manager", "--config", manager, "public-identity")
-    stage.clearinghouse(
-        "init", home, "--grid-manager", manager, "--nickname", f"{name} grid", "--contact", f"mailto:ops@{slug}.example",
-        "--rate", rate, "--listen", "127.0.0.1:0", "--bootstrap", network["bootstrap"][0], "--network", network["network"],
-        "--allow-private-addresses",
-    )
-    stage.start(f"{slug}-node", stage.programs / "clearinghouse", "run", "-d", home)
-    status = json.loads(stage.clearinghouse("status", "-d", home, "--wait", 60, "--json"))
-    if status["grid_id"] != grid_id:
-        raise Failed(f"`status` speaks of {status['grid_id']}, and the real grid-manager of {grid_id}")
-    return grid_id, manager, status
+    return stage.start(f"{slug}-grid", sys.executable, HERE / "tahoe_nodes.py", stage.dir / f"{slug}-tahoe")
+
+
+class Grid:
+    """A grid with a key from the real tool, and its node, which publishes the record that this key signed."""
+
+    def __init__(self, stage, network, name, manager, grid_id, rate, gateway=()):
+        self.stage, self.name, self.grid_id = stage, name, grid_id
+        slug = name.lower()
+        self.home = stage.dir / f"{slug}-node"
+        stage.clearinghouse(
+            "init", self.home, "--grid-manager", manager, "--nickname", f"{name} grid", "--contact",
+            f"mailto:ops@{slug}.example", "--rate", rate, "--listen", "127.0.0.1:0", "--bootstrap", network["bootstrap"][0],
+            "--network", network["network"], "--allow-private-addresses", *gateway,
+        )
+        stage.start(f"{slug}-node", stage.programs / "clearinghouse", "run", "-d", self.home)
+
+    def published(self):
+        """How many nodes hold its record."""
+        status = json.loads(self.stage.clearinghouse("status", "-d", self.home, "--wait", 60, "--json"))
+        if status["grid_id"] != self.grid_id:
+            raise Failed(f"`status` speaks of {status['grid_id']}, and the real grid-manager of {self.grid_id}")
+        return status["published_to"]
+
+
+def grid_of_tahoe(stage, network, name, tahoe):
+    """The node of a real grid, with a gateway that reads from the storage servers that the grid's client knows."""
+    gateway = ("--tahoe-node", tahoe["client"]["dir"], "--gateway-listen", "127.0.0.1:0")
+    return Grid(stage, network, name, tahoe["grid_manager"], tahoe["grid_id"], "free", gateway)
+
+
+def grid_with_price(stage, network, name, rate):
+    """The node of a grid that has a key and a price, and nobody reads from it here."""
+    tool, manager = Path(sys.executable).parent / "grid-manager", stage.dir / f"{name.lower()}-grid-manager"
+    stage.run(tool, "--config", manager, "create")
+    grid_id = stage.run(tool, "--config", manager, "public-identity")
+    return Grid(stage, network, name, manager, grid_id, rate)
+
+
+class TahoeClient:
+    """The real client of a grid, by its web API."""
+
+    # Loopback is never asked of a proxy.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def __init__(self, tahoe):
+        self.api = tahoe["client"]["api"]
+
+    def ask(self, method, path, content=b""):
+        request = urllib.request.Request(self.api + path, data=content, method=method)
+        try:
+            with self.opener.open(request, timeout=60) as answer:
+                return answer.read().decode().strip()
+        except urllib.error.HTTPError as error:
+            raise Failed(f"Tahoe-LAFS answered {error.code}: {error.read().decode(errors='replace')}") from None
+
+    def store(self, content):
+        return self.ask("PUT", "uri", content)
+
+    def make_directory(self, children):
+        directory = self.ask("POST", "uri?t=mkdir")
+        for name, content in children.items():
+            self.ask("PUT", f"uri/{urllib.parse.quote(directory, safe='')}/{urllib.parse.quote(name)}", content)
+        return directory
 
 
 class Stranger:
@@ -170,6 +235,8 @@ class Stranger:
 
 
 def price(line):
+    if int(line["price_per_gib"]) == 0:
+        return "free"
     whole, scale = int(line["price_per_gib"]), int(line["scale"])
     text = f"{whole:0{scale + 1}d}"
     text = f"{text[:-scale]}.{text[-scale:]}".rstrip("0").rstrip(".") if scale else text
@@ -177,49 +244,104 @@ def price(line):
     return f"{text} {line['asset']}/GiB, binding until {until:%Y-%m-%d}"
 
 
+class Reader:
+    """Somebody whose home is another grid, by its gateway."""
+
+    def __init__(self, stage, home):
+        self.stage, self.dir = stage, stage.dir / "reader"
+        self.home, self.nurl = home, stage.clearinghouse("gateway", "url", "-d", home.home)
+
+    def join(self):
+        answer = json.loads(self.stage.clearinghouse("join", self.nurl, "-d", self.dir, "--json"))
+        if answer["home_grid_id"] != self.home.grid_id:
+            raise Failed(f"`join` speaks of {answer['home_grid_id']}, and the home is {self.home.grid_id}")
+        return answer
+
+    def does(self, *words, status=0):
+        return self.stage.clearinghouse(*words, "-d", self.dir, status=status)
+
+    def get(self, cap, name, status=0):
+        """Fetches into a file of this name; the file, and how many seconds it took."""
+        began, file = time.monotonic(), self.stage.dir / name
+        self.does("get", cap, "-o", file, status=status)
+        return file, time.monotonic() - began
+
+
 def story(stage, nodes, grids):
-    tools = Path(sys.executable).parent
     began = time.monotonic()
-    tell(f"1. A network. {nodes} nodes start on this machine; {grids} of them speak for a grid each and publish its signed record.")
-    network = raise_testnet(stage, nodes, grids)
-    tell(f"   Every record has been read back after {time.monotonic() - began:.1f} s. One address of it is all that is handed on:")
+    tell("1. Two real Tahoe-LAFS grids start, Alder and Birch: each an introducer, three storage servers that its own grid manager")
+    tell(f"   has certified, and a client. And a network of {nodes} nodes; {grids} of them publish the signed record of a grid each.")
+    starting = {name: start_tahoe(stage, name) for name in ("Alder", "Birch")}
+    testnet = start_testnet(stage, nodes, grids)
+    network = testnet_ready(testnet, nodes, grids)
+    tell(f"   Every record has been read back after {time.monotonic() - began:.1f} s. One address of the network is handed on:")
     tell(f"   {network['bootstrap'][0]}")
+    tahoe = {name: ready_line(lines, f"the {name} grid", TAHOE_UP_SECONDS) for name, lines in starting.items()}
+    tell(f"   Both grids stand after {time.monotonic() - began:.1f} s.")
 
-    tell("\n2. Two more grids, with keys made by Tahoe-LAFS's own `grid-manager create`.")
+    tell("\n2. A node joins the network for each of the two: it signs with the key of Tahoe-LAFS's own `grid-manager`, and opens a")
+    tell("   gateway to the storage servers. A third grid, Cedar, has a price.")
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=180)
-    rates = {"Alder": f"0.02 USD/GiB until {until:%Y-%m-%d}", "Birch": f"0.015 EUR/GiB until {until:%Y-%m-%d}"}
-    ours = {}
-    for name, rate in rates.items():
-        grid_id, _, status = raise_grid(stage, tools, network, name, rate)
-        ours[name] = grid_id
-        tell(f"   {name} grid is {grid_id};")
-        tell(f"   its node has signed its record with that key and published it: {published(status)}.")
+    ours = [grid_of_tahoe(stage, network, name, tahoe[name]) for name in ("Alder", "Birch")]
+    ours.append(grid_with_price(stage, network, "Cedar", f"0.02 USD/GiB until {until:%Y-%m-%d}"))
+    alder, birch, cedar = ours
+    for grid in ours:
+        tell(f"   {grid.name} grid is {grid.grid_id}; its record is held by {grid.published()} nodes.")
 
-    tell("\n3. A file. On the Alder grid, Tahoe-LAFS itself stores one megabyte on three storage servers, as 2-of-3 shares.")
-    file = stage.dir / "letter.bin"
-    file.write_bytes(os.urandom(1_000_000))
-    cap = stage.run(sys.executable, HERE / "tahoe_grid.py", stage.dir / "tahoe", file)
-    if not cap.startswith("URI:CHK:"):
-        raise Failed(f"Tahoe-LAFS answered with no CHK cap: {cap}")
-    foreign = stage.clearinghouse("cap", "foreign", cap, "--grid", ours["Alder"])
+    tell("\n3. Alder's own client stores one megabyte, and a directory with a letter in it, as 2-of-3 shares.")
+    film, letter = os.urandom(1_000_000), "Dear stranger, this came from another grid.\n".encode() * 100
+    client = TahoeClient(tahoe["Alder"])
+    cap, directory = client.store(film), client.make_directory({"letter.txt": letter})
+    if not cap.startswith("URI:CHK:") or not directory.startswith("URI:DIR2:"):
+        raise Failed(f"Tahoe-LAFS answered with other caps: {cap}, {directory}")
+    foreign, foreign_directory = (stage.clearinghouse("cap", "foreign", each, "--grid", alder.grid_id)
+                                  for each in (cap, directory))
+    if not foreign_directory.startswith(f"URI:FOREIGN:{alder.grid_id}:DIR2-RO:"):
+        raise Failed(f"the directory's foreign cap can do more than read: {foreign_directory}")
     tell(f"   Its cap opens it for clients of that grid alone:\n   {cap}")
     tell(f"   With the grid's name in it, anybody can be sent it:\n   {foreign}")
 
     tell("\n4. A stranger, a new process with no state, has that cap and the one address, and asks whose it is.")
-    stranger = Stranger(stage, network, "stranger")
-    answer = stranger.resolve(foreign)
-    if answer["grid_id"] != ours["Alder"] or answer["nickname"] != "Alder grid":
+    answer = Stranger(stage, network, "stranger").resolve(foreign)
+    if answer["grid_id"] != alder.grid_id or answer["nickname"] != "Alder grid":
         raise Failed(f"the cap led to {answer['grid_id']}, `{answer['nickname']}`")
     if answer["home_cap"] != cap:
         raise Failed(f"the cap came back as {answer['home_cap']}")
-    if answer["contact"] != ["mailto:ops@alder.example"]:
-        raise Failed(f"the contact came back as {answer['contact']}")
-    tell(f"   {answer['nickname']}, {answer['contact'][0]}; {price(answer['rates'][0])};")
+    if answer["contact"] != ["mailto:ops@alder.example"] or len(answer["gateways"]) != 1:
+        raise Failed(f"contact and gateways came back as {answer['contact']}, {answer['gateways']}")
+    tell(f"   {answer['nickname']}, {answer['contact'][0]}, one gateway; downloads are {price(answer['rates'][0])};")
     tell(f"   a record of {answer['size_bytes']} bytes, whose signature it verified itself, "
          f"after {answer['elapsed_ms']:.0f} ms ({answer['source']}).")
 
-    tell("\n5. Each grid of the network, asked for by a stranger that has never asked anything, and then again by the same one.")
-    everyone = list(ours.values()) + [grid["grid_id"] for grid in network["grids"]]
+    tell("\n5. Somebody whose home is Birch was sent the two caps. `clearinghouse join` makes a key of their own; until Birch's")
+    tell("   operator has added it, they are refused. After it:")
+    reader = Reader(stage, birch)
+    asks = reader.join()
+    refused, _ = reader.get(foreign, "refused.bin", status=REFUSED)
+    if asks["known"] or refused.exists():
+        raise Failed("a client that nobody added was served")
+    stage.clearinghouse("client", "add", "reader", asks["key"], "-d", birch.home)
+    if reader.join()["label"] != "reader":
+        raise Failed("the client that was added is not known")
+    fetched, took = reader.get(foreign, "fetched.bin")
+    if fetched.read_bytes() != film:
+        raise Failed("the file that came is not the file that was stored")
+    tell(f"   $ clearinghouse get {short(foreign)} -o fetched.bin")
+    tell(f"   1,000,000 bytes through both gateways in {took:.1f} s, the same that Alder's client stored.")
+    listing = reader.does("ls", foreign_directory)
+    named = [entry["name"] for entry in json.loads(reader.does("ls", foreign_directory, "--json"))["entries"]]
+    if named != ["letter.txt"] or "letter.txt" not in listing:
+        raise Failed(f"the directory lists {named}")
+    child, child_took = reader.get(f"{foreign_directory}/letter.txt", "letter.txt")
+    if child.read_bytes() != letter:
+        raise Failed("the letter that came is not the letter that was stored")
+    tell(f"   $ clearinghouse ls {short(foreign_directory)}")
+    tell(f"   {listing}")
+    tell(f"   $ clearinghouse get {short(foreign_directory)}/letter.txt -o letter.txt")
+    tell(f"   {len(letter):,} bytes in {child_took:.1f} s, the same that Alder's client stored.")
+
+    tell("\n6. Each grid of the network, asked for by a stranger that has never asked anything, and then again by the same one.")
+    everyone = [grid.grid_id for grid in ours] + [grid["grid_id"] for grid in network["grids"]]
     first, again = [], []
     for number, grid_id in enumerate(everyone):
         newcomer = Stranger(stage, network, f"newcomer{number}")
@@ -227,18 +349,19 @@ def story(stage, nodes, grids):
             answer = newcomer.resolve(grid_id, policy)
             if answer["grid_id"] != grid_id:
                 raise Failed(f"asked for {grid_id}, told of {answer['grid_id']}")
+            if grid_id == cedar.grid_id:
+                cedar_price = price(answer["rates"][0])
             times.append(answer["elapsed_ms"])
-    tell(f"   {len(first)} of {len(everyone)} found and verified:")
+    if not cedar_price.startswith("0.02 USD/GiB"):
+        raise Failed(f"Cedar's price came back as {cedar_price}")
+    tell(f"   {len(first)} of {len(everyone)} found and verified; Cedar asks for {cedar_price}.")
     tell(f"   {spread(first)} the first time; {spread(again)} from what it remembers.")
 
     return (
-        f"A cap that Tahoe-LAFS made led a stranger with one address to its grid's signed record, and {len(first)} of "
-        f"{len(everyone)} grids were found over {nodes + len(ours)} nodes, in {statistics.median(first):.0f} ms in the median."
+        f"A file that the real Tahoe-LAFS stored on one grid came to a reader of another by its foreign cap alone, every byte "
+        f"verified, {took:.1f} s for a megabyte, and {len(first)} of {len(everyone)} grids were found over "
+        f"{nodes + len(ours)} nodes, in {statistics.median(first):.0f} ms in the median."
     )
-
-
-def published(status):
-    return f"held by {status['published_to']} nodes"
 
 
 def spread(times):

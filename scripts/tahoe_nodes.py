@@ -12,8 +12,8 @@ When the grid is ready, one line of JSON goes to standard output and to DIR/grid
      "servers": [{"dir": DIR, "pid": N, "id": "v0-…"}, …], "client": {"dir": DIR, "pid": N, "api": "http://…/"}}
 
 The client's `api` stores and reads files (`PUT /uri`, `GET /uri/CAP`). A server's `pid` may be stopped (SIGSTOP), continued or
-killed. Whoever started this holds its standard input open: when that ends, or this process dies, all nodes die. What they say
-goes to DIR/NAME.log.
+killed. Whoever started this holds its standard input open: when that ends, on SIGTERM, or when this process dies, all nodes die.
+What they say goes to DIR/NAME.log.
 """
 
 import contextlib
@@ -110,6 +110,7 @@ class Node:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(Node.held)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         threading.Thread(target=lambda: os._exit(0 if os.read(Node.alive, 1) == b"" else 1), daemon=True).start()
         # The waker is a pipe, shared with all other forks until it is replaced.
         reactor.removeReader(reactor.waker)
@@ -203,6 +204,7 @@ def main():
         sys.exit(__doc__)
     directory = Path(sys.argv[1]).absolute()
     servers, needed = (int(word) for word in (sys.argv[2:] + ["3", "2"][len(sys.argv) - 2:]))
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         grid = json.dumps(raise_grid(directory, servers, needed))
         (directory / "grid.json").write_text(grid + "\n")
@@ -213,6 +215,10 @@ def main():
         for pid in Node.running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        # Nothing writes to DIR any more when this process ends.
+        for pid in Node.running:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":
