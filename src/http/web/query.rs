@@ -36,7 +36,7 @@ impl Asked {
         let parameter = |name: &str| -> Option<Option<String>> {
             let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
             // The last one counts, as in Tahoe-LAFS.
-            let found = pairs.filter(|(key, _)| *key == name).last();
+            let found = pairs.rev().find(|(key, _)| *key == name);
             found
                 .map(|(_, value)| percent_decoded(&value.replace('+', " ")))
                 .map_or(Some(None), |value| value.map(Some))

@@ -35,7 +35,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let memory = Memory::default();
         let web = WebAddress::start("127.0.0.1:0".parse().unwrap(), memory.reader(folder.path())).await.unwrap();
-        Self { folder: folder, memory, web }
+        Self { folder, memory, web }
     }
 
     async fn ask(&self, method: &str, path: &str, lines: &[&str]) -> Answer {
