@@ -3,11 +3,14 @@
 #![cfg(feature = "node")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod gateway_node;
+
 mod network {
     mod clock;
     mod evidence;
     mod federation;
     mod figures;
+    mod gateways;
     mod grids;
     mod holders;
     mod keeping;

@@ -11,6 +11,8 @@ mod erasure;
 #[cfg(feature = "node")]
 #[path = "oracle/gateway.rs"]
 mod gateway;
+#[cfg(feature = "node")]
+mod gateway_node;
 #[path = "oracle/grid.rs"]
 mod grid;
 #[path = "oracle/grid_manager.rs"]

@@ -393,7 +393,7 @@ mod tests {
         let nurl = "pb://CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk@gw.example.org:4101/gateway#v=1";
         let own: GatewayEntry = format!("{nurl},key={key},roles=serve+spend").parse().unwrap();
         let config = NodeConfig::default().with_own_gateway(&own);
-        assert_eq!(config.gateway, [own.clone()]);
+        assert_eq!(config.gateway, std::slice::from_ref(&own));
         assert_eq!(config.with_own_gateway(&own), config);
         // Written by hand, with more rights: that is what the operator means.
         let by_hand: GatewayEntry = format!("{nurl},key={key}").parse().unwrap();

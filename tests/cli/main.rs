@@ -8,6 +8,7 @@ mod api;
 mod caps;
 mod clients;
 mod endings;
+mod gateways;
 mod home_gateway;
 mod init;
 mod life;

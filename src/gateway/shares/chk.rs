@@ -129,7 +129,7 @@ impl ChkFile {
             return ChkManifest::of_tree(self.ueb.clone(), &tree, units.clone()).map(Manifest::Chk).map_err(wrong);
         }
         let (leaves, uncles) = self
-            .from_any_share(|share| {
+            .out_of_any_share(|share| {
                 let units = units.clone();
                 async move { share.crypttext_hashes(units).await }.boxed()
             })
@@ -145,7 +145,7 @@ impl ChkFile {
             return Ok(Arc::clone(&self.tree().await?.1));
         }
         let hashes = self
-            .from_any_share(|share| {
+            .out_of_any_share(|share| {
                 let units = units.clone();
                 async move { share.crypttext_hashes(units).await }.boxed()
             })
@@ -154,13 +154,13 @@ impl ChkFile {
     }
 
     async fn tree(&self) -> Result<&(Bytes, Arc<VerifiedLeaves>), ReadError> {
-        let read = || self.from_any_share(|share| async move { share.crypttext_tree().await }.boxed());
+        let read = || self.out_of_any_share(|share| async move { share.crypttext_tree().await }.boxed());
         let read = || async { read().await.map(|(tree, leaves)| (tree, Arc::new(leaves))) };
         self.tree.get_or_try_init(read).await
     }
 
     /// What the first share gives that gives it; one that gives something wrong is lost.
-    async fn from_any_share<T>(
+    async fn out_of_any_share<T>(
         &self,
         read: impl Fn(Arc<OpenShare>) -> futures::future::BoxFuture<'static, Result<T, ShareFault>>,
     ) -> Result<T, ReadError> {
