@@ -19,6 +19,7 @@ mod grid;
 mod grid_manager;
 #[path = "oracle/immutable.rs"]
 mod immutable;
+#[cfg(feature = "node")]
 #[path = "oracle/mutable.rs"]
 mod mutable;
 #[path = "oracle/python.rs"]

@@ -24,6 +24,7 @@ mod connections;
 mod crowd;
 #[cfg(feature = "node")]
 mod dial_backs;
+#[cfg(feature = "node")]
 mod doubts;
 #[cfg(feature = "node")]
 mod driver;
@@ -47,6 +48,7 @@ mod remembered;
 mod routing;
 #[cfg(feature = "node")]
 mod start;
+#[cfg(feature = "node")]
 mod stated;
 #[cfg(feature = "node")]
 mod turns;

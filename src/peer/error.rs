@@ -108,6 +108,8 @@ impl PeerError {
             Self::Refused { refusal, .. } => refusal.code,
             Self::Dial(DialError::Private { .. }) | Self::NoRecord => RefusalCode::Refused,
             Self::Dial(_) | Self::Lost { .. } | Self::TimedOut { .. } => RefusalCode::Unreachable,
+            // Something in front of it answers, and it does not: a proxy, a forwarded port.
+            Self::Handshake { source, .. } if is_hung_up(source.kind()) => RefusalCode::Unreachable,
             Self::WrongKey { .. }
             | Self::OtherGrid { .. }
             | Self::Record { .. }
@@ -125,4 +127,9 @@ impl PeerError {
             _ => None,
         }
     }
+}
+
+fn is_hung_up(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
 }
