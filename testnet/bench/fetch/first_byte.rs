@@ -11,12 +11,14 @@ use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::{Area, Capability, ForeignCap};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::Home;
+use lafs_clearinghouse::gateway::Files;
+use lafs_clearinghouse::grid::{Grid, GridSettings};
 use lafs_clearinghouse::peer::DialGuard;
 use lafs_clearinghouse::reader::{CapPath, Reader};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A few segments.
+/// Below the segment of 1 MiB that Tahoe-LAFS 1.20 makes by default, so one unit.
 const SIZE: u64 = 500_000;
 const BUDGET: f64 = 4.0;
 
@@ -47,7 +49,6 @@ pub(super) async fn measure(bench: &FetchBench, grid: &RealGrid, table: &mut Tab
         if sample > 0 {
             times.push(took);
         }
-        // The servers alone: how long the file's own gateway takes for as much, without any distance.
         tokio::time::sleep(rtt).await;
     }
     times.sort_unstable();
@@ -67,8 +68,6 @@ pub(super) async fn measure(bench: &FetchBench, grid: &RealGrid, table: &mut Tab
 
 /// How long the gateway's reader takes for the first unit of a file, on loopback: the median.
 async fn servers_alone(bench: &FetchBench, grid: &RealGrid) -> Result<Duration, AnyError> {
-    use lafs_clearinghouse::gateway::Files;
-    use lafs_clearinghouse::grid::{Grid, GridSettings};
     let files = Files::of_grid(Grid::open(GridSettings::new(grid.node.clone()), Clock::system())?);
     let mut times = Vec::new();
     for sample in 0..=bench.samples {
