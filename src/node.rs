@@ -1,6 +1,7 @@
 //! The composition: builds the parts from the settings, runs them, and takes them down in the right order.
 
 use crate::address::PrivateAddresses;
+use crate::clearing::{Desk, DeskParts, FreshRecords, NettingFolder, Round, Settler, SettlerParts};
 use crate::clock::Clock;
 use crate::config::{
     FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
@@ -17,6 +18,7 @@ use crate::http::{
     SettingsStanding,
 };
 use crate::keys::{GridId, SecretKey};
+use crate::ledger::{Ledger, LedgerError, Location};
 use crate::members::Members;
 use crate::peer::{CallerIdentity, DialGuard};
 use crate::publisher::{PublishError, Publisher};
@@ -35,6 +37,9 @@ use tracing::{debug, info, warn};
 /// How often floors that a full disk did not take are tried again.
 const FLOORS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is looked what is due to be claimed, and what other clearing nodes have booked.
+const SETTLE_EVERY: Duration = Duration::from_secs(60);
+
 /// A node at work: it stores records for others, publishes its own grid's, and answers questions.
 #[derive(Debug)]
 pub struct Node {
@@ -47,6 +52,9 @@ pub struct Node {
     /// The clients of its grid; `None` for a node that speaks for no grid.
     pub members: Option<Members>,
     gateway: Option<Gateway>,
+    /// Claims what is owed; `None` where there is no gateway.
+    pub settler: Option<Settler>,
+    settling: Option<JoinHandle<()>>,
     /// What the record says of that gateway.
     own_entry: Option<GatewayEntry>,
     api: Api,
@@ -102,10 +110,13 @@ impl Node {
         let members = grid.map(|grid| Members::open(home, grid)).transpose()?;
         let gateway = match (opening, &publisher, &members) {
             (Some(opening), Some(publisher), Some(members)) => {
-                Some(opening.start(home, config, publisher, members, &resolver, &dht, clock)?)
+                let ledger = Ledger::open(Location::Sqlite(home.ledger()), clock.now()).await?;
+                Some(opening.start(home, config, publisher, members, &resolver, &dht, ledger, clock).await?)
             }
             _ => None,
         };
+        let (gateway, settler) = gateway.unzip();
+        let settling = settler.clone().map(|settler| tokio::spawn(settle(settler)));
         let (settings, settings_receiver) =
             watch::channel(SettingsStanding { digest: settings_digest(home), ..SettingsStanding::default() });
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -116,6 +127,7 @@ impl Node {
             resolver: resolver.clone(),
             publisher: publisher.clone(),
             members: members.clone(),
+            settler: settler.clone(),
             gateway_nurl: nurl(own_entry.as_ref()),
             clock,
             stated_external: config.external.is_some(),
@@ -141,6 +153,8 @@ impl Node {
             publisher,
             members,
             gateway,
+            settler,
+            settling,
             own_entry,
             api,
             resolver_address,
@@ -232,6 +246,9 @@ impl Node {
 
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
+        if let Some(settling) = self.settling {
+            settling.abort();
+        }
         if let Some(gateway) = self.gateway {
             gateway.stop().await;
         }
@@ -269,7 +286,7 @@ impl OpenGateway {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where the parts of a gateway meet")]
-    fn start(
+    async fn start(
         self,
         home: &Home,
         config: &NodeConfig,
@@ -277,8 +294,9 @@ impl OpenGateway {
         members: &Members,
         resolver: &Resolver,
         dht: &Dht,
+        ledger: Ledger,
         clock: Clock,
-    ) -> Result<Gateway, NodeError> {
+    ) -> Result<(Gateway, Settler), NodeError> {
         let grid = *publisher.grid();
         let files = match &config.tahoe_node {
             Some(node_dir) => {
@@ -296,6 +314,8 @@ impl OpenGateway {
             key: self.identity.key.clone(),
             record: Arc::new(move || record().map(|record| record.signed().clone())),
         };
+        let fresh = FreshRecords::new(resolver.clone(), clock);
+        let settler = settler(home, &me, &self.identity, grid, config, ledger, &fresh, clock);
         let metrics = dht.metrics().clone();
         let away = Away::new(AwayParts {
             me,
@@ -305,7 +325,7 @@ impl OpenGateway {
             metrics: metrics.clone(),
             clock,
         });
-        Ok(Gateway::start(GatewayParts {
+        let gateway = Gateway::start(GatewayParts {
             grid,
             network: config.network.to_string(),
             identity: self.identity,
@@ -315,10 +335,56 @@ impl OpenGateway {
             resolver: resolver.clone(),
             files,
             away,
+            settler: settler.clone(),
             traffic,
             metrics,
             clock,
-        })?)
+        })?;
+        Ok((gateway, settler))
+    }
+}
+
+/// The grid's own side of clearing, and its clearing node.
+#[expect(clippy::too_many_arguments, reason = "the one place where its parts meet")]
+fn settler(
+    home: &Home,
+    me: &CallerIdentity,
+    identity: &GatewayIdentity,
+    grid: GridId,
+    config: &NodeConfig,
+    ledger: Ledger,
+    fresh: &FreshRecords,
+    clock: Clock,
+) -> Settler {
+    let (key, records) = (identity.key.clone(), fresh.as_records());
+    let nettings = NettingFolder::new(home.nettings());
+    let desk = DeskParts {
+        ledger: ledger.clone(),
+        grid,
+        key: key.clone(),
+        records: Arc::clone(&records),
+        nettings: nettings.clone(),
+        clock,
+    };
+    Settler::new(SettlerParts {
+        ledger,
+        desk: Desk::new(desk),
+        grid,
+        nettings,
+        key,
+        me: me.clone(),
+        guard: DialGuard::new(config.allow_private_addresses),
+        records,
+        clock,
+    })
+}
+
+/// Claims what is due, until told to end.
+async fn settle(settler: Settler) {
+    let mut tick = tokio::time::interval(SETTLE_EVERY);
+    loop {
+        tick.tick().await;
+        settler.round(Round::WhatIsDue).await;
     }
 }
 
@@ -480,6 +546,9 @@ pub enum NodeError {
     /// The network part did not start: a port in use, mostly.
     #[error(transparent)]
     Dht(#[from] StartError),
+    /// The books cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The local API did not start.
     #[error(transparent)]
     Api(#[from] ApiError),

@@ -13,7 +13,9 @@ use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::statement::StatementArgs;
 use crate::cli::status::StatusArgs;
+use crate::cli::terms::TermsCommand;
 use crate::cli::web::WebArgs;
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -58,6 +60,9 @@ pub(super) enum Command {
     Client(ClientCommand),
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    #[command(subcommand)]
+    Terms(TermsCommand),
+    Statement(StatementArgs),
     #[command(subcommand)]
     Cap(CapCommand),
     Completions(CompletionsArgs),

@@ -8,6 +8,7 @@ use crate::dht::StartError;
 use crate::gateway::GatewayIdentityError;
 use crate::grid::TahoeNodeError;
 use crate::http::{ApiError, Problem};
+use crate::ledger::LedgerError;
 use crate::members::{AddError, RemoveError, SignerError};
 use crate::node::NodeError;
 use crate::publisher::InstallError;
@@ -93,6 +94,18 @@ impl From<GridOrCapError> for Failure {
 impl From<ReservedArea> for Failure {
     fn from(error: ReservedArea) -> Self {
         Self::because(ExitCode::Malformed, &error)
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let exit = match error {
+            LedgerError::Missing { .. } => ExitCode::NotFound,
+            LedgerError::Damaged { .. } | LedgerError::Differs { .. } => ExitCode::Integrity,
+            LedgerError::Database { .. } => ExitCode::Unreachable,
+            _ => ExitCode::Failed,
+        };
+        Self::because(exit, &error)
     }
 }
 

@@ -31,9 +31,11 @@ mod record;
 mod resolve;
 mod resolver_address;
 mod run;
+mod statement;
 mod status;
 mod table;
 mod terminal;
+mod terms;
 mod usage;
 mod wait;
 mod web;
@@ -91,6 +93,8 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Join(args) => join::run(&args, terminal),
         Command::Client(command) => client::run(&command, terminal),
+        Command::Terms(command) => terms::run(&command, terminal),
+        Command::Statement(args) => statement::run(&args, terminal),
         Command::Gateway(command) => gateway::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
         Command::Completions(args) => manual::completions(&args, terminal),

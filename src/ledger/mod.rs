@@ -6,6 +6,7 @@
 //! for `tariff`; who may sign for whom, for whoever calls here with what it verified.
 
 mod act;
+mod chain;
 mod entries;
 mod error;
 mod handle;
@@ -22,6 +23,7 @@ mod usage;
 mod vouchers;
 mod writer;
 
+pub use chain::{Chain, Claimable, Pair};
 pub use entries::Account;
 pub use error::LedgerError;
 pub use handle::Ledger;

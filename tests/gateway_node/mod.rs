@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) struct GatewayNode {
     pub(crate) node: Node,
     key: SecretKey,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl GatewayNode {
@@ -49,7 +49,17 @@ impl GatewayNode {
         let home = Home::new(dir.path().join("node"));
         create_private_dir(home.path()).expect("a folder");
         let node = Node::start(&home, &config, Clock::system()).await.expect("a node");
-        Self { node, key, _dir: dir }
+        Self { node, key, dir }
+    }
+
+    /// The grid key.
+    pub(crate) fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// The data directory.
+    pub(crate) fn home(&self) -> Home {
+        Home::new(self.dir.path().join("node"))
     }
 
     pub(crate) fn grid(&self) -> GridId {

@@ -1,6 +1,7 @@
 //! The paths.
 
 use crate::gateway::serve::access::caller;
+use crate::gateway::serve::clearing;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::files;
 use crate::gateway::serve::records;
@@ -23,6 +24,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/grids/{grid}", get(records::read))
         .route("/v1/grids/{grid}/manifest/{cap}", get(files::manifest))
         .route("/v1/grids/{grid}/ciphertext/{cap}", get(files::ciphertext))
+        .merge(clearing::paths())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(session::MAX_BODY_BYTES))
