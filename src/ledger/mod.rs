@@ -6,6 +6,7 @@
 //! for `tariff`; who may sign for whom, for whoever calls here with what it verified.
 
 mod act;
+mod backup;
 mod entries;
 mod error;
 mod handle;
@@ -19,6 +20,9 @@ mod schema;
 mod settling;
 mod sql;
 mod usage;
+mod verify;
+mod verify_lane;
+mod verify_rest;
 mod vouchers;
 mod writer;
 
@@ -31,4 +35,5 @@ pub use paper::{Kept, Paper};
 pub use part::Part;
 pub use settling::{NettingBooked, Unposted};
 pub use usage::UsageLine;
+pub use verify::Verified;
 pub use vouchers::{Booked, Reading};

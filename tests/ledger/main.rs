@@ -13,3 +13,4 @@ mod crash;
 mod full_disk;
 mod objects;
 mod postgres;
+mod proofs;
