@@ -9,6 +9,7 @@ mod act;
 mod backup;
 mod entries;
 mod error;
+mod export;
 mod handle;
 mod lanes;
 mod location;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use entries::Account;
 pub use error::LedgerError;
+pub use export::{BundleFilter, EntryLine, LaneLine, TableCount};
 pub use handle::Ledger;
 pub use lanes::LaneState;
 pub use location::{Location, LocationError};
