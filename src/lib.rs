@@ -19,6 +19,7 @@ pub mod units;
 
 // Rules, which decide and compute:
 pub mod lafs;
+pub mod netting;
 pub mod record;
 pub mod session;
 pub mod tariff;
@@ -29,6 +30,8 @@ pub mod config;
 pub mod dht;
 #[cfg(feature = "node")]
 pub mod grid;
+#[cfg(feature = "node")]
+pub mod ledger;
 #[cfg(feature = "node")]
 pub mod metrics;
 #[cfg(feature = "node")]

@@ -36,6 +36,30 @@ pub enum ObjectType {
     Session,
     /// A grid's word that a key is one of its clients, or is no more.
     Membership,
+    /// A seller's price for an audience.
+    Deck,
+    /// What two grids agreed on before one pays the other.
+    Terms,
+    /// What a payer and a payee agreed on for one counter.
+    LaneOpen,
+    /// A payer's word for what it was delivered and owes.
+    Voucher,
+    /// A payee's word for what it delivered.
+    LaneReport,
+    /// A payee's best vouchers, for the clearing node.
+    Claim,
+    /// The clearing node's answer to a claim.
+    Receipt,
+    /// What two grids owe each other, by the clearing node's books.
+    Position,
+    /// A grid's consent to a netting among many.
+    Consent,
+    /// The bill of a period.
+    Statement,
+    /// A creditor's word that it was paid.
+    Payment,
+    /// The end of something that was signed before.
+    Revoke,
 }
 
 impl ObjectType {
@@ -46,6 +70,18 @@ impl ObjectType {
             Self::Delegation => "delegation/1",
             Self::Session => "session/1",
             Self::Membership => "membership/1",
+            Self::Deck => "deck/1",
+            Self::Terms => "terms/1",
+            Self::LaneOpen => "lane-open/1",
+            Self::Voucher => "voucher/1",
+            Self::LaneReport => "lane-report/1",
+            Self::Claim => "claim/1",
+            Self::Receipt => "receipt/1",
+            Self::Position => "position/1",
+            Self::Consent => "consent/1",
+            Self::Statement => "statement/1",
+            Self::Payment => "payment/1",
+            Self::Revoke => "revoke/1",
         }
     }
 }
@@ -57,12 +93,21 @@ pub struct Identity(pub [u8; 32]);
 impl Identity {
     /// The identity of an object that belongs to `grid`.
     pub fn of(object: ObjectType, grid: &GridId, payload: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(object.name());
-        hasher.update([0]);
-        hasher.update(grid.as_bytes());
-        hasher.update(payload);
-        Self(hasher.finalize().into())
+        Self::of_one(object, grid.as_bytes(), payload)
+    }
+
+    /// The identity of an object of money that one party signs: it belongs to what the first field of its payload names.
+    pub fn of_one(object: ObjectType, owner: &[u8; 32], payload: &[u8]) -> Self {
+        Self::hash(&[object.name().as_bytes(), &[0], owner, payload])
+    }
+
+    /// The identity of an object that two parties sign: it belongs to neither.
+    pub fn of_both(object: ObjectType, payload: &[u8]) -> Self {
+        Self::hash(&[object.name().as_bytes(), &[0], payload])
+    }
+
+    fn hash(parts: &[&[u8]]) -> Self {
+        Self(parts.iter().fold(Sha256::new(), |hasher, part| hasher.chain_update(part)).finalize().into())
     }
 }
 
@@ -120,20 +165,44 @@ impl<'b> Envelope<'b> {
         self.payload_offset
     }
 
+    /// The signature, whoever made it.
+    pub fn signature(&self) -> &'b [u8; 64] {
+        self.signature
+    }
+
     /// Checks that `signer` signed the payload as an object of this type.
     pub fn verify(&self, object: ObjectType, signer: &PublicKey) -> Result<(), BadSignature> {
-        signer.verify(&to_be_signed(object, signer, self.payload), self.signature)
+        verify(object, self.payload, signer, self.signature)
     }
+}
+
+/// Checks that `signature` is one of `signer` over `payload` as an object of this type.
+pub fn verify(
+    object: ObjectType,
+    payload: &[u8],
+    signer: &PublicKey,
+    signature: &[u8; 64],
+) -> Result<(), BadSignature> {
+    signer.verify(&to_be_signed(object, signer, payload), signature)
+}
+
+/// The signature of `signer` over `payload`, without the envelope.
+pub fn sign(object: ObjectType, payload: &[u8], signer: &SecretKey) -> [u8; 64] {
+    signer.sign(&to_be_signed(object, &signer.public(), payload))
 }
 
 /// The envelope of `payload`, signed by `signer`.
 pub fn seal(object: ObjectType, payload: &[u8], signer: &SecretKey) -> Vec<u8> {
-    let signature = signer.sign(&to_be_signed(object, &signer.public(), payload));
+    enclose(payload, &sign(object, payload, signer))
+}
+
+/// The envelope of `payload` with a signature that was made before.
+pub fn enclose(payload: &[u8], signature: &[u8; 64]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + ENVELOPE_BYTES);
     out.extend_from_slice(&HEAD);
     Encoder::new(&mut out).bytes(payload).expect("memory takes every byte");
     out.extend_from_slice(&SIGNATURE_HEAD);
-    out.extend_from_slice(&signature);
+    out.extend_from_slice(signature);
     out
 }
 

@@ -1,6 +1,6 @@
 //! What people and scripts type, and what they are told.
 
-use crate::bench::ResolveBench;
+use crate::bench::{FetchBench, ResolveBench};
 use crate::commands::{NodesArgs, PartitionArgs, WhichArgs};
 use crate::control::{Asked, Command, Control};
 use crate::files::FilesOn;
@@ -82,6 +82,8 @@ enum CliCommand {
 enum BenchCommand {
     /// Resolving and publishing, in round trips of a network whose packets are delayed; to be built with `--release`
     Resolve(ResolveBench),
+    /// Reading files of a real Tahoe-LAFS grid, beside its own client; to be built with `--release`
+    Fetch(FetchBench),
 }
 
 /// Raise a network and keep it until Ctrl-C
@@ -152,10 +154,18 @@ pub(crate) fn run() -> ExitCode {
     };
     match cli.command {
         CliCommand::Up(args) => runtime.block_on(up(args)),
-        CliCommand::Bench(BenchCommand::Resolve(args)) => match runtime.block_on(crate::bench::resolve(args)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(false, FAILED, &chain(&*error), None),
-        },
+        CliCommand::Bench(command) => {
+            let measured = runtime.block_on(async {
+                match command {
+                    BenchCommand::Resolve(args) => crate::bench::resolve(args).await,
+                    BenchCommand::Fetch(args) => crate::bench::fetch(args).await,
+                }
+            });
+            match measured {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(false, FAILED, &chain(&*error), None),
+            }
+        }
         CliCommand::Node(args) => runtime.block_on(node(&args)),
         CliCommand::Play(args) => runtime.block_on(async {
             match Signals::listen() {

@@ -1,7 +1,9 @@
-//! What is wrong with the form of a claim or a membership, and reading the fields that both have.
+//! What is wrong with the form of a signed object, and reading the fields that claims, memberships and the objects of money
+//! have.
 
 use crate::cbor::{CborError, CborFault, Reader};
 use crate::keys::{GridId, KeyError, PublicKey};
+use crate::rate::AssetError;
 use crate::record::NicknameError;
 use crate::session::group::GroupError;
 use crate::signed::{Envelope, EnvelopeError};
@@ -78,6 +80,12 @@ pub enum FormFault {
     /// The calling grid without its record, or a record without the grid.
     #[error("a calling grid and its record belong together")]
     GridWithoutRecord,
+    /// A code that is no asset's.
+    #[error(transparent)]
+    Asset(#[from] AssetError),
+    /// A field that contradicts another one.
+    #[error("{0}")]
+    Contradiction(&'static str),
 }
 
 impl FormError {
@@ -101,7 +109,7 @@ impl FormError {
 }
 
 /// The envelope in `bytes`, if they are no more than `limit`.
-pub(super) fn envelope(bytes: &[u8], limit: usize) -> Result<Envelope<'_>, FormError> {
+pub(crate) fn envelope(bytes: &[u8], limit: usize) -> Result<Envelope<'_>, FormError> {
     if bytes.len() > limit {
         return Err(FormError::TooBig { found: bytes.len(), limit });
     }
@@ -109,7 +117,7 @@ pub(super) fn envelope(bytes: &[u8], limit: usize) -> Result<Envelope<'_>, FormE
 }
 
 /// Reads a payload's map: `entry` is told each key and reads its value.
-pub(super) fn walk(
+pub(crate) fn walk(
     envelope: &Envelope<'_>,
     mut entry: impl FnMut(u64, &mut Reader<'_>) -> Result<(), FormError>,
 ) -> Result<(), FormError> {
@@ -119,38 +127,38 @@ pub(super) fn walk(
 }
 
 /// The fault of a field that begins at `offset` of the payload.
-pub(super) fn fault(field: &'static str, offset: usize, fault: impl Into<FormFault>) -> FormError {
+pub(crate) fn fault(field: &'static str, offset: usize, fault: impl Into<FormFault>) -> FormError {
     FormError::Field { field, offset, fault: fault.into() }
 }
 
 /// The value of a mandatory field; its absence is told of the payload's beginning.
-pub(super) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, FormError> {
+pub(crate) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, FormError> {
     value.ok_or(FormError::Field { field, offset: 0, fault: FormFault::Missing })
 }
 
 /// A public key.
-pub(super) fn key(field: &'static str, reader: &mut Reader<'_>) -> Result<PublicKey, FormError> {
+pub(crate) fn key(field: &'static str, reader: &mut Reader<'_>) -> Result<PublicKey, FormError> {
     let start = reader.offset();
     PublicKey::from_bytes(&octets(field, reader)?).map_err(|error| fault(field, start, error))
 }
 
 /// A grid id.
-pub(super) fn grid(field: &'static str, reader: &mut Reader<'_>) -> Result<GridId, FormError> {
+pub(crate) fn grid(field: &'static str, reader: &mut Reader<'_>) -> Result<GridId, FormError> {
     key(field, reader).map(GridId::new)
 }
 
 /// Exactly `N` octets.
-pub(super) fn octets<const N: usize>(field: &'static str, reader: &mut Reader<'_>) -> Result<[u8; N], FormError> {
+pub(crate) fn octets<const N: usize>(field: &'static str, reader: &mut Reader<'_>) -> Result<[u8; N], FormError> {
     reader.array_of().map_err(|error| in_field(field, error))
 }
 
 /// A time that has a date.
-pub(super) fn date(field: &'static str, reader: &mut Reader<'_>) -> Result<UnixSeconds, FormError> {
+pub(crate) fn date(field: &'static str, reader: &mut Reader<'_>) -> Result<UnixSeconds, FormError> {
     number(field, reader, 1, UnixSeconds::MAX.0).map(UnixSeconds)
 }
 
 /// A number from `min` to `max`.
-pub(super) fn number(field: &'static str, reader: &mut Reader<'_>, min: u64, max: u64) -> Result<u64, FormError> {
+pub(crate) fn number(field: &'static str, reader: &mut Reader<'_>, min: u64, max: u64) -> Result<u64, FormError> {
     let start = reader.offset();
     let found = reader.uint().map_err(|error| in_field(field, error))?;
     if (min..=max).contains(&found) {
@@ -161,13 +169,13 @@ pub(super) fn number(field: &'static str, reader: &mut Reader<'_>, min: u64, max
 }
 
 /// An error of CBOR inside a field.
-pub(super) fn in_field(field: &'static str, error: CborError) -> FormError {
+pub(crate) fn in_field(field: &'static str, error: CborError) -> FormError {
     FormError::Field { field, offset: error.offset, fault: FormFault::Cbor(error.fault) }
 }
 
 impl FormError {
     /// The same error, its offset counted from `base` bytes earlier.
-    pub(super) fn shifted(self, base: usize) -> Self {
+    pub(crate) fn shifted(self, base: usize) -> Self {
         match self {
             Self::Field { field, offset, fault } => Self::Field { field, offset: offset + base, fault },
             Self::Upgrade { offset, key } => Self::Upgrade { offset: offset + base, key },

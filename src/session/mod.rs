@@ -6,7 +6,7 @@
 
 mod caller;
 mod claim;
-mod form;
+pub(crate) mod form;
 mod group;
 mod membership;
 mod no_client;

@@ -1,10 +1,11 @@
 //! What may be owed: how much is under way to whom, and what strangers are given for nothing.
 //!
-//! Decides and counts; takes the time as an argument and moves no byte. Prices, lanes and vouchers have their place here.
+//! Decides and counts; takes the time as an argument and moves no byte. [`wire`] has the signed objects of money.
 
 mod allowance;
 mod pool;
 mod window;
+pub mod wire;
 
 pub use allowance::{Allowance, Spent};
 pub use pool::{Pool, PoolAccount, PoolRefusal, Stranger};

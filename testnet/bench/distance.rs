@@ -95,8 +95,8 @@ impl Distances {
             let failed = times(&ours).failed;
             let mut row = Row::new(format!("{what}, p{:.0}", part * 100.0), name, seconds / scale)
                 .budget(Budget::AtMost(budget))
-                .mainline(at(times, System::Mainline, part).map(|seconds| seconds / scale))
-                .pkarr(at(times, System::Pkarr, part).map(|seconds| seconds / scale));
+                .beside("mainline", at(times, System::Mainline, part).map(|seconds| seconds / scale))
+                .beside("pkarr", at(times, System::Pkarr, part).map(|seconds| seconds / scale));
             let unanswered: Vec<String> = std::iter::once(("ours", failed))
                 .chain(theirs.iter().map(|(system, theirs)| (system.name(), times(theirs).failed)))
                 .filter(|(_, failed)| *failed > 0)

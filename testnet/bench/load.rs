@@ -73,7 +73,8 @@ pub(super) async fn measure(
         say(format_args!("the same with {}", others.versions.join(" and ")));
         theirs = Theirs::measure(others, bench.crowd, value_bytes).await?;
     }
-    let mut row = Row::new("resolves served by one node", "1/s", served.per_second).mainline(theirs.lookups[0]);
+    let mut row =
+        Row::new("resolves served by one node", "1/s", served.per_second).beside("mainline", theirs.lookups[0]);
     if let Some(lookups) = theirs.lookups[0] {
         row = row.budget(Budget::AtLeast(TIMES_MORE * lookups));
     }
@@ -83,17 +84,21 @@ pub(super) async fn measure(
         served.share * 100.0
     )));
     table.push(Row::new("its processor time for each", "µs", served.cpu * 1e6));
-    table.push(Row::new("lookups by one client", "1/s", lookups).mainline(theirs.lookups[0]).pkarr(theirs.lookups[1]));
+    table.push(
+        Row::new("lookups by one client", "1/s", lookups)
+            .beside("mainline", theirs.lookups[0])
+            .beside("pkarr", theirs.lookups[1]),
+    );
     table.push(
         Row::new("processor time of each, all nodes", "µs", lookup_cpu * 1e6)
-            .mainline(theirs.cpu[0].map(|seconds| seconds * 1e6))
-            .pkarr(theirs.cpu[1].map(|seconds| seconds * 1e6)),
+            .beside("mainline", theirs.cpu[0].map(|seconds| seconds * 1e6))
+            .beside("pkarr", theirs.cpu[1].map(|seconds| seconds * 1e6)),
     );
     let above = |octets: u64| (octets as f64 - idle as f64) / MIB;
     table.push(
         Row::new(format!("memory of a node among {}, above idle", bench.crowd), "MiB", above(resident))
             .budget(Budget::AtMost(8.0))
-            .mainline(theirs.node_bytes.map(|octets| octets / MIB))
+            .beside("mainline", theirs.node_bytes.map(|octets| octets / MIB))
             .note(format!("idle {:.1} MiB; at its most {:.1} above", idle as f64 / MIB, above(peak))),
     );
     Ok(())

@@ -1,5 +1,5 @@
 //! `testnet bench resolve`: what resolving and publishing cost, beside their budgets and beside what other DHTs of signed
-//! records cost on the same machine in the same run.
+//! records cost on the same machine in the same run. `testnet bench fetch` is in `fetch/`.
 //!
 //! Times are told in round trips of a network that is measured first; where the cores and not the network bound a figure,
 //! the processor's time is told too. Nothing here passes or fails: a figure on a loaded machine says something about the
@@ -7,6 +7,7 @@
 
 mod distance;
 mod echo;
+mod fetch;
 mod load;
 mod network;
 mod others;
@@ -15,6 +16,7 @@ mod startup;
 mod table;
 
 use distance::Distances;
+pub(crate) use fetch::{FetchBench, fetch};
 use others::Others;
 use std::error::Error;
 use std::path::PathBuf;
@@ -80,7 +82,8 @@ pub(crate) async fn resolve(bench: ResolveBench) -> Result<(), AnyError> {
         Some(program) => Some(Others::start(program).await?),
         None => None,
     };
-    let mut table = Table::new(others.as_ref().map(|others| others.versions.clone()).unwrap_or_default());
+    let mut table =
+        Table::new(&["mainline", "pkarr"], others.as_ref().map(|others| others.versions.clone()).unwrap_or_default());
     let stages = [Part::Distance, Part::Load, Part::Startup].into_iter().filter(|part| !bench.without.contains(part));
     for part in stages {
         match part {

@@ -1,6 +1,7 @@
 //! The figures, and how they are printed: a table for people, or one object of JSON. Both are made from the same rows.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A bound that a figure is to keep.
@@ -30,10 +31,9 @@ pub(super) struct Row {
     budget: Option<Budget>,
     #[serde(skip_serializing_if = "Option::is_none")]
     within_budget: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mainline: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pkarr: Option<f64>,
+    /// The figures of what is compared with, by the names of the columns.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    beside: BTreeMap<&'static str, f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -41,16 +41,7 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn new(what: impl Into<String>, unit: &'static str, ours: f64) -> Self {
         let what = what.into();
-        Self {
-            what,
-            unit,
-            ours: Some(ours),
-            budget: None,
-            within_budget: None,
-            mainline: None,
-            pkarr: None,
-            note: None,
-        }
+        Self { what, unit, ours: Some(ours), budget: None, within_budget: None, beside: BTreeMap::new(), note: None }
     }
 
     pub(super) fn budget(mut self, budget: Budget) -> Self {
@@ -59,13 +50,9 @@ impl Row {
         self
     }
 
-    pub(super) fn mainline(mut self, figure: Option<f64>) -> Self {
-        self.mainline = figure;
-        self
-    }
-
-    pub(super) fn pkarr(mut self, figure: Option<f64>) -> Self {
-        self.pkarr = figure;
+    /// The figure of `column`, if it was measured.
+    pub(super) fn beside(mut self, column: &'static str, figure: Option<f64>) -> Self {
+        self.beside.extend(figure.map(|figure| (column, figure)));
         self
     }
 
@@ -80,6 +67,9 @@ impl Row {
 pub(super) struct Table {
     /// What was compared with.
     others: Vec<String>,
+    /// The columns of what was compared with.
+    #[serde(skip)]
+    columns: &'static [&'static str],
     cores: usize,
     /// How many processes wanted to run, on average over a minute: before the run, and after it.
     load_before: Option<f64>,
@@ -89,9 +79,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(others: Vec<String>) -> Self {
+    /// A table with these columns beside ours; `others` tells what stands in them.
+    pub(super) fn new(columns: &'static [&'static str], others: Vec<String>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { others, cores, load_before: load(), load_after: None, took_seconds: 0.0, rows: Vec::new() }
+        Self { others, columns, cores, load_before: load(), load_after: None, took_seconds: 0.0, rows: Vec::new() }
     }
 
     pub(super) fn push(&mut self, row: Row) {
@@ -116,13 +107,15 @@ impl Table {
             load(self.load_after),
             self.took_seconds
         );
-        let head = ["", "unit", "ours", "budget", "", "mainline", "÷ ours", "pkarr", "÷ ours"].map(str::to_owned);
-        let lines: Vec<[String; 9]> = std::iter::once(head).chain(self.rows.iter().map(cells)).collect();
-        let widths: [usize; 9] =
-            std::array::from_fn(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0));
+        let head = ["", "unit", "ours", "budget", ""].map(str::to_owned).into_iter();
+        let head = head.chain(self.columns.iter().flat_map(|column| [(*column).to_owned(), "÷ ours".to_owned()]));
+        let rows = self.rows.iter().map(|row| cells(row, self.columns));
+        let lines: Vec<Vec<String>> = std::iter::once(head.collect()).chain(rows).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
         for (line, note) in lines.iter().zip(std::iter::once(None).chain(self.rows.iter().map(|row| row.note.as_ref())))
         {
-            for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
+            for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
                 let padding = " ".repeat(width - cell.chars().count());
                 // Words to the left, figures to the right.
                 text += &if matches!(column, 0 | 1 | 4) {
@@ -139,7 +132,7 @@ impl Table {
     }
 }
 
-fn cells(row: &Row) -> [String; 9] {
+fn cells(row: &Row, columns: &[&'static str]) -> Vec<String> {
     let optional = |figure: Option<f64>| figure.map(number).unwrap_or_default();
     let budget = match row.budget {
         Some(Budget::AtMost(bound)) => format!("≤ {}", number(bound)),
@@ -155,17 +148,12 @@ fn cells(row: &Row) -> [String; 9] {
         Some((other, ours)) if ours > 0.0 => format!("{}×", number(other / ours)),
         _ => String::new(),
     };
-    [
-        row.what.clone(),
-        row.unit.to_owned(),
-        optional(row.ours),
-        budget,
-        verdict.to_owned(),
-        optional(row.mainline),
-        ratio(row.mainline),
-        optional(row.pkarr),
-        ratio(row.pkarr),
-    ]
+    let ours = [row.what.clone(), row.unit.to_owned(), optional(row.ours), budget, verdict.to_owned()];
+    let theirs = columns.iter().flat_map(|column| {
+        let figure = row.beside.get(column).copied();
+        [optional(figure), ratio(figure)]
+    });
+    ours.into_iter().chain(theirs).collect()
 }
 
 /// Three figures that count, and no more.
@@ -187,8 +175,9 @@ mod tests {
 
     #[test]
     fn a_figure_stands_beside_its_budget_and_the_others() {
-        let mut table = Table::new(vec!["mainline 8.0.1".to_owned()]);
-        table.push(Row::new("warm resolve, p50", "RTT", 1.05).budget(Budget::AtMost(1.1)).mainline(Some(2.1)));
+        let mut table = Table::new(&["mainline"], vec!["mainline 8.0.1".to_owned()]);
+        table
+            .push(Row::new("warm resolve, p50", "RTT", 1.05).budget(Budget::AtMost(1.1)).beside("mainline", Some(2.1)));
         table.push(Row::new("served", "1/s", 1_234.0).budget(Budget::AtLeast(2_000.0)).note("on one core"));
         let text = table.to_text();
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
@@ -201,5 +190,6 @@ mod tests {
             (&true.into(), &false.into())
         );
         assert_eq!(json["rows"][0]["budget"]["at_most"], 1.1);
+        assert_eq!(json["rows"][0]["beside"]["mainline"], 2.1);
     }
 }
