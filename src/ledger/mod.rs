@@ -35,7 +35,7 @@ pub use lanes::LaneState;
 pub use location::{Location, LocationError};
 pub use paper::{Kept, Paper};
 pub use part::Part;
-pub use settling::{NettingBooked, Unposted};
+pub use settling::Unposted;
 pub use usage::UsageLine;
 pub use verify::Verified;
 pub use vouchers::{Booked, Reading};

@@ -8,7 +8,7 @@ use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql};
 use crate::ledger::verify_lane::{Checked, LaneRows, check};
 use crate::ledger::verify_rest::{
-    check_balances, check_papers, check_positions, check_settlements, check_sums, check_usage,
+    check_balances, check_nettings, check_papers, check_positions, check_settlements, check_sums, check_usage,
 };
 use crate::ledger::vouchers::HOUR;
 use sqlx::Connection;
@@ -36,8 +36,7 @@ pub struct Verified {
 
 impl Ledger {
     /// Computes everything again from the signed vouchers and payments, and compares: signatures, charges, the entries of
-    /// each hour of each lane, that every booking sums to zero, the balances, usage, chains of positions. What a netting
-    /// moved is held against nothing but its sum of zero.
+    /// each hour of each lane, that every booking sums to zero, the balances, usage, chains of positions, nettings.
     ///
     /// Reads one state of the books, beside a process that writes. [`LedgerError::Damaged`] names the first row that
     /// disagrees.
@@ -59,6 +58,7 @@ impl Ledger {
         check_sums(&mut sql).await?;
         verified.papers = check_papers(&mut sql).await?;
         check_settlements(&mut sql).await?;
+        check_nettings(&mut sql).await?;
         verified.positions = check_positions(&mut sql).await?;
         check_usage(&mut sql, checked.read).await?;
         verified.accounts = check_balances(&mut sql).await?;

@@ -4,9 +4,11 @@ use crate::keys::{GridId, PublicKey};
 use crate::ledger::entries::{Booking, Subject};
 use crate::ledger::error::LedgerError;
 use crate::ledger::part::Part;
+use crate::ledger::settling::netting_entries;
 use crate::ledger::sql::{Columns, Sql};
 use crate::ledger::verify::{damaged, expected};
 use crate::ledger::vouchers::{asset, public_key};
+use crate::netting::Proposal;
 use crate::rate::Asset;
 use crate::record::SignedRecord;
 use crate::signed::{Identity, ObjectType};
@@ -101,25 +103,79 @@ pub(super) async fn check_settlements(sql: &mut Sql<'_>) -> Result<(), LedgerErr
     let text = "SELECT booking.booking, subject, booking.part, paper.bytes, account, asset, amount FROM booking \
                 JOIN entry ON entry.booking = booking.booking LEFT JOIN paper ON paper.identity = booking.subject \
                 WHERE booking.kind = 'payment' ORDER BY booking.booking, account, asset";
-    let mut bookings: BTreeMap<[u8; 32], ([u8; 32], i64, Vec<u8>, Vec<(String, String, i128)>)> = BTreeMap::new();
+    let mut bookings: BTreeMap<[u8; 32], PaymentRows> = BTreeMap::new();
     for row in sql.rows(sqlx::query(text)).await? {
         let columns = Columns { table: "booking", row: &row };
         let (subject, part, paper) = (columns.key(1)?, columns.int(2)?, columns.maybe_bytes(3)?);
-        let of = bookings.entry(columns.key(0)?).or_insert_with(|| (subject, part, paper, Vec::new()));
-        of.3.push((columns.text(4)?, columns.text(5)?, i128::from(columns.int(6)?)));
+        let of = bookings.entry(columns.key(0)?).or_insert_with(|| PaymentRows {
+            subject,
+            part,
+            paper,
+            entries: Vec::new(),
+        });
+        of.entries.push((columns.text(4)?, columns.text(5)?, i128::from(columns.int(6)?)));
     }
-    for (name, (subject, part, paper, mut entries)) in bookings {
-        let part = Part::of_number(part).ok_or_else(|| damaged("booking", name, "no part"))?;
-        let payment = Payment::from_bytes(&paper).map_err(|error| damaged("booking", name, error.to_string()))?;
+    for (name, mut rows) in bookings {
+        let part = Part::of_number(rows.part).ok_or_else(|| damaged("booking", name, "no part"))?;
+        let payment = Payment::from_bytes(&rows.paper).map_err(|error| damaged("booking", name, error.to_string()))?;
         let body = payment.body();
-        let entries_of = Booking::payment(part, *body.debtor.key(), *body.creditor.key(), body.asset, body.amount);
-        let booking = Booking { subject: Subject::Payment(subject), part, at: UnixSeconds(0), entries: entries_of };
-        entries.sort();
-        if booking.subject.booking(part) != name || entries != expected(&booking) {
+        let entries = Booking::payment(part, *body.debtor.key(), *body.creditor.key(), body.asset, body.amount);
+        let booking = Booking { subject: Subject::Payment(rows.subject), part, at: UnixSeconds(0), entries };
+        rows.entries.sort();
+        if booking.subject.booking(part) != name || rows.entries != expected(&booking) {
             return Err(damaged("entry", name, format!("payment {}: not what was signed", payment.identity())));
         }
     }
     Ok(())
+}
+
+struct PaymentRows {
+    subject: [u8; 32],
+    part: i64,
+    paper: Vec<u8>,
+    entries: Vec<(String, String, i128)>,
+}
+
+/// Every netting has the entries that follow from what was agreed on.
+pub(super) async fn check_nettings(sql: &mut Sql<'_>) -> Result<(), LedgerError> {
+    let mut bookings: BTreeMap<[u8; 32], Vec<(String, String, i128)>> = BTreeMap::new();
+    let text = "SELECT booking.booking, account, asset, amount FROM booking JOIN entry ON entry.booking = booking.booking \
+                WHERE booking.kind = 'netting'";
+    for row in sql.rows(sqlx::query(text)).await? {
+        let columns = Columns { table: "entry", row: &row };
+        let entry = (columns.text(1)?, columns.text(2)?, i128::from(columns.int(3)?));
+        bookings.entry(columns.key(0)?).or_default().push(entry);
+    }
+    for row in sql.rows(sqlx::query("SELECT netting, part, us, bytes FROM netting")).await? {
+        let columns = Columns { table: "netting", row: &row };
+        let (name, part) = (columns.key(0)?, Part::of_number(columns.int(1)?).unwrap_or(Part::Clearing));
+        let netting =
+            Proposal::from_bytes(&columns.bytes(3)?).map_err(|error| damaged("netting", name, error.to_string()))?;
+        if netting.hash() != name {
+            return Err(damaged("netting", name, "its bytes have another hash"));
+        }
+        let us = if columns.bytes(2)?.is_empty() { None } else { Some(GridId::new(public_key(&columns, 2)?)) };
+        let mut sums: BTreeMap<(String, String), i128> = BTreeMap::new();
+        for (account, asset, amount) in netting_entries(us, &netting) {
+            *sums.entry((account.to_string(), asset.code().to_owned())).or_default() += amount;
+        }
+        let sums: Vec<_> = sums
+            .into_iter()
+            .filter(|(_, sum)| *sum != 0)
+            .map(|((account, asset), sum)| (account, asset, sum))
+            .collect();
+        let booking = Subject::Netting(name).booking(part);
+        let mut found = bookings.remove(&booking).unwrap_or_default();
+        found.retain(|(_, _, amount)| *amount != 0);
+        found.sort();
+        if found != sums {
+            return Err(damaged("entry", booking, format!("netting {}: not what was agreed on", Identity(name))));
+        }
+    }
+    match bookings.first_key_value() {
+        Some((booking, _)) => Err(damaged("booking", booking, "of no netting that is kept")),
+        None => Ok(()),
+    }
 }
 
 /// Every chain of positions is whole, and what is noted of lanes is what the positions say. Returns how many there are.

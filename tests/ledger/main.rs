@@ -9,6 +9,7 @@
 mod books;
 mod both;
 mod child;
+mod cli;
 mod crash;
 mod full_disk;
 mod objects;

@@ -2,8 +2,8 @@
 
 use crate::objects::{MIB, NOW, PRICE, grid, lane, payment, public, secret, terms, usd, voucher};
 use lafs_clearinghouse::keys::GridId;
-use lafs_clearinghouse::ledger::{Kept, Ledger, LedgerError, Location, NettingBooked, Part, Unposted, Verified};
-use lafs_clearinghouse::netting::Debt;
+use lafs_clearinghouse::ledger::{Kept, Ledger, LedgerError, Location, Part, Unposted, Verified};
+use lafs_clearinghouse::netting::{Debt, Proposal};
 use lafs_clearinghouse::tariff::wire::{Party, Position, PositionBody, SettledBy, Signed};
 use lafs_clearinghouse::units::{Bytes, MinorUnits, Seconds, UnixSeconds};
 use sqlx::{AssertSqlSafe, Connection};
@@ -53,7 +53,7 @@ fn position(between: (GridId, GridId), before: Option<&Position>, unposted: &Unp
 }
 
 /// Books with something in every table: three hours of two lanes, a payment, a position, terms.
-async fn filled(ledger: &Ledger) {
+pub(crate) async fn filled(ledger: &Ledger) {
     for (part, nth) in [(Part::Payer, 0), (Part::Payee, 1), (Part::Clearing, 2), (Part::Clearing, 3)] {
         let opened = lane(1, 2, nth);
         ledger.open_lane(part, opened.clone(), NOW).await.unwrap();
@@ -192,11 +192,8 @@ pub(crate) async fn a_netting_moves_debts_once_and_nobody_gains(location: Locati
         creditor: grid(creditor),
         amount: MinorUnits(gib * PRICE.0),
     };
-    let netting = NettingBooked {
-        netting: [9; 32],
-        replaced: vec![debt(1, 2, 3), debt(2, 3, 2)],
-        transfers: vec![debt(1, 2, 1), debt(1, 3, 2)],
-    };
+    let debts = [debt(1, 2, 3), debt(2, 3, 2)];
+    let netting = Proposal::new(grid(CLEARING), usd(), &debts, &[grid(1), grid(2), grid(3)].into()).unwrap().unwrap();
     for kept in [Kept::New, Kept::Already] {
         assert_eq!(ledger.net(None, netting.clone(), NOW).await.unwrap(), kept);
         for (debtor, creditor, gib) in [(1, 2, 1), (2, 3, 0), (1, 3, 2)] {
@@ -211,6 +208,17 @@ pub(crate) async fn a_netting_moves_debts_once_and_nobody_gains(location: Locati
     let told = position(between, None, &unposted);
     let net = if between.0 == grid(1) { told.body().net() } else { -told.body().net() };
     assert_eq!(net, i128::from(PRICE.0));
+    ledger.verify().await.unwrap();
+    // In the books of the one in the middle, whose two debts become one.
+    let opened = [lane(1, 2, 1), lane(2, 3, 1)];
+    for (part, opened, gib) in [(Part::Payee, &opened[0], 3), (Part::Payer, &opened[1], 2)] {
+        ledger.open_lane(part, opened.clone(), NOW).await.unwrap();
+        ledger.voucher(part, voucher(opened, gib << 30), vec![], NOW).await.unwrap();
+    }
+    ledger.net(Some(grid(2)), netting, NOW).await.unwrap();
+    assert_eq!(ledger.owed(Part::Payee, public(1), public(2), usd()).await.unwrap(), i128::from(PRICE.0));
+    assert_eq!(ledger.owed(Part::Payer, public(2), public(3), usd()).await.unwrap(), 0);
+    assert!(ledger.balances().await.unwrap().contains(&("netted".to_owned(), usd(), 0)));
     ledger.verify().await.unwrap();
     ledger.close().await;
 }
