@@ -193,7 +193,7 @@ impl Desk {
 
     /// Signs positions of what was booked for the two since the last one.
     pub(super) async fn post(&self, pair: &Pair) -> Result<(), DeskError> {
-        let Inner { parts, posting } = &*self.0;
+        let Inner { parts, posting, .. } = &*self.0;
         let _one_at_a_time = posting.lock().await;
         loop {
             let unposted = parts.ledger.unposted(pair.first, pair.second, pair.asset).await?;

@@ -25,7 +25,7 @@ pub use bill::{Bill, ageing, bill};
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
 pub use desk_error::DeskError;
 pub use fresh::FreshRecords;
-pub use nettings::{NettingFolder, ProposeError, debts, propose};
+pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};
 pub use position_check::PositionFault;
 pub use settle::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, Round, Rounded, Settler, SettlerParts};
 pub use take::{MAX_TAKEN_BYTES, TakeError, Taken};

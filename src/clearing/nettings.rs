@@ -5,20 +5,48 @@ use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh::is_own_key;
 use crate::config::{FileError, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
 use crate::keys::GridId;
-use crate::ledger::{Ledger, LedgerError, NettingBooked, Pair, Part};
-use crate::netting::{Debt, Multilateral, NettingError, bilateral, multilateral};
+use crate::ledger::{Ledger, LedgerError, Pair, Part};
+use crate::netting::{Debt, NettingError, Proposal};
 use crate::rate::Asset;
-use crate::signed::ObjectType;
-use crate::tariff::wire::{Consent, NettedDebt, NettingBody};
-use crate::units::{Seconds, UnixSeconds};
+use crate::signed::{Identity, ObjectType};
+use crate::tariff::wire::Consent;
+use crate::units::MinorUnits;
 use data_encoding::HEXLOWER;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// How long grids have to consent.
-const GOOD_FOR: Seconds = Seconds::days(7);
+/// The most octets of a proposal that is kept or sent: a thousand grids with ten thousand debts.
+pub const MAX_NETTING_BYTES: usize = 256 << 10;
 /// The most proposals that are looked at.
 const MANY: usize = 256;
+
+/// What a netting comes to for one grid, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Netted {
+    /// What it owed.
+    pub owed: MinorUnits,
+    /// What was owed to it.
+    pub due: MinorUnits,
+    /// What it pays instead.
+    pub pays: MinorUnits,
+    /// What it receives instead.
+    pub receives: MinorUnits,
+}
+
+/// What `netting` comes to for `grid`. `None` for one that it does not affect, or beyond what amounts can say.
+pub fn netted(netting: &Proposal, grid: &GridId) -> Option<Netted> {
+    let sum = |debts: &[Debt], of: fn(&Debt) -> &GridId| {
+        let amounts = debts.iter().filter(|debt| of(debt) == grid).map(|debt| u128::from(debt.amount.0));
+        u64::try_from(amounts.sum::<u128>()).ok().map(MinorUnits).filter(|sum| *sum <= MinorUnits::MAX)
+    };
+    let netted = Netted {
+        owed: sum(netting.replaced(), |debt| &debt.debtor)?,
+        due: sum(netting.replaced(), |debt| &debt.creditor)?,
+        pays: sum(netting.transfers(), |debt| &debt.debtor)?,
+        receives: sum(netting.transfers(), |debt| &debt.creditor)?,
+    };
+    (netted.owed.0 > 0 || netted.due.0 > 0).then_some(netted)
+}
 
 /// Proposals on disk, one file each, named by its hash.
 #[derive(Debug, Clone)]
@@ -31,23 +59,23 @@ impl NettingFolder {
     }
 
     /// Keeps a proposal.
-    pub fn keep(&self, netting: &NettingBody) -> Result<(), FileError> {
+    pub fn keep(&self, netting: &Proposal) -> Result<(), FileError> {
         create_private_dir(&self.0)?;
-        write_atomically(&self.path(&netting.hash()), &netting.encode(), PUBLIC_MODE)
+        write_atomically(&self.path(&netting.hash()), &netting.to_bytes(), PUBLIC_MODE)
     }
 
     /// The proposal of this hash.
-    pub fn of(&self, hash: &[u8; 32]) -> Option<NettingBody> {
+    pub fn of(&self, hash: &[u8; 32]) -> Option<Proposal> {
         read(&self.path(hash)).filter(|netting| netting.hash() == *hash)
     }
 
     /// All of them, by hash.
-    pub fn all(&self) -> Vec<NettingBody> {
+    pub fn all(&self) -> Vec<Proposal> {
         let Ok(entries) = std::fs::read_dir(&self.0) else { return Vec::new() };
         let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.retain(|path| path.extension().is_some_and(|end| end == "netting"));
         paths.sort();
-        paths.iter().rev().take(MANY).filter_map(|path| read(path)).collect()
+        paths.iter().take(MANY).filter_map(|path| read(path)).collect()
     }
 
     fn path(&self, hash: &[u8; 32]) -> PathBuf {
@@ -55,8 +83,8 @@ impl NettingFolder {
     }
 }
 
-fn read(path: &Path) -> Option<NettingBody> {
-    NettingBody::from_bytes(&read_at_most(path, NettingBody::MAX_BYTES).ok()?).ok()
+fn read(path: &Path) -> Option<Proposal> {
+    Proposal::from_bytes(&read_at_most(path, MAX_NETTING_BYTES).ok()?).ok()
 }
 
 /// Why nothing is proposed.
@@ -66,8 +94,8 @@ pub enum ProposeError {
     #[error("a netting would save nothing")]
     SavesNothing,
     /// More debts than one proposal holds.
-    #[error("{0} debts are more than one netting holds ({max}): name fewer grids", max = NettingBody::MAX_DEBTS)]
-    TooMany(usize),
+    #[error("a netting of {0} octets is more than the {MAX_NETTING_BYTES} that are sent: leave some grids out")]
+    TooLarge(usize),
     /// The debts are not those of any books.
     #[error(transparent)]
     Netting(#[from] NettingError),
@@ -77,13 +105,12 @@ pub enum ProposeError {
 }
 
 /// The debts in a clearing node's books, each pair's difference.
-pub async fn debts(ledger: &Ledger, asset: Asset) -> Result<Vec<Debt>, LedgerError> {
+async fn debts(ledger: &Ledger, asset: Asset) -> Result<Vec<Debt>, LedgerError> {
     let mut debts = Vec::new();
     for pair in ledger.pairs().await?.into_iter().filter(|pair| pair.asset == asset) {
-        let [one, other] = [(pair.first, pair.second), (pair.second, pair.first)];
-        let owed = net(ledger, one, other, asset).await?;
-        let (debtor, creditor) = if owed > 0 { one } else { other };
-        let amount = u64::try_from(owed.unsigned_abs()).map(crate::units::MinorUnits);
+        let owed = net(ledger, pair.first, pair.second, asset).await?;
+        let (debtor, creditor) = if owed > 0 { (pair.first, pair.second) } else { (pair.second, pair.first) };
+        let amount = u64::try_from(owed.unsigned_abs()).map(MinorUnits);
         let amount = amount.map_err(|_| LedgerError::TooLarge { what: "a debt" })?;
         if amount.0 > 0 {
             debts.push(Debt { asset, debtor, creditor, amount });
@@ -104,58 +131,37 @@ pub async fn propose(
     clearing: GridId,
     asset: Asset,
     without: &BTreeSet<GridId>,
-    now: UnixSeconds,
-) -> Result<(NettingBody, Multilateral), ProposeError> {
+) -> Result<Proposal, ProposeError> {
     let debts = debts(ledger, asset).await?;
     let grids = debts.iter().flat_map(|debt| [debt.debtor, debt.creditor]);
     let taking_part: BTreeSet<GridId> = grids.filter(|grid| !without.contains(grid)).collect();
-    let netted = multilateral(&debts, &taking_part)?.into_iter().find(|netted| netted.asset == asset);
-    let netted = netted.filter(|netted| netted.saved() > 0).ok_or(ProposeError::SavesNothing)?;
-    let pooled = |debt: &Debt| taking_part.contains(&debt.debtor) && taking_part.contains(&debt.creditor);
-    let replaced: Vec<Debt> = bilateral(&debts)?.into_iter().filter(pooled).collect();
-    if replaced.len() > NettingBody::MAX_DEBTS {
-        return Err(ProposeError::TooMany(replaced.len()));
+    let netting = Proposal::new(clearing, asset, &debts, &taking_part)?.ok_or(ProposeError::SavesNothing)?;
+    let (gross, net) = totals(&netting);
+    let size = netting.to_bytes().len();
+    match size {
+        _ if gross <= net => Err(ProposeError::SavesNothing),
+        _ if size > MAX_NETTING_BYTES => Err(ProposeError::TooLarge(size)),
+        _ => Ok(netting),
     }
-    let wire = |debts: &[Debt]| {
-        debts
-            .iter()
-            .map(|debt| NettedDebt { debtor: debt.debtor, creditor: debt.creditor, amount: debt.amount })
-            .collect()
-    };
-    let body = NettingBody {
-        clearing,
-        asset,
-        time: now,
-        not_after: now.plus(GOOD_FOR),
-        replaced: wire(&replaced),
-        transfers: wire(&netted.transfers),
-    };
-    Ok((body, netted))
 }
 
-/// A proposal as it is booked.
-pub(super) fn booked(netting: &NettingBody) -> NettingBooked {
-    let debts = |debts: &[NettedDebt]| {
-        let debt = |debt: &NettedDebt| Debt {
-            asset: netting.asset,
-            debtor: debt.debtor,
-            creditor: debt.creditor,
-            amount: debt.amount,
-        };
-        debts.iter().map(debt).collect()
-    };
-    NettingBooked { netting: netting.hash(), replaced: debts(&netting.replaced), transfers: debts(&netting.transfers) }
+/// What is owed before a netting, and what is paid instead, in minor units.
+pub fn totals(netting: &Proposal) -> (u128, u128) {
+    let total = |debts: &[Debt]| debts.iter().map(|debt| u128::from(debt.amount.0)).sum();
+    (total(netting.replaced()), total(netting.transfers()))
 }
 
 impl Desk {
-    /// Proposals that `caller` has yet to consent to, or others have.
-    pub fn nettings(&self, caller: &GridId) -> Vec<NettingBody> {
-        let now = self.now();
-        let mut all = self.folder().all();
-        all.retain(|netting| {
-            netting.clearing == self.grid() && now < netting.not_after && netting.of(caller).is_some()
-        });
-        all
+    /// Proposals that affect `caller` and are not in force.
+    pub async fn nettings(&self, caller: &GridId) -> Result<Vec<Proposal>, DeskError> {
+        let mut open = Vec::new();
+        for netting in self.folder().all() {
+            let is_for_caller = netting.clearing() == self.grid() && netted(&netting, caller).is_some();
+            if is_for_caller && !self.is_in_force(&netting).await? {
+                open.push(netting);
+            }
+        }
+        Ok(open)
     }
 
     /// Keeps a consent of `caller`; books the netting if it was the last one that was missing.
@@ -168,16 +174,16 @@ impl Desk {
         if body.clearing != self.grid() {
             return Err(DeskError::OtherClearing(body.clearing));
         }
-        let netting = self.folder().of(&body.netting).filter(|netting| netting.clearing == self.grid());
+        let netting = self.folder().of(&body.netting).filter(|netting| netting.clearing() == self.grid());
         let netting = netting.ok_or(DeskError::NoNetting("it is not known"))?;
-        let comes_to = netting.of(caller).ok_or(DeskError::NoNetting("it does not affect this grid"))?;
-        if (comes_to.owed, comes_to.due, comes_to.pays, comes_to.receives, netting.asset)
+        let comes_to = netted(&netting, caller).ok_or(DeskError::NoNetting("it does not affect this grid"))?;
+        if (comes_to.owed, comes_to.due, comes_to.pays, comes_to.receives, netting.asset())
             != (body.owed, body.due, body.pays, body.receives, body.asset)
         {
             return Err(DeskError::NoNetting("it comes to something else for this grid"));
         }
-        if self.now() >= netting.not_after.min(body.not_after) {
-            return Err(DeskError::NoNetting("its time is over"));
+        if self.now() >= body.not_after {
+            return Err(DeskError::NoNetting("the time of the consent is over"));
         }
         if !self.grants(caller, |record| is_own_key(record, &body.signer)).await? {
             return Err(DeskError::NoAuthority { grid: *caller, key: body.signer, object: "consent" });
@@ -189,7 +195,7 @@ impl Desk {
 
     /// Books the proposals to which all have consented: what a crash has left.
     pub(super) async fn complete_all(&self) -> Result<(), DeskError> {
-        for netting in self.folder().all().iter().filter(|netting| netting.clearing == self.grid()) {
+        for netting in self.folder().all().iter().filter(|netting| netting.clearing() == self.grid()) {
             match self.complete(netting).await {
                 // A person has to propose anew.
                 Ok(()) | Err(DeskError::NoNetting(_)) => {}
@@ -199,40 +205,37 @@ impl Desk {
         Ok(())
     }
 
-    async fn complete(&self, netting: &NettingBody) -> Result<(), DeskError> {
+    async fn is_in_force(&self, netting: &Proposal) -> Result<bool, LedgerError> {
+        let Some(first) = netting.replaced().first() else { return Ok(false) };
+        let proof = Identity(netting.hash());
+        self.ledger().has_netted(proof, &first.debtor, &first.creditor, netting.asset()).await
+    }
+
+    async fn complete(&self, netting: &Proposal) -> Result<(), DeskError> {
         let _one_at_a_time = self.settling().await;
-        let hash = netting.hash();
-        let debts = || netting.replaced.iter().chain(&netting.transfers);
-        let mut missing: BTreeSet<GridId> = debts().flat_map(|debt| [debt.debtor, debt.creditor]).collect();
+        if self.is_in_force(netting).await? {
+            return Ok(());
+        }
+        let (hash, now) = (netting.hash(), self.now());
+        let mut missing = netting.grids();
         let papers = self.ledger().papers_of(ObjectType::Consent, None, Some(self.grid().as_bytes())).await?;
-        let now = self.now();
         for consent in papers.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok()) {
             if consent.body().netting == hash && now < consent.body().not_after {
                 missing.remove(&consent.body().grid);
             }
         }
-        let pairs: BTreeSet<Pair> = debts().map(|debt| Pair::of(debt.debtor, debt.creditor, netting.asset)).collect();
-        if !missing.is_empty() || now >= netting.not_after {
+        if !missing.is_empty() {
             return Ok(());
         }
-        let proof = crate::signed::Identity(hash);
-        let is_booked = async |debt: &NettedDebt| {
-            self.ledger().has_netted(proof, &debt.debtor, &debt.creditor, netting.asset).await
-        };
-        let first = &netting.replaced[0];
-        if !is_booked(first).await? {
-            // What was paid or netted since cannot be netted again; what was charged since stands beside it.
-            let mut left: BTreeMap<(GridId, GridId), i128> = BTreeMap::new();
-            for debt in &netting.replaced {
-                let owed = net(self.ledger(), debt.debtor, debt.creditor, netting.asset).await?;
-                let left = left.entry((debt.debtor, debt.creditor)).or_insert(owed);
-                *left -= i128::from(debt.amount.0);
-                if *left < 0 {
-                    return Err(DeskError::NoNetting("a debt in it has been paid or netted meanwhile"));
-                }
+        // What was paid or netted since cannot be netted again; what was charged since stands beside it.
+        for debt in netting.replaced() {
+            if net(self.ledger(), debt.debtor, debt.creditor, netting.asset()).await? < i128::from(debt.amount.0) {
+                return Err(DeskError::NoNetting("a debt in it has been paid or netted meanwhile"));
             }
-            self.ledger().net(None, booked(netting), now).await?;
         }
+        self.ledger().net(None, netting.clone(), now).await?;
+        let debts = netting.replaced().iter().chain(netting.transfers());
+        let pairs: BTreeSet<Pair> = debts.map(|debt| Pair::of(debt.debtor, debt.creditor, netting.asset())).collect();
         for pair in pairs {
             self.post(&pair).await?;
         }

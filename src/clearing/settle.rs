@@ -4,19 +4,20 @@
 use crate::clearing::counterparts::{CounterpartError, Counterparts};
 use crate::clearing::desk::{Desk, Fetched, Posted, Records, grants, may_sign};
 use crate::clearing::desk_error::DeskError;
-use crate::clearing::nettings::{NettingFolder, booked};
+use crate::clearing::nettings::{MAX_NETTING_BYTES, NettingFolder, netted};
 use crate::clearing::position_check::{PositionFault, check};
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::keys::{GridId, SecretKey};
 use crate::ledger::{Claimable, Ledger, LedgerError, Pair, Part};
+use crate::netting::Proposal;
 use crate::peer::{CallerIdentity, DialGuard, PeerError};
 use crate::record::Roles;
 use crate::resolver::ResolveError;
 use crate::signed::{Identity, ObjectType};
 use crate::tariff::wire::{
-    Carried, Claim, ClaimBody, ClaimLine, Consent, MAX_CLAIM_LANES, NettingBody, Payment, Position, Receipt,
-    ReceiptBody, SettledBy, Signed, Terms, WireError,
+    Carried, Claim, ClaimBody, ClaimLine, Consent, MAX_CLAIM_LANES, Payment, Position, Receipt, ReceiptBody, SettledBy,
+    Signed, Terms, WireError,
 };
 use crate::units::{MinorUnits, Seconds, UnixSeconds};
 use data_encoding::BASE64URL_NOPAD;
@@ -468,8 +469,8 @@ impl Settler {
             let consents = ledger.papers_of(ObjectType::Consent, Some(grid.as_bytes()), None).await?;
             let consents = consents.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok());
             let ours = |consent: &Consent| consent.body().netting == line.proof.0;
-            if consents.into_iter().any(|consent| ours(&consent)) && netting.clearing == position.body().clearing {
-                ledger.net(Some(*grid), booked(&netting), clock.now()).await?;
+            if consents.into_iter().any(|consent| ours(&consent)) && netting.clearing() == position.body().clearing {
+                ledger.net(Some(*grid), netting, clock.now()).await?;
             }
         }
         Ok(())
@@ -485,8 +486,11 @@ impl Settler {
         for text in document.nettings_base64url.iter().take(NETTINGS_AT_ONCE) {
             let bytes = BASE64URL_NOPAD.decode(text.as_bytes());
             let bytes = bytes.map_err(|_| RoundError::Answer("a netting is not in base64url"))?;
-            let netting = NettingBody::from_bytes(&bytes).map_err(|_| RoundError::Answer("not a netting"))?;
-            if netting.clearing == *clearing && netting.of(&self.0.grid).is_some() {
+            let netting = Proposal::from_bytes(&bytes).map_err(|_| RoundError::Answer("not a netting"))?;
+            if bytes.len() > MAX_NETTING_BYTES {
+                continue;
+            }
+            if netting.clearing() == *clearing && netted(&netting, &self.0.grid).is_some() {
                 self.0.nettings.keep(&netting)?;
             }
         }

@@ -21,6 +21,7 @@ mod init;
 mod input;
 mod join;
 mod joined;
+mod ledger;
 mod ls;
 mod manual;
 mod network_args;
@@ -96,6 +97,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Terms(command) => terms::run(&command, terminal),
         Command::Statement(args) => statement::run(&args, terminal),
         Command::Gateway(command) => gateway::run(&command, terminal),
+        Command::Ledger(command) => ledger::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
         Command::Completions(args) => manual::completions(&args, terminal),
         Command::Man(args) => manual::man(&args, terminal),

@@ -92,9 +92,9 @@ async fn nettings(
     Extension(connection): Extension<Arc<Connection>>,
 ) -> Result<Json<NettingsDocument>, Refusal> {
     let grid = grid(&shared, &connection)?;
-    let open = shared.settler.desk().nettings(&grid);
+    let open = shared.settler.desk().nettings(&grid).await.map_err(|error| refusal(&error))?;
     let nettings_base64url =
-        open.iter().take(NETTINGS_AT_ONCE).map(|netting| BASE64URL_NOPAD.encode(&netting.encode())).collect();
+        open.iter().take(NETTINGS_AT_ONCE).map(|netting| BASE64URL_NOPAD.encode(&netting.to_bytes())).collect();
     Ok(Json(NettingsDocument { nettings_base64url }))
 }
 

@@ -16,7 +16,6 @@ pub(crate) mod fixtures;
 mod lane_open;
 #[cfg(test)]
 mod laws;
-mod netting;
 mod one;
 mod position;
 mod revoke;
@@ -30,7 +29,6 @@ pub use consent::{Consent, ConsentBody};
 pub use deck::{Deck, DeckBody};
 pub use fields::Carried;
 pub use lane_open::{LaneId, LaneOpen, LaneOpenBody, LaneProposal};
-pub use netting::{Netted, NettedDebt, NettingBody};
 pub use one::{Payload, Signed, SignedByOne, WireError};
 pub use position::{
     ChainFault, MAX_POSITION_LINES, Party, Position, PositionBody, PositionLine, SettledBy, Settlement,
