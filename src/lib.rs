@@ -19,6 +19,7 @@ pub mod units;
 
 // Rules, which decide and compute:
 pub mod lafs;
+pub mod policy;
 pub mod record;
 pub mod session;
 pub mod tariff;

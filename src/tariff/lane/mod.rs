@@ -9,6 +9,8 @@ mod model;
 mod pair;
 mod payee;
 mod payer;
+#[cfg(test)]
+mod scenes;
 mod transcript;
 
 pub use pair::{Account, Durable, LaneRefusal, Left, Limits, Pair, PairEffect, WriteOff};

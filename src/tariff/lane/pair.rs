@@ -287,7 +287,7 @@ impl Pair {
                 effects.push(PairEffect::Acknowledge(body));
                 ended.extend(tickets);
             }
-            self.account.vouched.0 += counter.counted() - before;
+            self.account.vouched.0 += counter.counted().saturating_sub(before);
         }
         for ticket in ended {
             self.end(ticket, Left::Some, &mut effects);
