@@ -19,6 +19,7 @@ pub mod units;
 
 // Rules, which decide and compute:
 pub mod lafs;
+pub mod netting;
 pub mod policy;
 pub mod record;
 pub mod session;
@@ -30,6 +31,8 @@ pub mod config;
 pub mod dht;
 #[cfg(feature = "node")]
 pub mod grid;
+#[cfg(feature = "node")]
+pub mod ledger;
 #[cfg(feature = "node")]
 pub mod metrics;
 #[cfg(feature = "node")]

@@ -235,6 +235,8 @@ impl From<NodeError> for Failure {
             NodeError::GatewayKeys(error) => error.into(),
             NodeError::GatewayListen { .. } => Self::because(ExitCode::Failed, &error)
                 .hint("set another `gateway-listen` in clearinghouse.toml, or end the process that listens there"),
+            NodeError::Web(_) => Self::because(ExitCode::Failed, &error)
+                .hint("set another `web-listen` in clearinghouse.toml; port 0 takes a free one"),
             NodeError::Grid(_) => Self::because(ExitCode::Malformed, &error)
                 .hint("`tahoe-node` names the folder of a Tahoe-LAFS node: the one with tahoe.cfg and private/ in it"),
             NodeError::Api(ApiError::Listen { .. }) => Self::because(ExitCode::Failed, &error)

@@ -107,6 +107,11 @@ impl Home {
         self.0.join("members")
     }
 
+    /// The words by which clients of this grid were removed, kept apart: a copy of `members` from before must not undo them.
+    pub fn removed_members(&self) -> PathBuf {
+        self.0.join("removed-members")
+    }
+
     /// A client's settings: which home gateway it has joined.
     pub fn client(&self) -> PathBuf {
         self.0.join("client.toml")

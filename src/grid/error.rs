@@ -14,8 +14,8 @@ pub enum ServerError {
     /// It does not get ready to be asked, or does not begin to answer.
     #[error("no answer in time")]
     TimedOut,
-    /// It began to answer and went quiet.
-    #[error("it went quiet after {received} bytes of its answer")]
+    /// It began to answer, and went quiet or trickles.
+    #[error("it stalled after {received} bytes of its answer")]
     Stalled {
         /// Octets of the body that had come.
         received: u64,

@@ -4,6 +4,7 @@
 #![cfg(feature = "node")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod abroad;
 mod api;
 mod caps;
 mod clients;
@@ -14,6 +15,7 @@ mod init;
 mod life;
 mod nodes;
 mod place;
+mod readers;
 mod records;
 mod resolving;
 mod usage;

@@ -103,6 +103,7 @@ impl Gateway {
             key: identity.key.public(),
             clock,
             own_record: parts.own_record,
+            operator: identity.operator.public(),
             members: parts.members,
             resolver: parts.resolver,
             files: parts.files,
