@@ -1,13 +1,20 @@
 //! Policies and calls, tried together.
 
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::policy::{Account, Call, Confirmed, Decision, EXAMPLE, Outcome, Period, Policy, Priced, Used};
+use crate::policy::decide::{Account, Confirmed, Decision, Outcome, Used};
+use crate::policy::file::Policy;
+use crate::policy::price::Priced;
+use crate::policy::quota::Period;
+use crate::policy::rule::Call;
 use crate::rate::Asset;
 use crate::record::Nickname;
 use crate::session::Group;
 use crate::signed::Identity;
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use proptest::prelude::*;
+
+/// The policy to begin with.
+const EXAMPLE: &str = include_str!("example.toml");
 
 fn key(n: u8) -> PublicKey {
     SecretKey::from_seed(&[n; 32]).public()

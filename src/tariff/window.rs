@@ -254,6 +254,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_adrift_holds_the_window_until_it_is_less() {
+        let mut window: Window<u8> = Window::new(WHOLE);
+        assert_eq!(window.set_adrift(Bytes(800)), []);
+        granted(window.ask(&[], Bytes(150)));
+        let next = waits(window.ask(&[], Bytes(100)));
+        let refused = WindowRefusal::Adrift { unit: Bytes(201), adrift: Bytes(800) };
+        assert_eq!(window.ask(&[], Bytes(201)), Err(refused));
+        assert_eq!(window.set_adrift(Bytes(750)), [next]);
+        assert_eq!((window.out(), window.adrift()), (Bytes(250), Bytes(750)));
+    }
+
+    #[test]
     fn so_many_wait_and_no_more() {
         let mut window = Window::new(WHOLE);
         granted(window.ask(&["a"], WHOLE));
