@@ -93,6 +93,15 @@ impl Node {
             private: config.allow_private_addresses,
             whole_network_limit: config.whole_network_limit,
         };
+        let storage = match (&config.tahoe_node, config.gateway_listen) {
+            (Some(node_dir), Some(_)) => {
+                // Which grid managers count is what that node's own settings say, and ours: a grid that certifies no servers is
+                // read from all of them, for what they give is held against the cap.
+                let managers = config.grid_managers.clone();
+                Some(Grid::open(GridSettings { managers, ..GridSettings::new(node_dir) }, clock)?)
+            }
+            _ => None,
+        };
         // Before the record is signed, which names the port.
         let opening = OpenGateway::bind(home, config).await?;
         let own_entry = opening.as_ref().map(|opening| opening.entry.clone());
@@ -105,7 +114,7 @@ impl Node {
         let identity = opening.as_ref().map(|opening| opening.identity.clone());
         let gateway = match (opening, &publisher, &members) {
             (Some(opening), Some(publisher), Some(members)) => {
-                Some(opening.start(home, config, publisher, members, &resolver, &dht, clock)?)
+                Some(opening.start(home, config, publisher, members, &resolver, &dht, storage.clone(), clock)?)
             }
             _ => None,
         };
@@ -133,6 +142,7 @@ impl Node {
             members: members.clone(),
             gateway_nurl: nurl(own_entry.as_ref()),
             gateway_local_nurl: local_nurl.map(|nurl| nurl.to_string()),
+            storage,
             web_url: web.as_ref().map(|web| format!("http://{}/", web.addr())),
             clock,
             stated_external: config.external.is_some(),
@@ -303,19 +313,10 @@ impl OpenGateway {
         members: &Members,
         resolver: &Resolver,
         dht: &Dht,
+        storage: Option<Grid>,
         clock: Clock,
     ) -> Result<Gateway, NodeError> {
         let grid = *publisher.grid();
-        let files = match &config.tahoe_node {
-            Some(node_dir) => {
-                // Which grid managers count is what that node's own settings say, and ours: a grid that certifies no servers is
-                // read from all of them, for what they give is held against the cap.
-                let managers = config.grid_managers.clone();
-                let settings = GridSettings { managers, ..GridSettings::new(node_dir) };
-                Some(Files::of_grid(Grid::open(settings, clock)?))
-            }
-            None => None,
-        };
         let traffic = Traffic::open(home, clock.now())?;
         let published = publisher.changes();
         let own_record: OwnRecord = Arc::new(move || published.borrow().record.clone());
@@ -341,7 +342,7 @@ impl OpenGateway {
             own_record,
             members: members.clone(),
             resolver: resolver.clone(),
-            files,
+            files: storage.map(Files::of_grid),
             away,
             traffic,
             metrics,

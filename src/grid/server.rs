@@ -4,8 +4,9 @@
 //! advisory. What a share's octets mean is for others to say; nothing here vouches for them.
 
 use crate::capability::StorageIndex;
+use crate::grid::answer_fault::AnswerFault;
 use crate::grid::connection::{Connection, Deadlines, Place, receive};
-use crate::grid::error::{AnswerFault, ServerError};
+use crate::grid::error::ServerError;
 use crate::grid::health::{Experience, Health};
 use crate::grid::server_id::ServerId;
 use crate::grid::share_set::{self, share_numbers};
@@ -111,9 +112,9 @@ impl StorageServer {
         self.slots.available_permits()
     }
 
-    /// Counts a failure that only the caller can see: a share that does not verify, or a pace that is too slow.
+    /// Counts a failure that only the caller can see: a share that does not verify.
     pub fn blame(&self) {
-        self.experience().failed(Instant::now());
+        self.experience().blamed(Instant::now());
     }
 
     /// The numbers of the shares that it has at `index`, ascending; none if it knows nothing of it.

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::dht::{Dht, DhtStatus};
+use crate::grid::Grid;
 use crate::http::answer::AnswerBody;
 use crate::http::guard::guard;
 use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, document};
@@ -61,6 +62,8 @@ pub struct ApiParts {
     pub gateway_local_nurl: Option<String>,
     /// Where this machine's browser reads.
     pub web_url: Option<String>,
+    /// The storage servers that the gateway reads from.
+    pub storage: Option<Grid>,
     /// The time.
     pub clock: Clock,
     /// Whether the operator states a public address.

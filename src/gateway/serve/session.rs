@@ -2,6 +2,7 @@
 
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::leases::CLIENT_WINDOW;
+use crate::gateway::serve::refresh::refresh;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::shared::Shared;
 use crate::session::{Caller, Channel, ClaimError, Claimant, MAX_CLAIM_BYTES, SessionClaim};
@@ -85,6 +86,9 @@ pub(super) async fn open(
     };
     debug!(%caller, "a session is open");
     connection.open(caller.clone());
+    if let Caller::Grid { id, key } = &caller {
+        refresh(&shared, &connection, *id, *key);
+    }
     let window = match &caller {
         Caller::Grid { .. } => Pool::WINDOW,
         Caller::Client { .. } | Caller::Pending { .. } => CLIENT_WINDOW,

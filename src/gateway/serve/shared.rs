@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::gateway::away::Away;
 use crate::gateway::serve::leases::Leases;
+use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::shares::Files;
 use crate::gateway::traffic::Traffic;
 use crate::keys::{GridId, PublicKey};
@@ -11,7 +12,7 @@ use crate::metrics::Metrics;
 use crate::record::{GridRecord, Nickname};
 use crate::resolver::Resolver;
 use crate::session::Nonces;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// How many ciphertexts are under way at once, to everybody. Each is a task, a queue of one unit, and what is read ahead.
@@ -47,6 +48,7 @@ pub(super) struct Parts {
     /// Other grids' files, by their gateways.
     pub(super) away: Away,
     pub(super) nonces: Mutex<Nonces>,
+    pub(super) refreshes: Mutex<Refreshes>,
     pub(super) leases: Arc<Leases>,
     pub(super) traffic: Traffic,
     pub(super) metrics: Metrics,
@@ -54,6 +56,12 @@ pub(super) struct Parts {
 }
 
 impl Shared {
+    /// What was looked up of calling grids lately.
+    pub(super) fn refreshes(&self) -> MutexGuard<'_, Refreshes> {
+        // Nothing that is done under this lock can panic.
+        self.refreshes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the client whose key this is is called, if it is one now.
     pub(super) fn client(&self, key: &PublicKey) -> Option<Nickname> {
         if *key == self.operator {
