@@ -4,6 +4,7 @@
 
 mod allowance;
 pub mod lane;
+pub mod bundle;
 mod pool;
 mod window;
 pub mod wire;
