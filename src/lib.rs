@@ -28,7 +28,7 @@ pub mod tariff;
 pub mod clock;
 pub mod config;
 pub mod dht;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", feature = "fuzzing"))]
 pub mod grid;
 #[cfg(feature = "node")]
 pub mod ledger;
