@@ -11,6 +11,7 @@ use crate::cli::join::JoinArgs;
 use crate::cli::ledger::LedgerCommand;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
+use crate::cli::netting::NettingCommand;
 use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
@@ -64,6 +65,8 @@ pub(super) enum Command {
     #[command(subcommand)]
     Terms(TermsCommand),
     Statement(StatementArgs),
+    #[command(subcommand)]
+    Netting(NettingCommand),
     #[command(subcommand)]
     Ledger(LedgerCommand),
     #[command(subcommand)]

@@ -24,6 +24,7 @@ mod joined;
 mod ledger;
 mod ls;
 mod manual;
+mod netting;
 mod network_args;
 mod progress;
 mod read_failures;
@@ -95,6 +96,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Join(args) => join::run(&args, terminal),
         Command::Client(command) => client::run(&command, terminal),
         Command::Terms(command) => terms::run(&command, terminal),
+        Command::Netting(command) => netting::run(&command, terminal),
         Command::Statement(args) => statement::run(&args, terminal),
         Command::Gateway(command) => gateway::run(&command, terminal),
         Command::Ledger(command) => ledger::run(&command, terminal),
