@@ -15,7 +15,7 @@ use crate::units::UnixSeconds;
 /// What becomes of a line of a claim.
 pub(super) enum Judged {
     /// It is booked: on this lane, kept by now.
-    Books(LaneOpen),
+    Books(Box<LaneOpen>),
     /// It is not.
     Refused(ClaimRefusal),
 }
@@ -47,7 +47,7 @@ pub(super) async fn judge(
         return Ok(Judged::Refused(ClaimRefusal::TooLate));
     }
     if !is_new {
-        return Ok(Judged::Books(open));
+        return Ok(Judged::Books(Box::new(open)));
     }
     if let Some(why) = agreed(desk, &terms, body).await? {
         return Ok(Judged::Refused(why));
@@ -62,7 +62,7 @@ pub(super) async fn judge(
         Evidence::Deck(deck) => drop(desk.ledger().keep(&*deck, now).await?),
     }
     desk.ledger().open_lane(Part::Clearing, open.clone(), now).await?;
-    Ok(Judged::Books(open))
+    Ok(Judged::Books(Box::new(open)))
 }
 
 /// The terms that the lane is under: those that were carried, or those that are kept.

@@ -43,30 +43,38 @@ impl Counterparts {
         Self(Arc::new(Inner { me, guard, clock, records, open: Mutex::default() }))
     }
 
-    /// A session with a gateway of `grid`.
+    /// A session with a gateway of `grid`. One that has moved since its record was fetched is looked for again.
     pub(super) async fn session(&self, grid: &GridId) -> Result<GatewayClient, CounterpartError> {
-        let answer = (self.0.records)(*grid, Fetched::WithinTheHour).await?;
-        let places = places(&answer.record);
-        let kept = self.open().get(grid).filter(|client| places.contains(client.place())).cloned();
-        if let Some(client) = kept {
-            return Ok(client);
-        }
         let mut failure = CounterpartError::NoGateway(*grid);
-        for place in places {
-            let Inner { me, guard, clock, .. } = &*self.0;
-            match GatewayClient::connect(place, me.clone(), *clock, guard.clone()).await {
-                Ok(client) => {
-                    let mut open = self.open();
-                    if open.len() >= KEPT {
-                        open.clear();
+        for fetched in [Fetched::WithinTheHour, Fetched::Now] {
+            let answer = (self.0.records)(*grid, fetched).await?;
+            let places = places(&answer.record);
+            let kept = self.open().get(grid).filter(|client| places.contains(client.place())).cloned();
+            // What is kept is only as good as its last answer.
+            if let Some(client) = kept.filter(|_| fetched == Fetched::WithinTheHour) {
+                return Ok(client);
+            }
+            for place in places {
+                let Inner { me, guard, clock, .. } = &*self.0;
+                match GatewayClient::connect(place, me.clone(), *clock, guard.clone()).await {
+                    Ok(client) => {
+                        let mut open = self.open();
+                        if open.len() >= KEPT {
+                            open.clear();
+                        }
+                        open.insert(*grid, client.clone());
+                        return Ok(client);
                     }
-                    open.insert(*grid, client.clone());
-                    return Ok(client);
+                    Err(error) => failure = error.into(),
                 }
-                Err(error) => failure = error.into(),
             }
         }
         Err(failure)
+    }
+
+    /// Lets go of a session that gave no answer.
+    pub(super) fn forget(&self, grid: &GridId) {
+        self.open().remove(grid);
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, HashMap<GridId, GatewayClient>> {

@@ -134,7 +134,7 @@ enum RoundError {
     #[error(transparent)]
     Wire(#[from] WireError),
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Desk(Box<DeskError>),
     #[error(transparent)]
     Counterpart(#[from] CounterpartError),
     #[error(transparent)]
@@ -145,6 +145,12 @@ enum RoundError {
     Position(#[from] PositionFault),
     #[error("{0}")]
     Answer(&'static str),
+}
+
+impl From<DeskError> for RoundError {
+    fn from(error: DeskError) -> Self {
+        Self::Desk(Box::new(error))
+    }
 }
 
 impl Settler {
@@ -189,9 +195,26 @@ impl Settler {
 
     /// What the gateway of `grid` answers to a signed object; in words why it does not.
     pub(super) async fn send(&self, grid: &GridId, method: Method, path: &str, body: Bytes) -> Result<Vec<u8>, String> {
-        let client = self.0.counterparts.session(grid).await.map_err(|error| chain(&error))?;
-        let sent = client.send(method, path, "application/cose", body, MAX_POSITIONS_BYTES).await;
-        sent.map_err(|error| chain(&error))
+        self.ask(grid, method, path, body, MAX_POSITIONS_BYTES).await.map_err(|error| chain(&error))
+    }
+
+    /// The same with at most `limit` octets. A session that is lost is forgotten, so that the next round opens another one.
+    async fn ask(
+        &self,
+        grid: &GridId,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Vec<u8>, RoundError> {
+        let client = self.0.counterparts.session(grid).await?;
+        let answer = client.send(method, path, "application/cose", body, limit).await;
+        answer.map_err(|error| {
+            if error.refusal().is_none() {
+                self.0.counterparts.forget(grid);
+            }
+            error.into()
+        })
     }
 
     /// One round: claims, hands on payments, fetches positions. What fails is told and left for the next round. Dropping the
@@ -312,9 +335,8 @@ impl Settler {
         let receipt = if clearing == grid {
             desk.claim(claim.bytes(), grid).await?
         } else {
-            let client = self.0.counterparts.session(clearing).await?;
             let sent = Bytes::copy_from_slice(claim.bytes());
-            let answer = client.send(Method::POST, "/v1/claims", "application/cose", sent, MAX_RECEIPT_BYTES).await?;
+            let answer = self.ask(clearing, Method::POST, "/v1/claims", sent, MAX_RECEIPT_BYTES).await?;
             let receipt = Receipt::from_bytes(&answer)?;
             self.is_receipt(receipt.body(), &claim).await?;
             ledger.keep(&receipt, clock.now()).await?;
@@ -394,9 +416,8 @@ impl Settler {
             if clearing == *grid {
                 desk.payment(payment.bytes(), grid).await?;
             } else {
-                let client = self.0.counterparts.session(&clearing).await?;
                 let sent = Bytes::copy_from_slice(payment.bytes());
-                client.send(Method::POST, "/v1/payments", "application/cose", sent, MAX_RECEIPT_BYTES).await?;
+                self.ask(&clearing, Method::POST, "/v1/payments", sent, MAX_RECEIPT_BYTES).await?;
             }
         }
         Ok(())
@@ -414,7 +435,6 @@ impl Settler {
     /// Fetches what is new of a chain, holds it against our books and keeps it.
     async fn fetch(&self, clearing: &GridId, pair: &Pair) -> Result<u64, RoundError> {
         let Inner { ledger, grid, clock, .. } = &*self.0;
-        let client = self.0.counterparts.session(clearing).await?;
         let (other, asset) = (pair.other(grid), pair.asset);
         let mut count = 0;
         loop {
@@ -422,7 +442,7 @@ impl Settler {
             let after = last.as_ref().map_or(0, |last| last.body().number);
             // From the last one on, which must be the one that we have: so a second history shows itself.
             let path = format!("/v1/positions/{other}?asset={asset}&after={}", after.saturating_sub(1));
-            let body = client.send(Method::GET, &path, "application/json", Bytes::new(), MAX_POSITIONS_BYTES).await?;
+            let body = self.ask(clearing, Method::GET, &path, Bytes::new(), MAX_POSITIONS_BYTES).await?;
             let Posted { positions, payments } = posted(&body)?;
             let new = match (&last, positions.split_first()) {
                 (None, _) => &positions[..],
@@ -478,9 +498,7 @@ impl Settler {
 
     /// Fetches what is proposed to us.
     async fn fetch_nettings(&self, clearing: &GridId) -> Result<(), RoundError> {
-        let client = self.0.counterparts.session(clearing).await?;
-        let body =
-            client.send(Method::GET, "/v1/nettings", "application/json", Bytes::new(), MAX_NETTINGS_BYTES).await?;
+        let body = self.ask(clearing, Method::GET, "/v1/nettings", Bytes::new(), MAX_NETTINGS_BYTES).await?;
         let document: NettingsDocument =
             serde_json::from_slice(&body).map_err(|_| RoundError::Answer("not the JSON of nettings"))?;
         for text in document.nettings_base64url.iter().take(NETTINGS_AT_ONCE) {

@@ -200,7 +200,7 @@ async fn a_claim_is_booked_once_and_told_to_both_sides() {
     }
     assert_eq!((bills[0].charged, bills[0].settled, bills[0].payable), (40_000_000, 20_000_000, 20_000_000));
     assert!(bills.iter().all(|bill| *bill == bills[0]));
-    three.stop().await;
+    Box::pin(three.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,7 +213,7 @@ async fn two_grids_without_a_third_settle_by_the_creditors_chain() {
     assert_eq!(round(&three.payer).await, done(0, 1));
     assert_eq!(three.owed(&three.payer, Part::Payer).await, 20_000_000);
     assert_eq!(round(&three.payee).await, done(0, 0));
-    three.stop().await;
+    Box::pin(three.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -275,7 +275,7 @@ async fn what_was_not_agreed_is_not_booked_and_said_by_number() {
     // Late and lower: the mark stays, and so does what is owed.
     assert_eq!(refused(&lane, &of_third, GIB, false).await, (None, 2 * GIB));
     assert_eq!(three.owed(&three.third, Part::Clearing).await, 40_000_000);
-    three.stop().await;
+    Box::pin(three.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -292,5 +292,5 @@ async fn a_position_that_books_more_than_was_vouched_for_is_told_and_not_kept() 
     assert_eq!((told.claimed, told.positions), (0, 0));
     assert!(told.problems[0].contains("by our books it may go from 0 B to 1.0 GiB"), "{told:?}");
     assert_eq!(three.owed(&three.payer, Part::Payer).await, 20_000_000);
-    three.stop().await;
+    Box::pin(three.stop()).await;
 }
