@@ -110,14 +110,26 @@ impl Desk {
         }
         self.may_sign(&body.grid, &body.signer, "claim", Roles::SERVE).await?;
         let (mut lines, mut pairs) = (Vec::with_capacity(body.lanes.len()), BTreeSet::new());
+        let mut unknown = None;
         for line in &body.lanes {
-            let (line, pair) = self.line(line, &body.grid).await?;
+            let (line, pair) = match self.line(line, &body.grid).await {
+                Ok(line) => line,
+                // A grid that cannot be found holds up nobody else: its lanes have no line in the receipt, and are claimed again.
+                Err(error @ DeskError::Record { .. }) => {
+                    unknown = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             // A lane that is claimed twice in one claim is told of once, as far as it came.
             match lines.iter_mut().find(|before: &&mut ReceiptLine| before.lane == line.lane) {
                 Some(before) => *before = line,
                 None => lines.push(line),
             }
             pairs.extend(pair);
+        }
+        if let (true, Some(error)) = (lines.is_empty(), unknown) {
+            return Err(error);
         }
         let now = parts.clock.now();
         let receipt = ReceiptBody {

@@ -1,5 +1,6 @@
 //! Records that say who may spend and agree: fetched from the holders themselves within the hour.
 
+use crate::clearing::desk::{Fetched, Records};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey};
 use crate::rate::Asset;
@@ -44,14 +45,14 @@ impl FreshRecords {
     }
 
     /// As a function, for those who need no more of it.
-    pub fn as_records(&self) -> crate::clearing::Records {
+    pub fn as_records(&self) -> Records {
         let fresh = self.clone();
         Arc::new(move |grid, fetched| {
             let fresh = fresh.clone();
             Box::pin(async move {
                 match fetched {
-                    crate::clearing::Fetched::WithinTheHour => fresh.of(&grid).await,
-                    crate::clearing::Fetched::Now => fresh.anew(&grid).await,
+                    Fetched::WithinTheHour => fresh.of(&grid).await,
+                    Fetched::Now => fresh.anew(&grid).await,
                 }
             })
         })

@@ -126,7 +126,7 @@ struct Inner {
 
 /// Why one thing of a round did not succeed.
 #[derive(Debug, thiserror::Error)]
-enum RoundError {
+pub(super) enum RoundError {
     #[error(transparent)]
     Books(#[from] LedgerError),
     #[error(transparent)]
@@ -199,7 +199,7 @@ impl Settler {
     }
 
     /// The same with at most `limit` octets. A session that is lost is forgotten, so that the next round opens another one.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         grid: &GridId,
         method: Method,

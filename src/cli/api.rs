@@ -4,7 +4,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome, chain};
 use crate::config::{Home, peer_id, read_key};
 use crate::http::{
-    ApiFile, Code, InstalledView, Problem, ReceiptView, ReloadedView, SettledView, StatusView, TakenView,
+    ApiFile, Code, ComparedView, InstalledView, Problem, ReceiptView, ReloadedView, SettledView, StatusView, TakenView,
     answer_from_body,
 };
 use crate::keys::GridId;
@@ -100,6 +100,11 @@ impl Api {
     /// Has the node claim what is owed and fetch what others have booked.
     pub(super) fn settle(&self) -> Outcome<SettledView> {
         self.post("/v1/settle", &[])
+    }
+
+    /// How a lane's vouchers compare with those of the other side.
+    pub(super) fn compare_lane(&self, lane: &str) -> Outcome<ComparedView> {
+        self.get(&format!("/v1/dispute?lane={lane}"), WORK)
     }
 
     /// Hands over what the operator has signed.

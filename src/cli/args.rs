@@ -3,6 +3,7 @@
 use crate::cli::cap::CapCommand;
 use crate::cli::client::ClientCommand;
 use crate::cli::delegate::DelegateArgs;
+use crate::cli::dispute::DisputeCommand;
 use crate::cli::exit::ExitCode;
 use crate::cli::gateway::GatewayCommand;
 use crate::cli::get::GetArgs;
@@ -67,6 +68,8 @@ pub(super) enum Command {
     Statement(StatementArgs),
     #[command(subcommand)]
     Netting(NettingCommand),
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
     #[command(subcommand)]
     Ledger(LedgerCommand),
     #[command(subcommand)]

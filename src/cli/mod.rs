@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod delegate;
 mod directory;
+mod dispute;
 mod exit;
 mod failure;
 mod failures;
@@ -96,6 +97,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Join(args) => join::run(&args, terminal),
         Command::Client(command) => client::run(&command, terminal),
         Command::Terms(command) => terms::run(&command, terminal),
+        Command::Dispute(command) => dispute::run(&command, terminal),
         Command::Netting(command) => netting::run(&command, terminal),
         Command::Statement(args) => statement::run(&args, terminal),
         Command::Gateway(command) => gateway::run(&command, terminal),

@@ -11,6 +11,7 @@
 //! GET  /metrics                                       figures for Prometheus
 //! POST /v1/settle                                     claims what is owed, and fetches what others have booked
 //! POST /v1/signed                                     body: terms, a payment or a revocation that the operator has signed
+//! GET  /v1/dispute?lane=…                             where the other side's vouchers of a lane part from ours
 //! POST /v1/reload                                     reads the settings again, as SIGHUP does
 //! ```
 //!
@@ -44,5 +45,7 @@ pub use record_text::RecordText;
 pub use resolver_address::{ResolverAddress, ResolverAddressError, ResolverSettings};
 pub use routes::{ApiParts, RELOADS, ReloadRequest, SettingsStanding};
 pub use status::{DelegationView, FinalRecord, Mode, OtherNodeView, StatusView};
-pub use views::{HealthView, InstalledView, ReceiptView, ReloadedView, SettledView, TakenView, UntoldView};
+pub use views::{
+    ComparedView, HealthView, InstalledView, ReceiptView, ReloadedView, SettledView, TakenView, UntoldView,
+};
 pub use web::{WebAddress, WebAddressError};

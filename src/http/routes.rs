@@ -122,6 +122,7 @@ pub(super) fn router(parts: ApiParts, stopping: watch::Receiver<bool>) -> Router
         .routes(routes!(install_bytes))
         .routes(routes!(settling::settle))
         .routes(routes!(settling::take_signed))
+        .routes(routes!(settling::dispute))
         .routes(routes!(reload))
         .routes(routes!(figures))
         .routes(routes!(description))

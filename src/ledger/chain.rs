@@ -200,4 +200,19 @@ impl Ledger {
         let mut reading = self.reading().await?;
         Ok(!reading.sql().rows(query).await?.is_empty())
     }
+
+    /// The last voucher of each hour of a lane, and the best one, in the order of their octets.
+    pub async fn checkpoints(&self, part: Part, lane: &LaneOpen) -> Result<Vec<Voucher>, LedgerError> {
+        let text = "SELECT lane, bytes FROM checkpoint WHERE lane = $1 AND part = $2 \
+                    UNION SELECT lane, bytes FROM voucher WHERE lane = $1 AND part = $2";
+        let query = sqlx::query(text).bind(lane.identity().0.to_vec()).bind(part.number());
+        let mut reading = self.reading().await?;
+        let mut vouchers = Vec::new();
+        for row in reading.sql().rows(query).await? {
+            let columns = Columns { table: "checkpoint", row: &row };
+            vouchers.push(Voucher::of_lane(&columns.bytes(1)?, lane).map_err(|error| columns.damaged(1, &error))?);
+        }
+        vouchers.sort_by_key(|voucher| voucher.body().cum_bytes);
+        Ok(vouchers)
+    }
 }

@@ -127,6 +127,7 @@ fn three_operators_agree_settle_and_are_paid() {
     let settled = |dir: &str| {
         eventually("a statement", || {
             let statement = place.run(&format!("statement --now -d {dir} --json"));
+            eprintln!("{dir}: {}{}", statement.stdout, statement.stderr);
             (statement.status == 0).then(|| statement.json()).filter(|found| found["statements"][0].is_object())
         })
     };

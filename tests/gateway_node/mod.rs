@@ -16,8 +16,10 @@ use std::time::Duration;
 /// A node with a gateway, and what it lives on.
 pub(crate) struct GatewayNode {
     pub(crate) node: Node,
-    key: SecretKey,
-    dir: tempfile::TempDir,
+    /// The grid key.
+    pub(crate) key: SecretKey,
+    /// The data directory is its folder `node`.
+    pub(crate) _dir: tempfile::TempDir,
 }
 
 impl GatewayNode {
@@ -49,17 +51,7 @@ impl GatewayNode {
         let home = Home::new(dir.path().join("node"));
         create_private_dir(home.path()).expect("a folder");
         let node = Node::start(&home, &config, Clock::system()).await.expect("a node");
-        Self { node, key, dir }
-    }
-
-    /// The grid key.
-    pub(crate) fn key(&self) -> &SecretKey {
-        &self.key
-    }
-
-    /// The data directory.
-    pub(crate) fn home(&self) -> Home {
-        Home::new(self.dir.path().join("node"))
+        Self { node, key, _dir: dir }
     }
 
     pub(crate) fn grid(&self) -> GridId {

@@ -121,6 +121,8 @@ async fn a_clearing_node_that_is_killed_breaks_no_receipt_and_bills_nothing_twic
         assert_eq!(last.charged_first.0 + last.charged_second.0, billed, "the positions tell of all that is booked");
         ledger.verify().await.unwrap();
         println!("{} receipts so far, {} positions", receipts.values().sum::<u64>(), chain.len());
+        // It holds the ledger open.
+        drop(desk);
         ledger.close().await;
     }
 }

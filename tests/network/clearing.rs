@@ -3,7 +3,7 @@
 use crate::gateway_node::GatewayNode;
 use lafs_clearinghouse::clearing::{Round, Rounded, Settler, bill};
 use lafs_clearinghouse::clock::Clock;
-use lafs_clearinghouse::config::read_key;
+use lafs_clearinghouse::config::{Home, read_key};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Pair, Part};
 use lafs_clearinghouse::rate::Asset;
@@ -50,9 +50,9 @@ impl Three {
         let now = Clock::system().now();
         let body = TermsBody {
             payer: self.payer.grid(),
-            payer_key: self.payer.key().public(),
+            payer_key: self.payer.key.public(),
             payee: self.payee.grid(),
-            payee_key: self.payee.key().public(),
+            payee_key: self.payee.key.public(),
             clearing,
             asset: usd(),
             credit_limit: MinorUnits(10_000_000_000),
@@ -63,7 +63,7 @@ impl Three {
             not_after: now.plus(Seconds::days(365)),
             nonce: [4; 16],
         };
-        TermsProposal::sign(&body, self.payer.key()).unwrap().accept(self.payee.key()).unwrap()
+        TermsProposal::sign(&body, &self.payer.key).unwrap().accept(&self.payee.key).unwrap()
     }
 
     /// A lane of the two, in both ledgers with its terms.
@@ -136,7 +136,7 @@ fn voucher(lane: &LaneOpen, octets: u64) -> Voucher {
 }
 
 fn gateway_key(node: &GatewayNode) -> SecretKey {
-    read_key(&node.home().gateway_key()).unwrap()
+    read_key(&Home::new(node._dir.path().join("node")).gateway_key()).unwrap()
 }
 
 fn settler(node: &GatewayNode) -> &Settler {
@@ -175,7 +175,7 @@ async fn a_claim_is_booked_once_and_told_to_both_sides() {
     // The creditor's word that half of it was paid goes to the books of all three.
     let body = PaymentBody {
         creditor: three.payee.grid(),
-        signer: three.payee.key().public(),
+        signer: three.payee.key.public(),
         debtor: three.payer.grid(),
         asset: usd(),
         amount: MinorUnits(20_000_000),
@@ -184,7 +184,7 @@ async fn a_claim_is_booked_once_and_told_to_both_sides() {
         reference: Nickname::new("RF18 5390 0754 7034").unwrap(),
         statement: None,
     };
-    let payment = Signed::sign(&body, three.payee.key()).unwrap();
+    let payment = Signed::sign(&body, &three.payee.key).unwrap();
     ledger(&three.payee).pay(Part::Payee, payment, Clock::system().now()).await.unwrap();
     assert_eq!(round(&three.payee).await, done(0, 1));
     assert_eq!(round(&three.payer).await, done(0, 2));

@@ -1,7 +1,9 @@
 //! The clearing node's paths: claims, positions, payments. Grids only. Specification: `docs/spec/clearing.md`, "Clearing node
 //! on the wire".
 
-use crate::clearing::{DeskError, NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, TakeError};
+use crate::clearing::{
+    CheckpointsDocument, CompareError, DeskError, NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, TakeError,
+};
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::refusal::{Code, Refusal};
@@ -9,6 +11,7 @@ use crate::gateway::serve::shared::Shared;
 use crate::keys::GridId;
 use crate::rate::Asset;
 use crate::session::Caller;
+use crate::signed::Identity;
 use crate::tariff::wire::{ClaimBody, ConsentBody, Payload, PaymentBody, Revoke, RevokeBody};
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
@@ -18,7 +21,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -30,6 +33,7 @@ pub(super) fn paths() -> Router<Shared> {
         .route("/v1/revocations", post(revocation).layer(DefaultBodyLimit::max(RevokeBody::MAX_BYTES)))
         .route("/v1/nettings", get(nettings))
         .route("/v1/consents", post(consent).layer(DefaultBodyLimit::max(ConsentBody::MAX_BYTES)))
+        .route("/v1/lanes/{lane}/checkpoints", get(checkpoints))
         .route("/v1/payments", post(payment).layer(DefaultBodyLimit::max(PaymentBody::MAX_BYTES)))
 }
 
@@ -107,6 +111,24 @@ async fn consent(
     let body = body.map_err(|_| Refusal::malformed("no consent is so long"))?;
     let consent = shared.settler.desk().consent(&body, &grid).await.map_err(|error| refusal(&error))?;
     Ok(Json(Taken { identity_base64url: BASE64URL_NOPAD.encode(&consent.identity().0) }))
+}
+
+async fn checkpoints(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Arc<Connection>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<CheckpointsDocument>, Refusal> {
+    let grid = grid(&shared, &connection)?;
+    let lane = path.ok().and_then(|Path(text)| HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok());
+    let lane = lane.map(Identity).ok_or_else(|| Refusal::malformed("a lane is named by 64 hexadecimal digits"))?;
+    let vouchers = shared.settler.checkpoints(lane, &grid).await.map_err(|error| match &error {
+        CompareError::UnknownLane => Refusal::because(StatusCode::NOT_FOUND, Code::NotFound, &error),
+        CompareError::NoAnswer { .. } | CompareError::Books(_) => {
+            Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error)
+        }
+    })?;
+    let vouchers_base64url = vouchers.iter().map(|voucher| BASE64URL_NOPAD.encode(voucher.bytes())).collect();
+    Ok(Json(CheckpointsDocument { vouchers_base64url }))
 }
 
 async fn revocation(
