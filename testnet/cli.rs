@@ -1,6 +1,6 @@
 //! What people and scripts type, and what they are told.
 
-use crate::bench::{FetchBench, ResolveBench};
+use crate::bench::{ClearBench, FetchBench, ResolveBench};
 use crate::commands::{NodesArgs, PartitionArgs, WhichArgs};
 use crate::control::{Asked, Command, Control};
 use crate::files::FilesOn;
@@ -84,6 +84,8 @@ enum BenchCommand {
     Resolve(ResolveBench),
     /// Reading files of a real Tahoe-LAFS grid, beside its own client; to be built with `--release`
     Fetch(FetchBench),
+    /// What the books cost: durable vouchers, verifying a million of them, netting a million debts
+    Clear(ClearBench),
 }
 
 /// Raise a network and keep it until Ctrl-C
@@ -159,6 +161,7 @@ pub(crate) fn run() -> ExitCode {
                 match command {
                     BenchCommand::Resolve(args) => crate::bench::resolve(args).await,
                     BenchCommand::Fetch(args) => crate::bench::fetch(args).await,
+                    BenchCommand::Clear(args) => crate::bench::clear(args).await,
                 }
             });
             match measured {

@@ -8,6 +8,7 @@ use crate::dht::StartError;
 use crate::gateway::GatewayIdentityError;
 use crate::grid::TahoeNodeError;
 use crate::http::{ApiError, Problem};
+use crate::ledger::LedgerError;
 use crate::members::{AddError, RemoveError, SignerError};
 use crate::node::NodeError;
 use crate::publisher::InstallError;
@@ -206,6 +207,33 @@ impl From<LockError> for Failure {
             LockError::Format(error) => error.into(),
             LockError::File(error) => error.into(),
         }
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let exit = match error {
+            LedgerError::Missing { .. } => ExitCode::NotFound,
+            LedgerError::Damaged { .. } | LedgerError::Differs { .. } => ExitCode::Integrity,
+            LedgerError::Database { .. } => ExitCode::Unreachable,
+            LedgerError::NoFile { .. } => ExitCode::Malformed,
+            _ => ExitCode::Failed,
+        };
+        let hint = match error {
+            LedgerError::Missing { .. } => {
+                "it is made when a node first reads or serves for money; `-d DIR` or `--ledger` names another"
+            }
+            LedgerError::Damaged { .. } => {
+                "keep this ledger as it is, and compare it with a backup: `ledger inspect` shows what it holds"
+            }
+            LedgerError::Database { .. } => {
+                "is the database running, and does its address name a user that may open it?"
+            }
+            LedgerError::Newer { .. } => "use the program that wrote it, or a later one",
+            LedgerError::Full { .. } => "make room: nothing that was acknowledged is lost",
+            _ => return Self::because(exit, &error),
+        };
+        Self::because(exit, &error).hint(hint)
     }
 }
 

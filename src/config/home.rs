@@ -67,6 +67,11 @@ impl Home {
         self.0.join("traffic")
     }
 
+    /// The books, where they are in no PostgreSQL database. Must not be lost.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger.sqlite")
+    }
+
     /// The grid's newest record: written before it is published, so that no sequence is ever used twice.
     pub fn own_record(&self) -> PathBuf {
         self.0.join("own.record")
