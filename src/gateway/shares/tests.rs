@@ -208,7 +208,7 @@ async fn a_mutable_file_in_too_large_a_piece_is_refused_by_name() {
     assert!(matches!(error, ReadError::NotServed { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "the file is not served: a segment of 47.7 MiB where at most 16.0 MiB are read at once"
+        "the file is not served: a segment of 47.6 MiB where at most 16.0 MiB are read at once"
     );
     assert_eq!(error.refusal().status(), axum::http::StatusCode::FORBIDDEN);
     // As long as there is a version that is served, that one is.
