@@ -85,6 +85,12 @@ pub(super) struct InitArgs {
     /// Where others reach that gateway [default: the host of --external, the port of --gateway-listen]
     #[arg(long, value_name = "HOST[:PORT]", requires = "gateway_listen")]
     gateway_external: Option<External>,
+    /// A grid manager whose certificates count for the storage servers, beside those in that node's tahoe.cfg; may be repeated
+    #[arg(long, value_name = "KEY", requires = "tahoe_node")]
+    grid_managers: Vec<PublicKey>,
+    /// Serve this machine's browser here, through that gateway: `http://HOST:PORT/uri/CAP`
+    #[arg(long, value_name = "HOST:PORT", requires = "gateway_listen")]
+    web_listen: Option<SocketAddr>,
     #[command(flatten)]
     network: NetworkArgs,
 }
@@ -187,6 +193,8 @@ fn config(
         tahoe_node,
         gateway_listen: args.gateway_listen,
         gateway_external: args.gateway_external,
+        grid_managers: args.grid_managers,
+        web_listen: args.web_listen,
         allow_private_addresses: private,
         bootstrap: args.network.bootstrap(private)?,
         network: args.network.network.unwrap_or_default(),

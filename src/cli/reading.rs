@@ -1,13 +1,14 @@
 //! What `get` and `ls` share: what is to be read, through whom, and what happens on Ctrl-C.
 
 use crate::address::PrivateAddresses;
+use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::{ClientConfig, read_key};
+use crate::config::{ClientConfig, Home, read_key};
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
 use crate::reader::{CapPath, Reader};
 use clap::Args;
@@ -57,19 +58,41 @@ pub(super) fn run(
     outcome
 }
 
-/// A reader through the home gateway that the directory has joined.
-pub(super) fn open(home: &HomeArg) -> Outcome<Reader> {
-    let home = home.home()?;
-    let Some(config) = ClientConfig::find(&home.client())? else {
-        let message = format!("`{}` has joined no home gateway", home.path().display());
-        return Err(Failure::new(ExitCode::Refused, message)
-            .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
+/// A reader through the home gateway that the directory has joined, or through the gateway of the node that runs there.
+pub(super) fn open(place: &HomeArg) -> Outcome<Reader> {
+    let home = place.home()?;
+    let place = match ClientConfig::find(&home.client())? {
+        Some(config) => GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser },
+        None if home.config().exists() => own_gateway(place, &home)?,
+        None => {
+            let message = format!("`{}` has joined no home gateway", home.path().display());
+            return Err(Failure::new(ExitCode::Refused, message)
+                .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
+        }
     };
-    let place = GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser };
     let me = CallerIdentity::Client(read_key(&home.accounting_key())?);
     // What the user typed is dialled as given.
     let guard = DialGuard::new(PrivateAddresses::Allowed);
     Ok(Reader::through(place, me, &home, Clock::system(), guard))
+}
+
+/// The gateway of the node that runs in `home`, whose operator is its client.
+fn own_gateway(place: &HomeArg, home: &Home) -> Outcome<GatewayPlace> {
+    let (_, config) = place.config()?;
+    let file = home.config();
+    if config.gateway_listen.is_none() {
+        let message = format!("`{}` opens no gateway to read through", file.display());
+        return Err(Failure::new(ExitCode::Refused, message).hint(
+            "set `gateway-listen` in that file and start the node again, or `clearinghouse join` another gateway",
+        ));
+    }
+    let status = Api::needed(home)?.status()?;
+    let nurl = status.gateway_local_nurl.and_then(|nurl| nurl.parse().ok());
+    let Some(nurl) = nurl else {
+        return Err(Failure::new(ExitCode::Refused, "the node that runs there has no gateway yet")
+            .hint(format!("`{}` was changed since it was started: start it again", file.display())));
+    };
+    Ok(GatewayPlace { nurl, grid: place.grid()?, named: Named::ByUser })
 }
 
 fn interruption() -> Failure {

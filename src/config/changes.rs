@@ -41,6 +41,8 @@ impl NodeConfig {
             tahoe_node,
             gateway_listen,
             gateway_external,
+            grid_managers,
+            web_listen,
         } = self;
         let keys = [
             ("grid-id", AtNextStart, *grid_id != new.grid_id),
@@ -67,6 +69,8 @@ impl NodeConfig {
             ("tahoe-node", AtNextStart, *tahoe_node != new.tahoe_node),
             ("gateway-listen", AtNextStart, *gateway_listen != new.gateway_listen),
             ("gateway-external", AtNextStart, *gateway_external != new.gateway_external),
+            ("grid-managers", AtNextStart, *grid_managers != new.grid_managers),
+            ("web-listen", AtNextStart, *web_listen != new.web_listen),
         ];
         keys.into_iter().filter(|(.., changed)| *changed).map(|(key, when, _)| (key, when)).collect()
     }
@@ -86,6 +90,8 @@ impl NodeConfig {
             tahoe_node: self.tahoe_node.clone(),
             gateway_listen: self.gateway_listen,
             gateway_external: self.gateway_external.clone(),
+            grid_managers: self.grid_managers.clone(),
+            web_listen: self.web_listen,
             ..new.clone()
         }
     }

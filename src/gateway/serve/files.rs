@@ -1,6 +1,7 @@
 //! Manifests and ciphertext, of our own grid's files and, for our clients, of others'.
 
 use crate::capability::{Capability, Power};
+use crate::gateway::away::page_units;
 use crate::gateway::file::{Opened, UnitStream};
 use crate::gateway::serve::access::{Admitted, Way, admit};
 use crate::gateway::serve::connection::Connection;
@@ -55,7 +56,8 @@ pub(super) async fn manifest(
         return Err(Refusal::malformed(format!("`count` is 1 to {MAX_UNITS}")));
     }
     let admitted = admit(&shared, &connection, grid)?;
-    let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?).await?;
+    let asked = first..first.saturating_add(count);
+    let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked).await?;
     let units = file.layout().units();
     // Of an empty file too there is a manifest: it says that it is empty.
     if first > 0 && first >= units {
@@ -94,7 +96,7 @@ pub(super) async fn ciphertext(
         return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
             .hint("the `ETag` of the manifest is its name"));
     }
-    let file = opened(&shared, &admitted, &cap, tag).await?;
+    let file = opened(&shared, &admitted, &cap, tag, 0..page_units(&cap)).await?;
     let layout = file.layout();
     let size = layout.size.0;
     if size == 0 {
@@ -233,6 +235,7 @@ async fn opened(
     admitted: &Admitted,
     cap: &Capability,
     tag: Option<String>,
+    units: Range<u64>,
 ) -> Result<Opened, Refusal> {
     match (admitted.way, &shared.files) {
         (Way::Own, Some(files)) => files.open(cap, tag).await.map(Opened::Own).map_err(|error| error.refusal()),
@@ -243,7 +246,7 @@ async fn opened(
         )
         .hint("its operator names a Tahoe-LAFS node in `tahoe-node`")),
         (Way::Away(grid), _) => {
-            shared.away.open(&grid, cap, tag).await.map(Opened::Away).map_err(|error| error.refusal())
+            shared.away.open(&grid, cap, tag, units).await.map(Opened::Away).map_err(|error| error.refusal())
         }
     }
 }

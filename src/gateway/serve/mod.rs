@@ -9,6 +9,7 @@ mod leases;
 mod listener;
 mod range;
 mod records;
+mod refresh;
 mod refusal;
 mod routes;
 mod server;

@@ -104,6 +104,9 @@ impl Files {
         if entry.1.elapsed() >= OPEN_FOR {
             *entry = (kind.clone(), Instant::now());
         }
+        // One that is kept knows more of the same version, and the one that was found now where its shares are now.
+        entry.0.learn(&kind);
+        let kind = entry.0.clone();
         drop(open);
         Ok(File { kind, name, files: self.clone() })
     }
@@ -118,6 +121,14 @@ impl Kind {
         match self {
             Self::Chk(file) => file.etag(),
             Self::Mutable(file) => file.etag(),
+        }
+    }
+
+    fn learn(&self, found: &Self) {
+        if let (Self::Mutable(file), Self::Mutable(found)) = (self, found)
+            && !Arc::ptr_eq(file, found)
+        {
+            file.learn(found);
         }
     }
 
