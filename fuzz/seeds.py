@@ -78,6 +78,42 @@ def callers():
                     yield data[: at + 3] + keys["grid"] + data[at + 35 :]
 
 
+def money():
+    """Payloads of the objects of money; the keys of the target stand in the place of those that sign."""
+    keys = {vector["name"]: bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key"}
+    for kind, vector in vectors():
+        if kind != "money":
+            continue
+        data = bytes.fromhex(vector["bytes_hex"])
+        if vector["form"] == "both":
+            data = payload(data[:-64])
+            # The payer's key, and the payee's, behind keys 1 and 3.
+            for key, name in ((1, "grid"), (3, "publisher")):
+                at = data.find(bytes([key, 0x58, 0x20]))
+                data = data[: at + 3] + keys[name] + data[at + 35 :] if at > 0 else data
+            yield data
+        else:
+            data = payload(data)
+            yield data
+            if vector["form"] == "one" and data.find(b"\x01\x58\x20") > 0:
+                at = data.find(b"\x01\x58\x20")
+                yield data[: at + 3] + keys["grid"] + data[at + 35 :]
+
+
+def policies():
+    example = (ROOT / "src" / "policy" / "example.toml").read_bytes()
+    yield b"\n".join(line for line in example.splitlines() if line and not line.startswith(b"#"))
+    rule = b'[[rule]]\nname = "a"\naction = "%s"\n'
+    yield from (rule % action for action in (b"allow", b"deny", b"ask", b"maybe"))
+    for line in (
+        b'grids = ["nobody"]', b'up-to = ["0.05 USD/GiB", "free"]', b'client-quota = ["1 GiB/day", "0 B/month"]', b'assets = ["BTC"]',
+        b'grid-ceiling = ["5 USD/day"]', b'clients = ["Ada"]\ngroups = ["students"]', b'message = "no"', b'colour = "red"',
+    ):
+        yield rule % b"allow" + line
+    retail = b'[retail]\nasset = "EUR"\nmarkup = "%s"\n[retail.conversions]\nUSD = "%s"\n'
+    yield from (retail % pair for pair in ((b"5 %", b"0.92"), (b"10000%", b"999999999999.999999999999"), (b"x", b"1"), (b"0 %", b"1,5")))
+
+
 def whole_records(count):
     found = [bytes.fromhex(v["bytes_hex"]) for kind, v in vectors() if kind == "record" and v["reader"] == "ok"]
     return found[:count]
@@ -408,7 +444,7 @@ def main():
         "mutable": mutables, "directory": directories, "servers": server_lists, "certificate": certificates,
         "share_numbers": share_sets,
         "erasure": blocks, "share": shares, "manifest": manifests,
-        "record": records, "delegation": delegations, "session": callers, "message": messages, "cap": caps, "furl": furls,
+        "record": records, "delegation": delegations, "session": callers, "money": money, "policy": policies, "message": messages, "cap": caps, "furl": furls,
         "config": configs,
     }
     for target, seeds in makers.items():

@@ -4,6 +4,7 @@
 
 mod allowance;
 pub mod bundle;
+pub mod lane;
 mod pool;
 mod window;
 pub mod wire;
