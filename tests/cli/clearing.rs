@@ -75,6 +75,8 @@ fn deliver(place: &Place, payer: GridId, payee: GridId) {
     for (dir, part) in [("payer", Part::Payer), ("payee", Part::Payee)] {
         runtime.block_on(async {
             let ledger = Ledger::open(Location::Sqlite(home(dir).ledger()), now).await.unwrap();
+            // A gateway at work keeps what gives a lane its price: the record is another one after the next start.
+            ledger.keep(record.signed(), now).await.unwrap();
             ledger.open_lane(part, lane.clone(), now).await.unwrap();
             ledger.voucher(part, voucher.clone(), Vec::new(), now).await.unwrap();
             ledger.close().await;
@@ -127,7 +129,6 @@ fn three_operators_agree_settle_and_are_paid() {
     let settled = |dir: &str| {
         eventually("a statement", || {
             let statement = place.run(&format!("statement --now -d {dir} --json"));
-            eprintln!("{dir}: {}{}", statement.stdout, statement.stderr);
             (statement.status == 0).then(|| statement.json()).filter(|found| found["statements"][0].is_object())
         })
     };
@@ -145,6 +146,15 @@ fn three_operators_agree_settle_and_are_paid() {
     let text = ok(place.run(&format!("statement {payee} -d payer"))).stdout;
     assert!(text.contains("payable          0.02 USD"), "{text}");
 
+    // So that the others find it again where it was.
+    let config = String::from_utf8(place.read("third/clearinghouse.toml")).unwrap();
+    let port = begin.split('/').nth(4).unwrap().to_owned();
+    let nurl = ok(place.run("gateway url -d third")).stdout;
+    let gateway = nurl.split_once("127.0.0.1:").unwrap().1.split('/').next().unwrap();
+    let config = config.replace("\nlisten = \"127.0.0.1:0\"", &format!("\nlisten = \"127.0.0.1:{port}\""));
+    let config =
+        config.replace("\ngateway-listen = \"127.0.0.1:0\"", &format!("\ngateway-listen = \"127.0.0.1:{gateway}\""));
+    place.write("third/clearinghouse.toml", config);
     // The clearing node is killed between the payment and its being told; the payment waits, and comes through.
     clearing.signal("KILL");
     drop(clearing);

@@ -4,15 +4,16 @@
 use crate::child::Writer;
 use crate::objects::{MIB, NOW, PRICE, grid, lane, public, secret, terms, usd, voucher};
 use futures::FutureExt;
-use lafs_clearinghouse::clearing::{Desk, DeskParts, NettingFolder, Records};
+use lafs_clearinghouse::clearing::{Desk, DeskError, DeskParts, NettingFolder, Records, netted, propose, totals};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::keys::GridId;
 use lafs_clearinghouse::ledger::{Ledger, Location, Pair, Part};
+use lafs_clearinghouse::netting::Proposal;
 use lafs_clearinghouse::record::{GridRecord, RecordDraft, Signer};
 use lafs_clearinghouse::resolver::{Answer, Source};
-use lafs_clearinghouse::tariff::wire::{Carried, ClaimBody, ClaimLine, LaneOpen, LaneProposal, Signed};
+use lafs_clearinghouse::tariff::wire::{Carried, ClaimBody, ClaimLine, ConsentBody, LaneOpen, LaneProposal, Signed};
 use lafs_clearinghouse::units::{Bytes, Seconds};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -49,13 +50,16 @@ fn records() -> Records {
 }
 
 fn desk(ledger: &Ledger) -> Desk {
-    let folder = std::env::temp_dir().join("no nettings are here");
+    desk_with(ledger, NettingFolder::new(std::env::temp_dir().join("no nettings are here")))
+}
+
+fn desk_with(ledger: &Ledger, nettings: NettingFolder) -> Desk {
     Desk::new(DeskParts {
         ledger: ledger.clone(),
         grid: grid(99),
         key: secret(99),
         records: records(),
-        nettings: NettingFolder::new(folder),
+        nettings,
         clock: Clock::system(),
     })
 }
@@ -154,4 +158,73 @@ async fn claims_until_it_is_killed() {
         });
     }
     tasks.join_all().await;
+}
+
+/// What a grid signs when it agrees to a netting.
+fn consent(netting: &Proposal, n: u8) -> ConsentBody {
+    let comes_to = netted(netting, &grid(n)).unwrap();
+    ConsentBody {
+        grid: grid(n),
+        signer: public(n),
+        clearing: grid(99),
+        netting: netting.hash(),
+        asset: usd(),
+        owed: comes_to.owed,
+        due: comes_to.due,
+        pays: comes_to.pays,
+        receives: comes_to.receives,
+        time: NOW,
+        not_after: NOW.plus(Seconds::days(7)),
+    }
+}
+
+fn signed(body: &ConsentBody, n: u8) -> Vec<u8> {
+    Signed::sign(body, &secret(n)).unwrap().bytes().to_vec()
+}
+
+#[tokio::test]
+async fn a_netting_takes_effect_when_the_last_of_those_it_affects_has_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(Location::Sqlite(folder.path().join("ledger.sqlite")), NOW).await.unwrap();
+    // 1 owes 2, 2 owes 3, and 3 owes 1 somewhat less.
+    for (payer, payee, gib) in [(1, 2, 10), (2, 3, 10), (3, 1, 7)] {
+        let lane = lane(payer, payee, 1);
+        ledger.open_lane(Part::Clearing, lane.clone(), NOW).await.unwrap();
+        ledger.voucher(Part::Clearing, voucher(&lane, gib * 1024 * MIB), Vec::new(), NOW).await.unwrap();
+    }
+    let nettings = NettingFolder::new(folder.path().join("nettings"));
+    let desk = desk_with(&ledger, nettings.clone());
+    let netting = propose(&ledger, grid(99), usd(), &BTreeSet::new()).await.unwrap();
+    let gib = u128::from(PRICE.0);
+    assert_eq!(totals(&netting), (27 * gib, 3 * gib));
+    nettings.keep(&netting).unwrap();
+    assert_eq!(desk.nettings(&grid(1)).await.unwrap(), std::slice::from_ref(&netting));
+    assert!(desk.nettings(&grid(4)).await.unwrap().is_empty());
+
+    let owed =
+        async |debtor, creditor| ledger.owed(Part::Clearing, public(debtor), public(creditor), usd()).await.unwrap();
+    let mut less = consent(&netting, 1);
+    (less.owed.0, less.pays.0) = (less.owed.0 - 1, less.pays.0 - 1);
+    assert!(matches!(desk.consent(&signed(&less, 1), &grid(1)).await, Err(DeskError::NoNetting(_))));
+    for n in [1, 2, 1] {
+        desk.consent(&signed(&consent(&netting, n), n), &grid(n)).await.unwrap();
+        assert_eq!(owed(1, 2).await, 10 * i128::from(PRICE.0));
+    }
+    // The last one; said twice, it is booked once.
+    for _ in 0..2 {
+        desk.consent(&signed(&consent(&netting, 3), 3), &grid(3)).await.unwrap();
+        assert_eq!((owed(1, 2).await, owed(2, 3).await, owed(3, 1).await), (0, 0, 0));
+        assert_eq!(owed(1, 3).await, 3 * i128::from(PRICE.0));
+    }
+    assert!(desk.nettings(&grid(1)).await.unwrap().is_empty());
+    for (one, other, net) in [(1, 2, 0), (2, 3, 0), (1, 3, 3)] {
+        let pair = Pair::of(grid(one), grid(other), usd());
+        let chain = ledger.positions_after(&grid(99), &pair, 0, 9).await.unwrap();
+        let last = chain.last().unwrap().body();
+        assert_eq!(last.net().unsigned_abs(), net * gib, "{one} and {other}");
+        assert!(last.settled.iter().all(|line| line.proof.0 == netting.hash()));
+    }
+    ledger.verify().await.unwrap();
+    drop(desk);
+    ledger.close().await;
 }
