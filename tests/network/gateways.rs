@@ -1,5 +1,6 @@
 //! Two grids' gateways with no storage behind them: who is let in, what it costs, and whose refusal it is.
 
+use super::federation::eventually;
 use crate::gateway_node::GatewayNode;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::Capability;
@@ -94,12 +95,12 @@ async fn what_a_calling_grid_shows_is_held_against_what_the_network_holds() {
     gateway.node.dht.offer(newer.signed()).await;
     let client = called(&gateway, &shown).await.unwrap();
     // The session ends, and what was found keeps it from being opened again.
-    let refused = loop {
-        match client.manifest(&gateway.grid(), &cap(), 0, 1).await.unwrap_err() {
-            error if refusal_status(&error) == Some(503) => tokio::task::yield_now().await,
-            error => break error,
-        }
-    };
+    let refused = eventually(async || {
+        let error = client.manifest(&gateway.grid(), &cap(), 0, 1).await.unwrap_err();
+        // Until then it is told that there are no storage servers here.
+        (refusal_status(&error) != Some(503)).then_some(error)
+    });
+    let refused = refused.await;
     assert_eq!(refusal_status(&refused), Some(403), "{refused}");
     let again = called(&gateway, &shown).await.unwrap_err();
     assert_eq!(refusal_status(&again), Some(403), "{again}");
