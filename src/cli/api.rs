@@ -177,7 +177,7 @@ impl From<Problem> for Failure {
 pub(super) fn about_grid(failure: Failure, grid: &GridId, network: &str) -> Failure {
     let hint = match failure.exit {
         ExitCode::NotFound => {
-            format!("does its operator publish on the network `{network}`? ask them, or check the grid id")
+            format!("does its operator publish on the network {network}? ask them, or check the grid id")
         }
         ExitCode::Expired => {
             "its operator must start its node again; `clearinghouse status` there tells why it stopped".to_owned()

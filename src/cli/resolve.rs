@@ -69,8 +69,8 @@ pub(super) fn run(args: &ResolveArgs, terminal: &Terminal) -> Outcome<()> {
     terminal.print(&view)
 }
 
-/// The answer, or why there is none, and in which network it was looked for: of the node that runs in `home`; of the files
-/// there, where nobody is to be asked; of the network itself.
+/// The answer, or why there is none, and in which network it was looked for, as a person is told it. The answer is that of the
+/// node that runs in `home`; of the files there, where nobody is to be asked; of the network itself.
 pub(super) fn ask(
     home: &Home,
     network: &NetworkArgs,
@@ -85,10 +85,10 @@ pub(super) fn ask(
         && question.policy != Policy::Cached
         && let Some(client) = ClientConfig::find(&home.client())?
     {
-        return Ok((ask_home(home, &client, question, successors), client.network.to_string()));
+        return Ok((ask_home(home, &client, question, successors), format!("`{}`", client.network)));
     }
     let settings = settings(home, network)?;
-    let network = settings.network.to_string();
+    let network = format!("`{}`", settings.network);
     let answer = match question.policy {
         Policy::Cached => ask_files(home, question, successors),
         Policy::Fast | Policy::Fresh => ask_network(home, settings, question, successors),
