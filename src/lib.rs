@@ -19,6 +19,7 @@ pub mod units;
 
 // Rules, which decide and compute:
 pub mod lafs;
+pub mod netting;
 pub mod record;
 pub mod session;
 pub mod tariff;

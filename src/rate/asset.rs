@@ -77,6 +77,15 @@ impl Asset {
         }
     }
 
+    /// How many minor units make the smallest amount that can be paid: a cent, a yen, a satoshi, a zatoshi.
+    pub fn payable_unit(&self) -> u64 {
+        match self.0 {
+            Kind::Free => 1,
+            Kind::Bitcoin | Kind::Zcash => 1_000, // eight digits are paid
+            Kind::Iso(_) => 10_u64.pow(EXTRA_DIGITS),
+        }
+    }
+
     /// Whether this is `XXX`.
     pub fn is_free(&self) -> bool {
         *self == Self::FREE
