@@ -31,6 +31,8 @@ pub mod dht;
 #[cfg(feature = "node")]
 pub mod grid;
 #[cfg(feature = "node")]
+pub mod ledger;
+#[cfg(feature = "node")]
 pub mod metrics;
 #[cfg(feature = "node")]
 pub mod peer;

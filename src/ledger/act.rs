@@ -1,0 +1,80 @@
+//! What can be done to the books. Each act is one transaction, alone or with others; each is harmless when repeated.
+
+use crate::keys::{GridId, PublicKey};
+use crate::ledger::error::LedgerError;
+use crate::ledger::lanes::{open_lane, write_off};
+use crate::ledger::paper::{Kept, Paper, keep};
+use crate::ledger::part::Part;
+use crate::ledger::settling::{NettingBooked, net, pay, post};
+use crate::ledger::sql::Sql;
+use crate::ledger::vouchers::{Booked, NewVoucher, book_vouchers, note_sent};
+use crate::tariff::wire::{LaneId, LaneOpen, Payment, Position};
+use crate::units::{Bytes, UnixSeconds};
+
+/// An act that was verified where it came in.
+#[derive(Debug)]
+pub(super) enum Act {
+    Lane { part: Part, lane: Box<LaneOpen>, at: UnixSeconds },
+    Voucher(NewVoucher),
+    Sent { lane: LaneId, bytes: Bytes },
+    WriteOff { payer: PublicKey, day: u64, bytes: Bytes },
+    Paper { paper: Paper, at: UnixSeconds },
+    Payment { part: Part, payment: Payment, at: UnixSeconds },
+    Netting { us: Option<GridId>, netting: NettingBooked, at: UnixSeconds },
+    Position { position: Position, at: UnixSeconds },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Done {
+    Kept(Kept),
+    Booked(Booked),
+    Noted,
+}
+
+pub(super) type Answer = Result<Done, LedgerError>;
+
+/// Does all of them within the transaction that `sql` is in. The outer error undoes them all; an inner one is that act's own,
+/// which then changed nothing.
+pub(super) async fn perform(sql: &mut Sql<'_>, acts: &[Act]) -> Result<Vec<Answer>, LedgerError> {
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(acts.len());
+    for act in acts {
+        answers.push(match act {
+            Act::Voucher(_) | Act::Sent { .. } => None,
+            other => Some(Ok(one(sql, other).await?)),
+        });
+    }
+    // Nobody sends a voucher before its lane is acknowledged: what was done first makes no difference to these.
+    let sent: Vec<_> = acts
+        .iter()
+        .filter_map(|act| if let Act::Sent { lane, bytes } = act { Some((*lane, *bytes)) } else { None })
+        .collect();
+    note_sent(sql, &sent).await?;
+    let vouchers: Vec<_> =
+        acts.iter().filter_map(|act| if let Act::Voucher(new) = act { Some(new) } else { None }).collect();
+    let mut booked = book_vouchers(sql, &vouchers).await?.into_iter();
+    Ok(acts
+        .iter()
+        .zip(answers)
+        .map(|(act, answer)| match (act, answer) {
+            (_, Some(answer)) => answer,
+            (Act::Voucher(_), None) => booked.next().unwrap_or(Err(LedgerError::Closed)).map(Done::Booked),
+            (_, None) => Ok(Done::Noted),
+        })
+        .collect())
+}
+
+async fn one(sql: &mut Sql<'_>, act: &Act) -> Answer {
+    Ok(match act {
+        Act::Lane { part, lane, at } => Done::Kept(open_lane(sql, *part, lane, *at).await?),
+        Act::WriteOff { payer, day, bytes } => {
+            write_off(sql, payer, *day, *bytes).await?;
+            Done::Noted
+        }
+        Act::Paper { paper, at } => Done::Kept(keep(sql, paper, *at).await?),
+        Act::Payment { part, payment, at } => Done::Kept(pay(sql, *part, payment, *at).await?),
+        Act::Netting { us, netting, at } => Done::Kept(net(sql, *us, netting, *at).await?),
+        Act::Position { position, at } => Done::Kept(post(sql, position, *at).await?),
+        Act::Voucher(_) | Act::Sent { .. } => Done::Noted,
+    })
+}

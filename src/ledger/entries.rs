@@ -1,0 +1,177 @@
+//! Double entry: every booking's entries sum to zero in each asset.
+
+use crate::keys::PublicKey;
+use crate::ledger::error::LedgerError;
+use crate::ledger::part::Part;
+use crate::ledger::sql::{Sql, Value, column};
+use crate::rate::Asset;
+use crate::units::{MinorUnits, UnixSeconds};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What an amount stands on. Balances above zero are what we own or have spent, below zero what we owe or have earned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    /// What this party owes us.
+    OwedBy(PublicKey),
+    /// What we owe this party.
+    OwedTo(PublicKey),
+    /// What we earned by delivering.
+    Delivered,
+    /// What reading cost us.
+    Read,
+    /// What came in out of band.
+    Received,
+    /// What went out out of band.
+    Paid,
+    /// In a clearing node's books, what the first owes the second.
+    Owes(PublicKey, PublicKey),
+    /// In a clearing node's books, what is owed to the first by the second.
+    IsOwed(PublicKey, PublicKey),
+    /// In a grid's books, what a netting moved from one counterparty to another.
+    Netted,
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwedBy(party) => write!(f, "owed-by {party}"),
+            Self::OwedTo(party) => write!(f, "owed-to {party}"),
+            Self::Delivered => f.write_str("delivered"),
+            Self::Read => f.write_str("read"),
+            Self::Received => f.write_str("received"),
+            Self::Paid => f.write_str("paid"),
+            Self::Owes(debtor, creditor) => write!(f, "owes {debtor} {creditor}"),
+            Self::IsOwed(creditor, debtor) => write!(f, "is-owed {creditor} {debtor}"),
+            Self::Netted => f.write_str("netted"),
+        }
+    }
+}
+
+/// What a booking is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Subject {
+    /// What the vouchers of a lane came to in one hour since 1970.
+    Lane([u8; 32], u64),
+    /// A payment.
+    Payment([u8; 32]),
+    /// A netting.
+    Netting([u8; 32]),
+}
+
+impl Subject {
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Lane(..) => "lane",
+            Self::Payment(_) => "payment",
+            Self::Netting(_) => "netting",
+        }
+    }
+
+    pub(super) const fn key(&self) -> &[u8; 32] {
+        match self {
+            Self::Lane(key, _) | Self::Payment(key) | Self::Netting(key) => key,
+        }
+    }
+
+    /// The name of the booking: the same act has the same one.
+    pub(super) fn booking(&self, part: Part) -> [u8; 32] {
+        let hour = if let Self::Lane(_, hour) = self { *hour } else { 0 };
+        let hash = Sha256::new().chain_update(self.kind()).chain_update([0]).chain_update(self.key());
+        hash.chain_update(part.number().to_be_bytes()).chain_update(hour.to_be_bytes()).finalize().into()
+    }
+}
+
+/// One or more entries that sum to zero in each asset.
+#[derive(Debug, Clone)]
+pub(super) struct Booking {
+    pub(super) subject: Subject,
+    pub(super) part: Part,
+    pub(super) at: UnixSeconds,
+    pub(super) entries: Vec<(Account, Asset, i128)>,
+}
+
+impl Booking {
+    /// What becomes due from `payer` to `payee`, in the books of `part`.
+    pub(super) fn charge(
+        part: Part,
+        payer: PublicKey,
+        payee: PublicKey,
+        asset: Asset,
+        amount: MinorUnits,
+    ) -> Vec<(Account, Asset, i128)> {
+        let amount = i128::from(amount.0);
+        let (more, less) = match part {
+            Part::Payer => (Account::Read, Account::OwedTo(payee)),
+            Part::Payee => (Account::OwedBy(payer), Account::Delivered),
+            Part::Clearing => (Account::Owes(payer, payee), Account::IsOwed(payee, payer)),
+        };
+        vec![(more, asset, amount), (less, asset, -amount)]
+    }
+
+    /// What `debtor` no longer owes `creditor` because it was paid.
+    pub(super) fn payment(
+        part: Part,
+        debtor: PublicKey,
+        creditor: PublicKey,
+        asset: Asset,
+        amount: MinorUnits,
+    ) -> Vec<(Account, Asset, i128)> {
+        let amount = i128::from(amount.0);
+        let (more, less) = match part {
+            Part::Payer => (Account::OwedTo(creditor), Account::Paid),
+            Part::Payee => (Account::Received, Account::OwedBy(debtor)),
+            Part::Clearing => (Account::IsOwed(creditor, debtor), Account::Owes(debtor, creditor)),
+        };
+        vec![(more, asset, amount), (less, asset, -amount)]
+    }
+}
+
+/// Books all of them: the one way into the table of entries.
+pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), LedgerError> {
+    let (mut heads, mut entries, mut balances) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for booking in bookings {
+        let mut sums: BTreeMap<Asset, i128> = BTreeMap::new();
+        for (_, asset, amount) in &booking.entries {
+            *sums.entry(*asset).or_default() += amount;
+        }
+        if let Some((asset, sum)) = sums.into_iter().find(|(_, sum)| *sum != 0) {
+            return Err(LedgerError::Unbalanced { asset: asset.code(), sum });
+        }
+        let name = booking.subject.booking(booking.part);
+        heads.entry(name).or_insert(booking);
+        for (account, asset, amount) in booking.entries.iter().filter(|(_, _, amount)| *amount != 0) {
+            *entries.entry((name, account.to_string(), *asset)).or_insert(0_i128) += amount;
+            *balances.entry((account.to_string(), *asset)).or_insert(0_i128) += amount;
+        }
+    }
+    let amount = |amount: i128| i64::try_from(amount).map_err(|_| LedgerError::TooLarge { what: "an account" });
+
+    let mut rows = Vec::with_capacity(heads.len());
+    for (name, booking) in heads {
+        rows.push(vec![
+            Value::Bytes(name.to_vec()),
+            Value::Text(booking.subject.kind().to_owned()),
+            Value::Bytes(booking.subject.key().to_vec()),
+            Value::Int(booking.part.number()),
+            Value::Int(column("a time", booking.at.0)?),
+        ]);
+    }
+    sql.write("INSERT INTO booking (booking, kind, subject, part, at)", "ON CONFLICT DO NOTHING", &rows).await?;
+
+    let mut rows = Vec::with_capacity(entries.len());
+    for ((name, account, asset), sum) in entries {
+        let asset = Value::Text(asset.code().to_owned());
+        rows.push(vec![Value::Bytes(name.to_vec()), Value::Text(account), asset, Value::Int(amount(sum)?)]);
+    }
+    let add = "ON CONFLICT (booking, account, asset) DO UPDATE SET amount = entry.amount + excluded.amount";
+    sql.write("INSERT INTO entry (booking, account, asset, amount)", add, &rows).await?;
+
+    let mut rows = Vec::with_capacity(balances.len());
+    for ((account, asset), sum) in balances {
+        rows.push(vec![Value::Text(account), Value::Text(asset.code().to_owned()), Value::Int(amount(sum)?)]);
+    }
+    let add = "ON CONFLICT (account, asset) DO UPDATE SET amount = balance.amount + excluded.amount";
+    sql.write("INSERT INTO balance (account, asset, amount)", add, &rows).await
+}

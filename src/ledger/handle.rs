@@ -1,0 +1,249 @@
+//! The handle that the rest of the program holds.
+
+use crate::keys::{GridId, PublicKey};
+use crate::ledger::act::{Act, Done};
+use crate::ledger::error::LedgerError;
+use crate::ledger::lanes::{self, LaneState};
+use crate::ledger::location::Location;
+use crate::ledger::open::{for_reading, for_writing};
+use crate::ledger::paper::{self, Kept, Paper};
+use crate::ledger::part::Part;
+use crate::ledger::settling::{self, NettingBooked, Unposted};
+use crate::ledger::sql::{Sql, column};
+use crate::ledger::usage::{self, UsageLine};
+use crate::ledger::vouchers::{Booked, NewVoucher, Reading};
+use crate::ledger::writer::{Job, QUEUE, write};
+use crate::rate::Asset;
+use crate::signed::{Identity, ObjectType};
+use crate::tariff::wire::{LaneId, LaneOpen, Payment, Position, Voucher};
+use crate::units::{Bytes, UnixSeconds};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyPool};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// A ledger that is open. Cheap to clone.
+///
+/// Dropping one of its futures halfway leaves it open whether the act was booked; to repeat the act is harmless.
+#[derive(Clone)]
+pub struct Ledger {
+    location: Location,
+    pool: AnyPool,
+    instance: [u8; 16],
+    /// None where the ledger is open for reading alone.
+    writer: Option<Writer>,
+}
+
+#[derive(Clone)]
+struct Writer {
+    jobs: mpsc::Sender<Job>,
+    task: Arc<JoinHandle<()>>,
+}
+
+impl Ledger {
+    /// Opens the ledger at `location` for this process, made or brought to the newest version where needed.
+    ///
+    /// A file that another process has open is refused.
+    pub async fn open(location: Location, now: UnixSeconds) -> Result<Self, LedgerError> {
+        let (pool, lock) = for_writing(&location).await?;
+        let mut instance = [0; 16];
+        getrandom::fill(&mut instance).map_err(|_| LedgerError::Closed)?;
+        // Lanes name the process that counts them: after a restart, and in a copy of this machine, it is another one.
+        let query = sqlx::query("INSERT INTO instance (instance, at) VALUES ($1, $2)").bind(instance.to_vec());
+        let query = query.bind(column("a time", now.0)?);
+        query.execute(&pool).await.map_err(LedgerError::of(&location))?;
+        let (jobs, received) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(write(pool.clone(), location.clone(), received, lock));
+        let writer = Writer { jobs, task: Arc::new(task) };
+        Ok(Self { location, pool, instance, writer: Some(writer) })
+    }
+
+    /// Opens it to read beside the process that writes. Every act is refused as [`LedgerError::Closed`].
+    pub async fn open_reading(location: Location) -> Result<Self, LedgerError> {
+        let pool = for_reading(&location).await?;
+        Ok(Self { location, pool, instance: [0; 16], writer: None })
+    }
+
+    /// Waits for what is under way and closes. Other handles are closed with it.
+    pub async fn close(self) {
+        match self.writer {
+            // A task that other handles keep going ends when they are dropped.
+            Some(Writer { jobs, task }) => {
+                drop(jobs);
+                if let Some(task) = Arc::into_inner(task) {
+                    let _ = task.await;
+                }
+            }
+            None => self.pool.close().await,
+        }
+    }
+
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Names this opening of the ledger, for the lanes that are counted in it. Zeros where it is open for reading.
+    pub fn instance(&self) -> [u8; 16] {
+        self.instance
+    }
+
+    /// Keeps a lane, before its first octet.
+    pub async fn open_lane(&self, part: Part, lane: LaneOpen, at: UnixSeconds) -> Result<Kept, LedgerError> {
+        self.kept(Act::Lane { part, lane: Box::new(lane), at }).await
+    }
+
+    /// Books a voucher of a lane that is kept: what it adds to the one before, and nothing if it is not higher. To be awaited
+    /// before it is sent, and before it is counted.
+    ///
+    /// `readings` say what the octets that it adds were of.
+    pub async fn voucher(
+        &self,
+        part: Part,
+        voucher: Voucher,
+        readings: Vec<Reading>,
+        at: UnixSeconds,
+    ) -> Result<Booked, LedgerError> {
+        match self.act(Act::Voucher(NewVoucher { part, voucher, readings, at })).await? {
+            Done::Booked(booked) => Ok(booked),
+            Done::Kept(_) | Done::Noted => Err(LedgerError::Closed),
+        }
+    }
+
+    /// Notes that so many octets of a lane will have been sent, before they are.
+    pub async fn sent(&self, lane: LaneId, bytes: Bytes) -> Result<(), LedgerError> {
+        self.act(Act::Sent { lane, bytes }).await.map(drop)
+    }
+
+    /// Notes what was written off a payer's unvouchered octets on one day (days since 1970), in all.
+    pub async fn write_off(&self, payer: PublicKey, day: u64, bytes: Bytes) -> Result<(), LedgerError> {
+        self.act(Act::WriteOff { payer, day, bytes }).await.map(drop)
+    }
+
+    /// Keeps what was signed. Payments and positions have acts of their own.
+    pub async fn keep(&self, paper: impl Into<Paper>, at: UnixSeconds) -> Result<Kept, LedgerError> {
+        self.kept(Act::Paper { paper: paper.into(), at }).await
+    }
+
+    /// Books a payment that the creditor has signed.
+    pub async fn pay(&self, part: Part, payment: Payment, at: UnixSeconds) -> Result<Kept, LedgerError> {
+        self.kept(Act::Payment { part, payment, at }).await
+    }
+
+    /// Books a netting that every grid which it affects has signed; `us` is the grid whose books these are, or none in a
+    /// clearing node's.
+    pub async fn net(&self, us: Option<GridId>, netting: NettingBooked, at: UnixSeconds) -> Result<Kept, LedgerError> {
+        self.kept(Act::Netting { us, netting, at }).await
+    }
+
+    /// Keeps a position as the next of its chain. Refuses one that does not follow, and another one in the same place.
+    pub async fn post(&self, position: Position, at: UnixSeconds) -> Result<Kept, LedgerError> {
+        self.kept(Act::Position { position, at }).await
+    }
+
+    /// A lane as it stands.
+    pub async fn lane(&self, part: Part, lane: LaneId) -> Result<Option<LaneState>, LedgerError> {
+        lanes::lane(&mut self.reading().await?.sql(), part, lane).await
+    }
+
+    /// The lanes that are open at `now`: what a restart takes up again.
+    pub async fn open_lanes(&self, part: Part, now: UnixSeconds) -> Result<Vec<LaneState>, LedgerError> {
+        lanes::open_lanes(&mut self.reading().await?.sql(), part, now).await
+    }
+
+    /// Octets that were sent to each payer, never vouched for and not written off.
+    pub async fn unvouchered(&self) -> Result<BTreeMap<PublicKey, Bytes>, LedgerError> {
+        lanes::unvouchered(&mut self.reading().await?.sql()).await
+    }
+
+    /// What was signed, by identity: each with the name of its type.
+    pub async fn papers(&self, identities: &[Identity]) -> Result<Vec<(Identity, String, Vec<u8>)>, LedgerError> {
+        paper::papers(&mut self.reading().await?.sql(), identities).await
+    }
+
+    /// What was signed of one kind, by whom it belongs to and the other party where they are named; the oldest first.
+    pub async fn papers_of(
+        &self,
+        kind: ObjectType,
+        owner: Option<&[u8; 32]>,
+        other: Option<&[u8; 32]>,
+    ) -> Result<Vec<(Identity, String, Vec<u8>)>, LedgerError> {
+        paper::papers_of(&mut self.reading().await?.sql(), kind, owner, other).await
+    }
+
+    /// What a clearing node has booked for two grids and put into no position yet. `first` is the one whose key is smaller.
+    pub async fn unposted(&self, first: GridId, second: GridId, asset: Asset) -> Result<Unposted, LedgerError> {
+        settling::unposted(&mut self.reading().await?.sql(), first, second, asset).await
+    }
+
+    /// The last position of two grids that is kept here.
+    pub async fn last_position(
+        &self,
+        clearing: GridId,
+        first: GridId,
+        second: GridId,
+        asset: Asset,
+    ) -> Result<Option<Position>, LedgerError> {
+        settling::last_position(&mut self.reading().await?.sql(), clearing, first, second, asset).await
+    }
+
+    /// What each account stands at.
+    pub async fn balances(&self) -> Result<Vec<(String, Asset, i64)>, LedgerError> {
+        settling::balances(&mut self.reading().await?.sql()).await
+    }
+
+    /// What `debtor` owes `creditor`, by the books of `part`; below zero if more was paid.
+    pub async fn owed(
+        &self,
+        part: Part,
+        debtor: PublicKey,
+        creditor: PublicKey,
+        asset: Asset,
+    ) -> Result<i128, LedgerError> {
+        settling::owed(&mut self.reading().await?.sql(), part, debtor, creditor, asset).await
+    }
+
+    /// What was read from the day of `from` to before `until`.
+    pub async fn usage(&self, from: UnixSeconds, until: UnixSeconds) -> Result<Vec<UsageLine>, LedgerError> {
+        usage::usage(&mut self.reading().await?.sql(), from, until).await
+    }
+
+    pub(super) async fn reading(&self) -> Result<ReadingConnection<'_>, LedgerError> {
+        let connection = self.pool.acquire().await.map_err(LedgerError::of(&self.location))?;
+        Ok(ReadingConnection { connection, location: &self.location })
+    }
+
+    async fn kept(&self, act: Act) -> Result<Kept, LedgerError> {
+        match self.act(act).await? {
+            Done::Kept(kept) => Ok(kept),
+            Done::Booked(_) | Done::Noted => Err(LedgerError::Closed),
+        }
+    }
+
+    async fn act(&self, act: Act) -> Result<Done, LedgerError> {
+        let writer = self.writer.as_ref().ok_or(LedgerError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        writer.jobs.send(Job { act, answer }).await.map_err(|_| LedgerError::Closed)?;
+        answered.await.map_err(|_| LedgerError::Closed)?
+    }
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ledger at {}", self.location)
+    }
+}
+
+/// A connection of one who reads.
+pub(super) struct ReadingConnection<'l> {
+    connection: PoolConnection<Any>,
+    location: &'l Location,
+}
+
+impl ReadingConnection<'_> {
+    pub(super) fn sql(&mut self) -> Sql<'_> {
+        Sql { connection: &mut self.connection, location: self.location }
+    }
+}

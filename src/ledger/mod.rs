@@ -1,0 +1,34 @@
+//! The books: what was signed, what it comes to, and who owes whom, in SQL.
+//!
+//! SQLite in one file for one process, or PostgreSQL for several gateways of a grid: the same statements. An act that was
+//! answered has survived `kill -9`; one that was not may be repeated, which changes nothing. Bookings are double entry, and
+//! [`Ledger::verify`] computes all of them again from the signed vouchers. What may be owed, and when an octet may be sent, is
+//! for `tariff`; who may sign for whom, for whoever calls here with what it verified.
+
+mod act;
+mod entries;
+mod error;
+mod handle;
+mod lanes;
+mod location;
+mod lock;
+mod open;
+mod paper;
+mod part;
+mod schema;
+mod settling;
+mod sql;
+mod usage;
+mod vouchers;
+mod writer;
+
+pub use entries::Account;
+pub use error::LedgerError;
+pub use handle::Ledger;
+pub use lanes::LaneState;
+pub use location::{Location, LocationError};
+pub use paper::{Kept, Paper};
+pub use part::Part;
+pub use settling::{NettingBooked, Unposted};
+pub use usage::UsageLine;
+pub use vouchers::{Booked, Reading};

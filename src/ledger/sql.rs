@@ -1,0 +1,129 @@
+//! Statements on a connection, their failures told with the place of the ledger.
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::location::Location;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
+
+/// A connection and where it leads.
+pub(super) struct Sql<'c> {
+    pub(super) connection: &'c mut AnyConnection,
+    pub(super) location: &'c Location,
+}
+
+/// A value of a row that is written.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Int(i64),
+    Bytes(Vec<u8>),
+    Text(String),
+}
+
+impl Sql<'_> {
+    /// Runs a statement and says how many rows it touched.
+    pub(super) async fn run(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<u64, LedgerError> {
+        let done = query.execute(&mut *self.connection).await.map_err(LedgerError::of(self.location))?;
+        Ok(done.rows_affected())
+    }
+
+    /// All rows that a statement finds.
+    pub(super) async fn rows(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, LedgerError> {
+        query.fetch_all(&mut *self.connection).await.map_err(LedgerError::of(self.location))
+    }
+
+    /// Writes many rows with few statements: `head` names table and columns, `tail` says what becomes of rows that are there.
+    /// No two of the rows may have the same key.
+    pub(super) async fn write(&mut self, head: &str, tail: &str, rows: &[Vec<Value>]) -> Result<(), LedgerError> {
+        let mut rest = rows;
+        while let Some(first) = rest.first() {
+            // Few sizes, so that the statements stay prepared.
+            let count = [256, 64, 16, 4, 1].into_iter().find(|count| *count <= rest.len()).unwrap_or(1);
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            let columns = first.len();
+            let places: Vec<String> = (0..count)
+                .map(|row| {
+                    let of_row: Vec<String> =
+                        (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+                    format!("({})", of_row.join(", "))
+                })
+                .collect();
+            // Only our own text and numbers of places: every value is bound.
+            let mut query = sqlx::query(AssertSqlSafe(format!("{head} VALUES {} {tail}", places.join(", "))));
+            for value in now.iter().flatten() {
+                query = match value {
+                    Value::Int(value) => query.bind(*value),
+                    Value::Bytes(value) => query.bind(value.clone()),
+                    Value::Text(value) => query.bind(value.clone()),
+                };
+            }
+            self.run(query).await?;
+        }
+        Ok(())
+    }
+
+    /// All rows of a statement with a list in it: `{}` in `text` becomes the places of `keys`.
+    pub(super) async fn rows_of(&mut self, text: &str, keys: &[Vec<u8>]) -> Result<Vec<AnyRow>, LedgerError> {
+        let mut found = Vec::new();
+        for some in keys.chunks(256) {
+            let count = [256, 64, 16, 4, 1].into_iter().rfind(|count| *count >= some.len()).unwrap_or(256);
+            let places: Vec<String> = (1..=count).map(|place| format!("${place}")).collect();
+            let mut query = sqlx::query(AssertSqlSafe(text.replace("{}", &places.join(", "))));
+            for place in 0..count {
+                // A key that is asked for twice is found once.
+                query = query.bind(some[place.min(some.len() - 1)].clone());
+            }
+            found.extend(self.rows(query).await?);
+        }
+        Ok(found)
+    }
+}
+
+/// Columns of a row, by their place; a type that is not the column's says that the row is damaged.
+pub(super) struct Columns<'r> {
+    pub(super) table: &'static str,
+    pub(super) row: &'r AnyRow,
+}
+
+impl Columns<'_> {
+    pub(super) fn int(&self, place: usize) -> Result<i64, LedgerError> {
+        self.row.try_get(place).map_err(|error| self.damaged(place, &error))
+    }
+
+    /// An integer that is never negative.
+    pub(super) fn count(&self, place: usize) -> Result<u64, LedgerError> {
+        u64::try_from(self.int(place)?).map_err(|error| self.damaged(place, &error))
+    }
+
+    pub(super) fn bytes(&self, place: usize) -> Result<Vec<u8>, LedgerError> {
+        self.row.try_get(place).map_err(|error| self.damaged(place, &error))
+    }
+
+    /// Octets, none where there is no row to the left of a join.
+    pub(super) fn maybe_bytes(&self, place: usize) -> Result<Vec<u8>, LedgerError> {
+        let bytes: Option<Vec<u8>> = self.row.try_get(place).map_err(|error| self.damaged(place, &error))?;
+        Ok(bytes.unwrap_or_default())
+    }
+
+    pub(super) fn key(&self, place: usize) -> Result<[u8; 32], LedgerError> {
+        let bytes = self.bytes(place)?;
+        bytes.as_slice().try_into().map_err(|error| self.damaged(place, &error))
+    }
+
+    pub(super) fn text(&self, place: usize) -> Result<String, LedgerError> {
+        self.row.try_get(place).map_err(|error| self.damaged(place, &error))
+    }
+
+    /// The complaint that a column holds something that this program would not have written.
+    pub(super) fn damaged(&self, place: usize, error: &dyn std::fmt::Display) -> LedgerError {
+        let first: Option<Vec<u8>> = self.row.try_get(0).ok();
+        let row = first.map_or_else(|| "a row".to_owned(), |key| data_encoding::HEXLOWER.encode(&key));
+        LedgerError::Damaged { table: self.table, row, what: format!("column {place}: {error}") }
+    }
+}
+
+/// The 63 bits that a column holds.
+pub(super) fn column(what: &'static str, value: u64) -> Result<i64, LedgerError> {
+    i64::try_from(value).map_err(|_| LedgerError::TooLarge { what })
+}

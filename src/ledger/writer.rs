@@ -1,0 +1,71 @@
+//! The one writer: acts that wait while a commit is under way go into the next one together.
+
+use crate::ledger::act::{Act, Answer, perform};
+use crate::ledger::error::LedgerError;
+use crate::ledger::location::Location;
+use crate::ledger::lock::FileLock;
+use crate::ledger::sql::Sql;
+use sqlx::{AnyPool, Connection};
+use tokio::sync::{mpsc, oneshot};
+
+/// How many acts wait at most; who has one more waits until there is room. Each holds a signed object of at most 344 KiB, and
+/// nearly all of them one of 256 octets.
+pub(super) const QUEUE: usize = 1_024;
+/// How many are committed at once.
+const BATCH: usize = 1_024;
+/// Two gateways of one grid write in turns. Any number will do that no other program takes in the same database.
+const WRITERS: &str = "SELECT pg_advisory_xact_lock(7813001542)";
+
+/// An act and who waits for it.
+pub(super) struct Job {
+    pub(super) act: Act,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// Writes until every handle is gone. What was answered is on the disk.
+pub(super) async fn write(pool: AnyPool, location: Location, mut jobs: mpsc::Receiver<Job>, lock: Option<FileLock>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    while jobs.recv_many(&mut waiting, BATCH).await > 0 {
+        let (acts, asked): (Vec<Act>, Vec<_>) = waiting.drain(..).map(|job| (job.act, job.answer)).unzip();
+        for (answer, asked) in commit(&pool, &location, acts).await.into_iter().zip(asked) {
+            // Who no longer waits may ask again: every act may be repeated.
+            let _ = asked.send(answer);
+        }
+    }
+    pool.close().await;
+    // Only now may another process open the file.
+    drop(lock);
+}
+
+async fn commit(pool: &AnyPool, location: &Location, mut acts: Vec<Act>) -> Vec<Answer> {
+    match transaction(pool, location, &acts).await {
+        Ok(answers) => answers,
+        Err(error) if acts.len() == 1 || error.is_full() => acts.iter().map(|_| Err(error.clone())).collect(),
+        // One of them is at fault; the others are not to suffer for it.
+        Err(_) => {
+            let mut answers = Vec::with_capacity(acts.len());
+            for act in acts.drain(..) {
+                let alone = transaction(pool, location, &[act]).await;
+                answers.push(alone.and_then(|mut answers| answers.pop().unwrap_or(Err(LedgerError::Closed))));
+            }
+            answers
+        }
+    }
+}
+
+async fn transaction(pool: &AnyPool, location: &Location, acts: &[Act]) -> Result<Vec<Answer>, LedgerError> {
+    let failed = LedgerError::of(location);
+    let mut connection = pool.acquire().await.map_err(&failed)?;
+    let begin = match location {
+        Location::Sqlite(_) => "BEGIN IMMEDIATE",
+        Location::Postgres(_) => "BEGIN",
+    };
+    let mut transaction = connection.begin_with(begin).await.map_err(&failed)?;
+    let mut sql = Sql { connection: &mut transaction, location };
+    if matches!(location, Location::Postgres(_)) {
+        sql.run(sqlx::query(WRITERS)).await?;
+    }
+    let answers = perform(&mut sql, acts).await?;
+    transaction.commit().await.map_err(&failed)?;
+    Ok(answers)
+}

@@ -1,0 +1,180 @@
+//! What the books say after what was done to them.
+
+use crate::objects::{MIB, NOW, PRICE, grid, lane, payment, public, usd, voucher};
+use lafs_clearinghouse::ledger::{Booked, Kept, Ledger, LedgerError, Location, Part, Reading};
+use lafs_clearinghouse::units::{Bytes, MinorUnits, Seconds};
+
+async fn open(location: &Location) -> Ledger {
+    Ledger::open(location.clone(), NOW).await.unwrap()
+}
+
+fn charge(bytes: u64) -> u64 {
+    PRICE.charge(Bytes(bytes)).unwrap().0
+}
+
+pub(crate) async fn a_voucher_is_billed_once_whatever_is_repeated_or_reordered(location: Location) {
+    let ledger = open(&location).await;
+    let opened = lane(1, 2, 0);
+    assert_eq!(ledger.open_lane(Part::Payee, opened.clone(), NOW).await.unwrap(), Kept::New);
+    assert_eq!(ledger.open_lane(Part::Payee, opened.clone(), NOW).await.unwrap(), Kept::Already);
+    let mut billed = 0;
+    let mut best = 0;
+    for mib in [1, 3, 2, 3, 1, 7, 7, 5] {
+        let booked = ledger.voucher(Part::Payee, voucher(&opened, mib * MIB), vec![], NOW).await.unwrap();
+        best = best.max(mib);
+        billed += booked.billed.0;
+        let expected =
+            Booked { billed: booked.billed, cum_bytes: Bytes(best * MIB), cum_amount: MinorUnits(charge(best * MIB)) };
+        assert_eq!(booked, expected);
+        assert_eq!(billed, charge(best * MIB));
+    }
+    let owed = ledger.owed(Part::Payee, public(1), public(2), usd()).await.unwrap();
+    assert_eq!(owed, i128::from(charge(7 * MIB)));
+    let balances = ledger.balances().await.unwrap();
+    assert_eq!(balances.iter().map(|(_, _, amount)| amount).sum::<i64>(), 0);
+    assert_eq!(balances.len(), 2, "{balances:?}");
+    ledger.close().await;
+}
+
+pub(crate) async fn many_at_once_come_to_the_same(location: Location) {
+    let ledger = open(&location).await;
+    let lanes: Vec<_> = (0..40).map(|nth| lane(1, 2, nth)).collect();
+    for opened in &lanes {
+        ledger.open_lane(Part::Payer, opened.clone(), NOW).await.unwrap();
+    }
+    let mut waiting = tokio::task::JoinSet::new();
+    for (nth, opened) in (1..).zip(&lanes) {
+        for mib in 1..=nth {
+            let (ledger, voucher) = (ledger.clone(), voucher(opened, mib * MIB));
+            // An hour later the first half of them is of an hour that has passed.
+            let at = NOW.plus(Seconds::hours(u64::from(mib > 20)));
+            waiting.spawn(async move { ledger.voucher(Part::Payer, voucher, vec![], at).await.unwrap().billed.0 });
+        }
+    }
+    let billed: u64 = waiting.join_all().await.into_iter().sum();
+    let expected: u64 = (1..=40).map(|nth| charge(nth * MIB)).sum();
+    assert_eq!(billed, expected);
+    assert_eq!(ledger.owed(Part::Payer, public(1), public(2), usd()).await.unwrap(), i128::from(expected));
+    ledger.close().await;
+}
+
+pub(crate) async fn a_voucher_of_an_unknown_lane_fails_alone(location: Location) {
+    let ledger = open(&location).await;
+    let (known, unknown) = (lane(1, 2, 0), lane(1, 2, 1));
+    ledger.open_lane(Part::Payee, known.clone(), NOW).await.unwrap();
+    let (good, bad, other) = tokio::join!(
+        ledger.voucher(Part::Payee, voucher(&known, MIB), vec![], NOW),
+        ledger.voucher(Part::Payee, voucher(&unknown, MIB), vec![], NOW),
+        ledger.voucher(Part::Payer, voucher(&known, MIB), vec![], NOW),
+    );
+    assert_eq!(good.unwrap().billed.0, charge(MIB));
+    assert!(matches!(bad, Err(LedgerError::UnknownLane { lane }) if lane == unknown.identity().to_string()));
+    assert!(matches!(other, Err(LedgerError::UnknownLane { .. })), "opened in another part");
+    ledger.close().await;
+}
+
+pub(crate) async fn a_restart_finds_lanes_as_they_were(location: Location) {
+    let ledger = open(&location).await;
+    let (first, second) = (lane(1, 2, 0), lane(1, 2, 1));
+    for opened in [&first, &second] {
+        ledger.open_lane(Part::Payee, opened.clone(), NOW).await.unwrap();
+    }
+    ledger.sent(first.identity(), Bytes(9 * MIB)).await.unwrap();
+    ledger.sent(first.identity(), Bytes(8 * MIB)).await.unwrap();
+    let best = voucher(&first, 7 * MIB);
+    ledger.voucher(Part::Payee, best.clone(), vec![], NOW).await.unwrap();
+    let instance = ledger.instance();
+    ledger.close().await;
+
+    let ledger = open(&location).await;
+    assert_ne!(ledger.instance(), instance, "lanes of before are counted by another process");
+    let found = ledger.lane(Part::Payee, first.identity()).await.unwrap().unwrap();
+    assert_eq!((found.open.bytes(), found.sent), (first.bytes(), Bytes(9 * MIB)));
+    assert_eq!(found.voucher.unwrap().bytes(), best.bytes());
+    assert!(ledger.lane(Part::Payer, first.identity()).await.unwrap().is_none());
+    assert_eq!(ledger.open_lanes(Part::Payee, NOW).await.unwrap().len(), 2);
+    assert_eq!(ledger.open_lanes(Part::Payee, NOW.plus(Seconds::hours(24))).await.unwrap().len(), 0);
+    ledger.close().await;
+}
+
+pub(crate) async fn what_was_sent_and_never_vouched_for_stays_charged(location: Location) {
+    let ledger = open(&location).await;
+    let (first, second, of_other) = (lane(1, 2, 0), lane(1, 2, 1), lane(3, 2, 0));
+    for opened in [&first, &second, &of_other] {
+        ledger.open_lane(Part::Payee, opened.clone(), NOW).await.unwrap();
+        ledger.sent(opened.identity(), Bytes(9 * MIB)).await.unwrap();
+    }
+    ledger.voucher(Part::Payee, voucher(&first, 7 * MIB), vec![], NOW).await.unwrap();
+    ledger.voucher(Part::Payee, voucher(&of_other, 9 * MIB), vec![], NOW).await.unwrap();
+    ledger.write_off(public(1), 20_833, Bytes(MIB)).await.unwrap();
+    ledger.write_off(public(1), 20_833, Bytes(MIB)).await.unwrap();
+    ledger.close().await;
+    let ledger = open(&location).await;
+    let charged = ledger.unvouchered().await.unwrap();
+    assert_eq!(charged.into_iter().collect::<Vec<_>>(), [(public(1), Bytes(10 * MIB))]);
+    ledger.close().await;
+}
+
+pub(crate) async fn a_payment_is_booked_once(location: Location) {
+    let ledger = open(&location).await;
+    let opened = lane(1, 2, 0);
+    for part in Part::ALL {
+        ledger.open_lane(part, opened.clone(), NOW).await.unwrap();
+        ledger.voucher(part, voucher(&opened, 1 << 30), vec![], NOW).await.unwrap();
+        for (nth, kept) in [(0, Kept::New), (0, Kept::Already), (1, Kept::New)] {
+            assert_eq!(ledger.pay(part, payment(1, 2, 6_000_000, nth), NOW).await.unwrap(), kept);
+        }
+        assert_eq!(ledger.owed(part, public(1), public(2), usd()).await.unwrap(), 8_000_000, "{part}");
+    }
+    ledger.close().await;
+}
+
+pub(crate) async fn usage_sums_to_what_was_vouched_for(location: Location) {
+    let ledger = open(&location).await;
+    let opened = lane(1, 2, 0);
+    ledger.open_lane(Part::Payer, opened.clone(), NOW).await.unwrap();
+    let reading = |client, file, mib: u64| Reading {
+        client: Some(public(client)),
+        file: Some([file; 32]),
+        bytes: Bytes(mib * MIB),
+    };
+    let first = vec![reading(50, 1, 2), reading(51, 2, 1)];
+    ledger.voucher(Part::Payer, voucher(&opened, 4 * MIB), first.clone(), NOW).await.unwrap();
+    // The same again, which adds nothing.
+    ledger.voucher(Part::Payer, voucher(&opened, 4 * MIB), first, NOW).await.unwrap();
+    let tomorrow = NOW.plus(Seconds::days(1));
+    ledger.voucher(Part::Payer, voucher(&opened, 6 * MIB), vec![reading(50, 1, 99)], tomorrow).await.unwrap();
+    let lines = ledger.usage(NOW, NOW.plus(Seconds::days(2))).await.unwrap();
+    let mut told: Vec<_> =
+        lines.iter().map(|line| (line.day == NOW, line.client, line.file, line.bytes.0 / MIB)).collect();
+    told.sort();
+    let mut expected = [
+        (true, Some(public(50)), Some([1; 32]), 2),
+        (true, Some(public(51)), Some([2; 32]), 1),
+        (true, None, None, 1),
+        (false, Some(public(50)), Some([1; 32]), 2),
+    ];
+    expected.sort();
+    assert_eq!(told, expected);
+    assert_eq!(lines.iter().map(|line| line.amount.0).sum::<u64>(), charge(6 * MIB));
+    assert!(lines.iter().all(|line| (line.party, line.grid) == (public(2), grid(2))));
+    assert_eq!(ledger.usage(NOW, NOW.plus(Seconds::days(1))).await.unwrap().len(), 3);
+    ledger.close().await;
+}
+
+pub(crate) async fn a_sum_that_does_not_fit_is_refused_and_changes_nothing(location: Location) {
+    let ledger = open(&location).await;
+    let most = i64::MAX as u64;
+    let first = ledger.pay(Part::Payee, payment(1, 2, most, 0), NOW).await.unwrap();
+    assert_eq!(first, Kept::New);
+    // Beside one that fits, with which it may share a transaction.
+    let (refused, fits) = tokio::join!(
+        ledger.pay(Part::Payee, payment(1, 2, most, 1), NOW),
+        ledger.pay(Part::Payer, payment(3, 4, 5, 0), NOW),
+    );
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(fits.unwrap(), Kept::New);
+    assert_eq!(ledger.owed(Part::Payee, public(1), public(2), usd()).await.unwrap(), -i128::from(most));
+    assert_eq!(ledger.owed(Part::Payer, public(3), public(4), usd()).await.unwrap(), -5);
+    ledger.close().await;
+}
