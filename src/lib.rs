@@ -40,6 +40,8 @@ pub mod store;
 
 // Services, which ask a rule and then drive an edge:
 #[cfg(feature = "node")]
+pub mod clearing;
+#[cfg(feature = "node")]
 pub mod gateway;
 #[cfg(feature = "node")]
 pub mod members;

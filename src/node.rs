@@ -1,6 +1,7 @@
 //! The composition: builds the parts from the settings, runs them, and takes them down in the right order.
 
 use crate::address::PrivateAddresses;
+use crate::clearing::{AgreedTerms, Budget, FreshRecords, HomeJudge, Purse, PurseParts, Till, TillParts};
 use crate::clock::Clock;
 use crate::config::{
     FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
@@ -17,6 +18,7 @@ use crate::http::{
     SettingsStanding,
 };
 use crate::keys::{GridId, SecretKey};
+use crate::ledger::{Ledger, LedgerError, Location};
 use crate::members::Members;
 use crate::peer::{CallerIdentity, DialGuard};
 use crate::publisher::{PublishError, Publisher};
@@ -102,7 +104,8 @@ impl Node {
         let members = grid.map(|grid| Members::open(home, grid)).transpose()?;
         let gateway = match (opening, &publisher, &members) {
             (Some(opening), Some(publisher), Some(members)) => {
-                Some(opening.start(home, config, publisher, members, &resolver, &dht, clock)?)
+                let ledger = Ledger::open(Location::Sqlite(home.ledger()), clock.now()).await?;
+                Some(opening.start(home, config, publisher, members, &resolver, &dht, ledger, clock).await?)
             }
             _ => None,
         };
@@ -269,7 +272,7 @@ impl OpenGateway {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where the parts of a gateway meet")]
-    fn start(
+    async fn start(
         self,
         home: &Home,
         config: &NodeConfig,
@@ -277,6 +280,7 @@ impl OpenGateway {
         members: &Members,
         resolver: &Resolver,
         dht: &Dht,
+        ledger: Ledger,
         clock: Clock,
     ) -> Result<Gateway, NodeError> {
         let grid = *publisher.grid();
@@ -289,6 +293,27 @@ impl OpenGateway {
             None => None,
         };
         let traffic = Traffic::open(home, clock.now())?;
+        let fresh = FreshRecords::new(resolver.clone(), clock);
+        let terms = AgreedTerms::new(ledger.clone(), grid, fresh.clone(), clock);
+        let key = self.identity.key.clone();
+        let judge = HomeJudge {
+            grid,
+            key: key.clone(),
+            fresh,
+            terms: terms.clone(),
+            ledger: ledger.clone(),
+            limit: config.credit_limit,
+            clock,
+        };
+        let purse = Purse::new(PurseParts {
+            ledger: ledger.clone(),
+            payer: *grid.key(),
+            key: key.clone(),
+            judge: Arc::new(judge),
+            budget: Budget::Open,
+            clock,
+        });
+        let till = Till::open(TillParts { ledger, grid, key, clock }).await?;
         let published = publisher.changes();
         let own_record: OwnRecord = Arc::new(move || published.borrow().record.clone());
         let record = Arc::clone(&own_record);
@@ -301,6 +326,7 @@ impl OpenGateway {
             me,
             resolver: resolver.clone(),
             guard: DialGuard::new(config.allow_private_addresses),
+            purse,
             traffic: traffic.clone(),
             metrics: metrics.clone(),
             clock,
@@ -315,6 +341,9 @@ impl OpenGateway {
             resolver: resolver.clone(),
             files,
             away,
+            till,
+            terms,
+            credit_limit: config.credit_limit,
             traffic,
             metrics,
             clock,
@@ -483,6 +512,9 @@ pub enum NodeError {
     /// The local API did not start.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The books cannot be opened.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The gateway's place is taken.
     #[error("the gateway cannot listen on {listen}: choose another in `gateway-listen`")]
     GatewayListen {

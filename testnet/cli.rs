@@ -118,6 +118,12 @@ struct UpArgs {
     /// Give each grid three storage servers with files to try, and its node a gateway to them
     #[arg(long)]
     files: bool,
+    /// Give every second grid, from the second on, a price for downloads, and all of them credit with each other
+    #[arg(long)]
+    rates: bool,
+    /// The grids settle through the grid of this node, such as node-00
+    #[arg(long, value_name = "NODE", requires = "rates")]
+    clearing: Option<String>,
     /// Print one JSON value on one line, errors included
     #[arg(long)]
     json: bool,
@@ -212,6 +218,8 @@ async fn up(args: UpArgs) -> ExitCode {
         rtt: args.rtt,
         in_process: args.in_process,
         files: args.files,
+        rates: args.rates,
+        clearing: args.clearing,
     };
     let mut testnet = match Testnet::prepare(plan) {
         Ok(testnet) => testnet,

@@ -31,6 +31,7 @@ mod record;
 mod resolve;
 mod resolver_address;
 mod run;
+mod spending;
 mod status;
 mod table;
 mod terminal;

@@ -5,7 +5,9 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
+use crate::cli::spending::{self, Spending};
 use crate::cli::terminal::Terminal;
+use crate::clearing::Purse;
 use crate::clock::Clock;
 use crate::config::{ClientConfig, read_key};
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
@@ -19,6 +21,8 @@ pub(super) struct Subject {
     /// A cap, foreign or of the home grid, and perhaps a path below it; `-` reads them from standard input, out of sight of `ps`
     #[arg(value_name = "CAP[/PATH]")]
     subject: String,
+    #[command(flatten)]
+    spending: Spending,
     #[command(flatten)]
     home: HomeArg,
 }
@@ -39,12 +43,14 @@ pub(super) fn run(
         let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signal)?;
         let mut terminated = signal(SignalKind::terminate()).map_err(no_signal)?;
         let all = async {
-            let reader = open(&subject.home)?;
+            let (reader, purse) = open(&subject.home, &subject.spending, terminal).await?;
             let path = CapPath::parse(&text, reader.home_grid())?;
             if path.diminished {
                 terminal.note("the cap could write; it is only read by it");
             }
-            work(reader, path).await
+            let outcome = work(reader, path).await;
+            spending::close(purse).await;
+            outcome
         };
         tokio::select! {
             outcome = all => outcome,
@@ -57,8 +63,12 @@ pub(super) fn run(
     outcome
 }
 
-/// A reader through the home gateway that the directory has joined.
-pub(super) fn open(home: &HomeArg) -> Outcome<Reader> {
+/// A reader through the home gateway that the directory has joined, and the purse that pays for it, to be closed at the end.
+pub(super) async fn open(
+    home: &HomeArg,
+    spending: &Spending,
+    terminal: &Terminal,
+) -> Outcome<(Reader, Option<Purse>)> {
     let home = home.home()?;
     let Some(config) = ClientConfig::find(&home.client())? else {
         let message = format!("`{}` has joined no home gateway", home.path().display());
@@ -66,10 +76,13 @@ pub(super) fn open(home: &HomeArg) -> Outcome<Reader> {
             .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
     };
     let place = GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser };
-    let me = CallerIdentity::Client(read_key(&home.accounting_key())?);
+    let key = read_key(&home.accounting_key())?;
+    let purse = spending::open(&home, key.clone(), spending, terminal).await?;
+    let me = CallerIdentity::Client(key);
     // What the user typed is dialled as given.
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    Ok(Reader::through(place, me, &home, Clock::system(), guard))
+    let reader = Reader::through(place, me, &home, Clock::system(), guard, purse.clone());
+    Ok((reader, purse))
 }
 
 fn interruption() -> Failure {

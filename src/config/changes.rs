@@ -40,6 +40,7 @@ impl NodeConfig {
             resolver_proxy,
             tahoe_node,
             gateway_listen,
+            credit_limit,
             gateway_external,
         } = self;
         let keys = [
@@ -66,6 +67,7 @@ impl NodeConfig {
             ("resolver-proxy", AtNextStart, *resolver_proxy != new.resolver_proxy),
             ("tahoe-node", AtNextStart, *tahoe_node != new.tahoe_node),
             ("gateway-listen", AtNextStart, *gateway_listen != new.gateway_listen),
+            ("credit-limit", AtNextStart, *credit_limit != new.credit_limit),
             ("gateway-external", AtNextStart, *gateway_external != new.gateway_external),
         ];
         keys.into_iter().filter(|(.., changed)| *changed).map(|(key, when, _)| (key, when)).collect()
@@ -85,6 +87,7 @@ impl NodeConfig {
             resolver_proxy: self.resolver_proxy.clone(),
             tahoe_node: self.tahoe_node.clone(),
             gateway_listen: self.gateway_listen,
+            credit_limit: self.credit_limit,
             gateway_external: self.gateway_external.clone(),
             ..new.clone()
         }

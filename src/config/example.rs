@@ -143,6 +143,14 @@ impl NodeConfig {
                 example: "gateway.example.org:4101".into(),
             },
             Entry {
+                name: "credit-limit",
+                reason: "The most that this gateway lends to another grid, and borrows from one, without asking a person: it offers
+                    terms up to so much to grids that have none, and accepts such terms where downloads have a price. It stands in
+                    the record. Left out, terms are made by hand.",
+                value: self.credit_limit.as_ref().map(text),
+                example: "10 USD".into(),
+            },
+            Entry {
                 name: "tahoe-node",
                 reason: "The folder of a Tahoe-LAFS node of the grid, client or server, which runs: the gateway reads from the storage
                     servers that it knows, by private/introducer_*_cache.yaml and private/servers.yaml. Left out, the gateway
@@ -278,6 +286,7 @@ mod tests {
             tahoe_node: Some("/home/o/tahoe node".into()),
             gateway_listen: Some("0.0.0.0:4101".parse().unwrap()),
             gateway_external: Some("gw.example.org:443".parse().unwrap()),
+            credit_limit: Some("10 USD".parse().unwrap()),
         }
     }
 

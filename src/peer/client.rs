@@ -160,10 +160,37 @@ impl GatewayClient {
 
     /// Asks for what is at `path`, and once more on a new connection where the one there was is lost. Whatever the status is.
     pub(super) async fn get(&self, path: &str, headers: &[(HeaderName, HeaderValue)]) -> Result<Answer, PeerError> {
+        self.ask(Method::GET, path, headers, Bytes::new()).await
+    }
+
+    /// Sends `body` to `path`, which may be done twice; what is answered with a status of success, in at most `limit` octets.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &'static str,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Vec<u8>, PeerError> {
+        let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))];
+        let answer = self.ask(method, path, &headers, body).await?;
+        if !answer.status().is_success() {
+            return Err(answer.refusal(self).await);
+        }
+        answer.whole(self, limit).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<Answer, PeerError> {
         let mut again = true;
         loop {
             let mut lease = self.lease().await?;
-            let request = request(Method::GET, path, headers, Bytes::new());
+            let request = request(method.clone(), path, headers, body.clone());
             match timeout(ANSWER_PATIENCE, lease.sender.send(request, self.0.place.nurl.place())).await {
                 Err(_) => return Err(self.timed_out()),
                 // The connection may have ended while it was idle, and its session with it.
@@ -192,7 +219,7 @@ impl GatewayClient {
     }
 
     /// An answer that is none.
-    pub(super) fn malformed(&self, what: &'static str) -> PeerError {
+    pub(crate) fn malformed(&self, what: &'static str) -> PeerError {
         PeerError::Malformed { place: self.0.place.nurl.place().clone(), what }
     }
 

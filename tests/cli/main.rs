@@ -13,6 +13,7 @@ mod home_gateway;
 mod init;
 mod life;
 mod nodes;
+mod paid;
 mod place;
 mod records;
 mod resolving;

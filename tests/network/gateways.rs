@@ -28,7 +28,7 @@ async fn what_is_not_free_is_refused_by_the_foreign_gateway_with_its_offers() {
     home.add_client("alice", &alice);
     let client = home.session(&alice).await;
 
-    let error = client.manifest(&foreign.grid(), &cap(), 0, 1).await.unwrap_err();
+    let error = client.manifest(&foreign.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error), (402, RefusalCode::ForeignRefused, Some(serde_json::json!([]))));
     // The home hands over the record, of which the client sees the price for itself.
     let given = client.record(&foreign.grid(), Freshness::Fast).await.unwrap();
@@ -45,10 +45,10 @@ async fn who_is_no_client_any_more_is_refused_on_an_open_session() {
     home.add_client("alice", &alice);
     let client = home.session(&alice).await;
     // Its own grid has no storage servers here: that is what it is told, and no more is wrong.
-    let error = client.manifest(&home.grid(), &cap(), 0, 1).await.unwrap_err();
+    let error = client.manifest(&home.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error).1, RefusalCode::Unreachable);
     home.remove_client("alice");
-    let error = client.manifest(&home.grid(), &cap(), 0, 1).await.unwrap_err();
+    let error = client.manifest(&home.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error), (403, RefusalCode::Refused, None));
     home.node.stop().await;
 }

@@ -5,12 +5,15 @@
 mod access;
 mod connection;
 mod files;
+mod lanes;
 mod leases;
 mod listener;
 mod range;
 mod records;
 mod refusal;
+mod room;
 mod routes;
+mod sales;
 mod server;
 mod session;
 mod shared;

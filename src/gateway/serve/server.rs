@@ -1,5 +1,6 @@
 //! The gateway as a whole: started, asked how it stands, stopped.
 
+use crate::clearing::{AgreedTerms, Till};
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::gateway::away::Away;
@@ -13,6 +14,7 @@ use crate::gateway::traffic::{Exchanged, Traffic};
 use crate::keys::GridId;
 use crate::members::Members;
 use crate::metrics::Metrics;
+use crate::record::Limit;
 use crate::resolver::Resolver;
 use crate::session::Nonces;
 use crate::tariff::Pool;
@@ -54,6 +56,12 @@ pub struct GatewayParts {
     pub files: Option<Files>,
     /// Other grids' files.
     pub away: Away,
+    /// Delivers on lanes, over the books.
+    pub till: Till,
+    /// What is agreed with other grids.
+    pub terms: AgreedTerms,
+    /// The most that is lent to another grid without a person.
+    pub credit_limit: Option<Limit>,
     /// The counts of octets.
     pub traffic: Traffic,
     /// The figures.
@@ -109,6 +117,10 @@ impl Gateway {
             away: parts.away,
             nonces: Mutex::new(Nonces::new()),
             leases: Arc::clone(&leases),
+            till: parts.till,
+            terms: parts.terms,
+            credit_limit: parts.credit_limit,
+            secret_key: identity.key.clone(),
             traffic: traffic.clone(),
             metrics: parts.metrics,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),

@@ -1,14 +1,15 @@
 //! What every request may look at.
 
+use crate::clearing::{AgreedTerms, Till};
 use crate::clock::Clock;
 use crate::gateway::away::Away;
 use crate::gateway::serve::leases::Leases;
 use crate::gateway::shares::Files;
 use crate::gateway::traffic::Traffic;
-use crate::keys::{GridId, PublicKey};
+use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::members::Members;
 use crate::metrics::Metrics;
-use crate::record::GridRecord;
+use crate::record::{GridRecord, Limit};
 use crate::resolver::Resolver;
 use crate::session::Nonces;
 use std::sync::{Arc, Mutex};
@@ -43,6 +44,14 @@ pub(super) struct Parts {
     pub(super) away: Away,
     pub(super) nonces: Mutex<Nonces>,
     pub(super) leases: Arc<Leases>,
+    /// Delivers on lanes.
+    pub(super) till: Till,
+    /// What is agreed with other grids.
+    pub(super) terms: AgreedTerms,
+    /// The most that is lent without a person.
+    pub(super) credit_limit: Option<Limit>,
+    /// The secret half of `key`.
+    pub(super) secret_key: SecretKey,
     pub(super) traffic: Traffic,
     pub(super) metrics: Metrics,
     pub(super) streams: Arc<Semaphore>,

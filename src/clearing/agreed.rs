@@ -1,0 +1,185 @@
+//! Terms that are in force between the own grid and others: kept in the books, asked for before each lane.
+
+use crate::clearing::fresh::{FreshRecords, may_agree};
+use crate::clock::Clock;
+use crate::keys::{GridId, SecretKey};
+use crate::ledger::{Ledger, LedgerError};
+use crate::record::{GridRecord, Limit};
+use crate::resolver::ResolveError;
+use crate::signed::{Identity, ObjectType};
+use crate::tariff::wire::{Revoke, Revoked, Side, Terms, TermsBody, TermsProposal, WireError};
+use crate::units::{Bytes, Seconds};
+
+/// What a draft offers for its window.
+const WINDOW: Bytes = Bytes(64 << 20);
+/// How often a draft would have it settled, and how long a period may be disputed.
+const WEEK: Seconds = Seconds(7 * 86_400);
+/// How long a draft would hold.
+const MONTHS: Seconds = Seconds(90 * 86_400);
+
+/// The terms of a grid with others. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AgreedTerms {
+    ledger: Ledger,
+    grid: GridId,
+    fresh: FreshRecords,
+    clock: Clock,
+}
+
+/// Why terms are not agreed to.
+#[derive(Debug, thiserror::Error)]
+pub enum TermsError {
+    /// Not terms.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Of other grids.
+    #[error("the terms are between other grids")]
+    OtherGrids,
+    /// A key that may not agree to them.
+    #[error("the record of {grid} does not let {key} agree to a credit of {credit}")]
+    NoAuthority {
+        /// The grid.
+        grid: GridId,
+        /// The key.
+        key: String,
+        /// The credit.
+        credit: String,
+    },
+    /// Nothing in force by now.
+    #[error("the terms are not in force")]
+    NotInForce,
+    /// More than may be agreed to without a person.
+    #[error("a credit of {credit} is more than this gateway agrees to by itself")]
+    TooMuch {
+        /// The credit.
+        credit: String,
+    },
+    /// The record that gives authority is not found.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The books.
+    #[error(transparent)]
+    Books(#[from] LedgerError),
+}
+
+impl AgreedTerms {
+    /// The terms that `ledger` keeps of `grid`.
+    pub fn new(ledger: Ledger, grid: GridId, fresh: FreshRecords, clock: Clock) -> Self {
+        Self { ledger, grid, fresh, clock }
+    }
+
+    /// Those in force by which `payer` pays `payee`; the ones that last longest first.
+    pub async fn between(&self, payer: &GridId, payee: &GridId) -> Result<Vec<Terms>, LedgerError> {
+        let now = self.clock.now();
+        let (owner, other) = (payer.as_bytes(), payee.as_bytes());
+        let papers = self.ledger.papers_of(ObjectType::Terms, Some(owner), Some(other)).await?;
+        let mut terms: Vec<Terms> =
+            papers.iter().filter_map(|(_, _, bytes)| Terms::from_bytes(bytes).ok()).collect();
+        let ended = self.ended(payer, payee).await?;
+        terms.retain(|terms| terms.body().is_current(now) && !ended.contains(&terms.identity()));
+        terms.sort_by_key(|terms| std::cmp::Reverse(terms.body().not_after));
+        Ok(terms)
+    }
+
+    /// What one of the two has ended by now.
+    async fn ended(&self, payer: &GridId, payee: &GridId) -> Result<Vec<Identity>, LedgerError> {
+        let now = self.clock.now();
+        let mut ended = Vec::new();
+        for issuer in [payer, payee] {
+            let papers = self.ledger.papers_of(ObjectType::Revoke, Some(issuer.as_bytes()), None).await?;
+            let revokes = papers.iter().filter_map(|(_, _, bytes)| Revoke::from_bytes(bytes).ok());
+            let counts = revokes.filter(|revoke| revoke.body().kind == Revoked::Terms && revoke.body().time <= now);
+            ended.extend(counts.map(|revoke| revoke.body().target));
+        }
+        Ok(ended)
+    }
+
+    /// A draft for `payer`, whose gateway has the key `payer_key`, signed with ours, up to our own limit.
+    pub fn draft(
+        &self,
+        payer: &GridId,
+        payer_key: crate::keys::PublicKey,
+        clearing: Option<GridId>,
+        limit: &Limit,
+        key: &SecretKey,
+    ) -> Result<TermsProposal, TermsError> {
+        let now = self.clock.now();
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|_| LedgerError::Closed)?;
+        let body = TermsBody {
+            payer: *payer,
+            payer_key,
+            payee: self.grid,
+            payee_key: key.public(),
+            clearing,
+            asset: limit.asset(),
+            credit_limit: limit.amount(),
+            window: WINDOW,
+            settle: WEEK,
+            dispute: WEEK,
+            not_before: now,
+            not_after: now.plus(MONTHS),
+            nonce,
+        };
+        Ok(TermsProposal::sign(&body, key)?)
+    }
+
+    /// Agrees to a draft that `payee` has signed, for us who pay, up to `limit` in its asset; kept when this returns.
+    pub async fn accept(
+        &self,
+        draft: &[u8],
+        payee: &GridId,
+        limit: Option<&Limit>,
+        key: &SecretKey,
+    ) -> Result<Terms, TermsError> {
+        let draft = TermsProposal::from_bytes(draft)?;
+        let body = draft.body();
+        if draft.by() != Side::Payee || body.payer != self.grid || body.payee != *payee {
+            return Err(TermsError::OtherGrids);
+        }
+        if !body.is_current(self.clock.now()) {
+            return Err(TermsError::NotInForce);
+        }
+        if !limit.is_some_and(|limit| limit.asset() == body.asset && body.credit_limit <= limit.amount()) {
+            return Err(TermsError::TooMuch { credit: credit(body) });
+        }
+        self.authorised(payee, body, Side::Payee).await?;
+        let terms = draft.accept(key)?;
+        self.ledger.keep(&terms, self.clock.now()).await?;
+        Ok(terms)
+    }
+
+    /// Keeps terms that both have signed, ours being the key `ours` or the grid's own; the other's authority is looked up.
+    pub async fn keep(&self, bytes: &[u8], other: &GridId) -> Result<Terms, TermsError> {
+        let terms = Terms::from_bytes(bytes)?;
+        let body = terms.body();
+        let (theirs, ours) = match (body.payer, body.payee) {
+            (payer, payee) if payer == *other && payee == self.grid => (Side::Payer, Side::Payee),
+            (payer, payee) if payee == *other && payer == self.grid => (Side::Payee, Side::Payer),
+            _ => return Err(TermsError::OtherGrids),
+        };
+        if !body.is_current(self.clock.now()) {
+            return Err(TermsError::NotInForce);
+        }
+        self.authorised(other, body, theirs).await?;
+        self.authorised(&self.grid, body, ours).await?;
+        self.ledger.keep(&terms, self.clock.now()).await?;
+        Ok(terms)
+    }
+
+    async fn authorised(&self, grid: &GridId, body: &TermsBody, side: Side) -> Result<(), TermsError> {
+        let key = match side {
+            Side::Payer => body.payer_key,
+            Side::Payee => body.payee_key,
+        };
+        let may = |record: &GridRecord| may_agree(record, &key, body.asset, body.credit_limit);
+        if may(&self.fresh.of(grid).await?.record) || may(&self.fresh.anew(grid).await?.record) {
+            return Ok(());
+        }
+        Err(TermsError::NoAuthority { grid: *grid, key: key.to_string(), credit: credit(body) })
+    }
+}
+
+fn credit(body: &TermsBody) -> String {
+    format!("{} {}", body.asset.decimal(body.credit_limit.0), body.asset.code())
+}
