@@ -78,6 +78,42 @@ def callers():
                     yield data[: at + 3] + keys["grid"] + data[at + 35 :]
 
 
+def money():
+    """Payloads of the objects of money; the keys of the target stand in the place of those that sign."""
+    keys = {vector["name"]: bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key"}
+    for kind, vector in vectors():
+        if kind != "money":
+            continue
+        data = bytes.fromhex(vector["bytes_hex"])
+        if vector["form"] == "both":
+            data = payload(data[:-64])
+            # The payer's key, and the payee's, behind keys 1 and 3.
+            for key, name in ((1, "grid"), (3, "publisher")):
+                at = data.find(bytes([key, 0x58, 0x20]))
+                data = data[: at + 3] + keys[name] + data[at + 35 :] if at > 0 else data
+            yield data
+        else:
+            data = payload(data)
+            yield data
+            if vector["form"] == "one" and data.find(b"\x01\x58\x20") > 0:
+                at = data.find(b"\x01\x58\x20")
+                yield data[: at + 3] + keys["grid"] + data[at + 35 :]
+
+
+def policies():
+    example = (ROOT / "src" / "policy" / "example.toml").read_bytes()
+    yield b"\n".join(line for line in example.splitlines() if line and not line.startswith(b"#"))
+    rule = b'[[rule]]\nname = "a"\naction = "%s"\n'
+    yield from (rule % action for action in (b"allow", b"deny", b"ask", b"maybe"))
+    for line in (
+        b'grids = ["nobody"]', b'up-to = ["0.05 USD/GiB", "free"]', b'client-quota = ["1 GiB/day", "0 B/month"]', b'assets = ["BTC"]',
+        b'grid-ceiling = ["5 USD/day"]', b'clients = ["Ada"]\ngroups = ["students"]', b'message = "no"', b'colour = "red"',
+    ):
+        yield rule % b"allow" + line
+    retail = b'[retail]\nasset = "EUR"\nmarkup = "%s"\n[retail.conversions]\nUSD = "%s"\n'
+    yield from (retail % pair for pair in ((b"5 %", b"0.92"), (b"10000%", b"999999999999.999999999999"), (b"x", b"1"), (b"0 %", b"1,5")))
+
+
 def whole_records(count):
     found = [bytes.fromhex(v["bytes_hex"]) for kind, v in vectors() if kind == "record" and v["reader"] == "ok"]
     return found[:count]
@@ -241,6 +277,19 @@ def netstring(value):
     return b"%d:%s," % (len(value), value)
 
 
+def tree_of(leaves):
+    """A hash tree over these leaves, the root first."""
+    level = list(leaves)
+    while len(level) & len(level) - 1:
+        level.append(tagged(b"Merkle tree empty leaf", b"%d" % len(level)))
+    tree = level
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2])
+        level = [tagged(b"Merkle tree internal node", netstring(a), netstring(b)) for a, b in pairs]
+        tree = level + tree
+    return tree
+
+
 def blocks():
     """Of the erasure code: k, N less one, the length of a block, then blocks with their numbers."""
     for needed, total, length, numbers in (
@@ -261,15 +310,7 @@ def files():
         cut = [content[i : i + segment] for i in range(0, size, segment)]
         trees = []
         for tag in (b"allmydata_crypttext_segment_v1", b"allmydata_encoded_subshare_v1"):
-            level = [tagged(tag, part) for part in cut]
-            while len(level) & len(level) - 1:
-                level.append(tagged(b"Merkle tree empty leaf", b"%d" % len(level)))
-            tree = level
-            while len(level) > 1:
-                pairs = zip(level[::2], level[1::2])
-                level = [tagged(b"Merkle tree internal node", netstring(a), netstring(b)) for a, b in pairs]
-                tree = level + tree
-            trees.append(tree)
+            trees.append(tree_of(tagged(tag, part) for part in cut))
         params = b"%d-1-1" % segment
         fields = {
             b"codec_name": b"crs", b"codec_params": params, b"crypttext_hash": tagged(b"allmydata_crypttext_v1", content),
@@ -303,10 +344,107 @@ def manifests():
         yield cap + cbor({0: 1, 1: ueb, 2: 0, 3: b"".join(leaves[:count]), 4: beside})
 
 
+def mutables():
+    """Shares of mutable files, and manifests of them. k and N are 1: the root over all shares is that of the one block tree."""
+    key, signature = bytes(range(1, 40)), bytes(range(40, 72))
+    block_tag = b"allmydata_mutable_block_v1"
+    for size, segment in ((0, 0), (5, 5), (40, 40)):
+        salt, content = bytes(range(16)), bytes(i * 7 % 256 for i in range(size))
+        leaves = [tagged(block_tag, content)] if size else []
+        tree = tree_of(leaves)
+        root = tree[0] if tree else bytes(32)
+        prefix = b"\0" + (9).to_bytes(8, "big") + root + salt + bytes([1, 1]) + segment.to_bytes(8, "big") + size.to_bytes(8, "big")
+        places, at = [], len(prefix) + 4 * 4 + 2 * 8
+        sections = [key, signature, b"", b"".join(tree), content, b"private"]
+        for section in sections:
+            at += len(section)
+            places.append(at)
+        offsets = b"".join(place.to_bytes(4, "big") for place in places[:4]) + b"".join(place.to_bytes(8, "big") for place in places[4:])
+        yield prefix + offsets + b"".join(sections)
+        pinned = {0: 0, 1: b"", 2: b"".join(leaves), 3: b""}
+        yield cbor({0: 2, 1: prefix, 2: signature, 3: key, 4: [pinned]})
+    for size, segment in ((0, 10), (9, 10), (35, 10)):
+        content = bytes(i * 5 % 256 for i in range(size))
+        cut = [(bytes([i] * 16), content[i : i + segment]) for i in range(0, size, segment)]
+        leaves = [tagged(block_tag, salt + part) for salt, part in cut]
+        tree = tree_of(leaves)
+        root = tree[0] if tree else bytes(32)
+        prefix = b"\1" + (9).to_bytes(8, "big") + root + bytes([1, 1]) + segment.to_bytes(8, "big") + size.to_bytes(8, "big")
+        sections = [b"private", b"", signature, key, b"".join(salt + part for salt, part in cut), b"".join(tree)]
+        places, at = [], len(prefix) + 8 * 8
+        for section in sections:
+            places.append(at)
+            at += len(section)
+        private_key, chain, signed, public_key, blocks, block_tree = places
+        offsets = [private_key, chain, signed, public_key, blocks, blocks, block_tree, at]
+        yield prefix + b"".join(place.to_bytes(8, "big") for place in offsets) + b"".join(sections)
+        pinned = {0: 0, 1: b"", 2: b"".join(leaves), 3: b"".join(tree[-len(tree) // 2 :][len(leaves) :])}
+        salts = b"".join(salt for salt, _ in cut)
+        yield cbor({0: 3, 1: prefix, 2: signature, 3: key, 4: [pinned], 5: 0, 6: salts})
+
+
+def directories():
+    """Lists of children: names, caps of each kind with and without their marks, metadata."""
+
+    def entry(name, cap, more=b"", metadata=b"{}"):
+        return netstring(netstring(name.encode()) + netstring(cap.encode()) + netstring(more) + netstring(metadata))
+
+    foreign = f"URI:FOREIGN:{GRID}:"
+    yield b""
+    yield entry("a.txt", f"URI:{RESTS[3]}")
+    yield entry("Gr\u00fc\u00dfe", f"imm.{foreign}{RESTS[3]}", metadata=b'{"tahoe":{"linkcrtime":1.5,"linkmotime":1700000000.5}}')
+    yield entry("written", f"ro.URI:{RESTS[8]}", more=bytes(16 + 30 + 32))
+    yield b"".join(entry(f"child {number}", f"URI:{rest}") for number, rest in enumerate(RESTS))
+    yield b"".join(entry(f"ro {number}", f"ro.{foreign}{rest}") for number, rest in enumerate(RESTS))
+    yield entry("../up", "URI:NEW:x", metadata=b"[" * 200 + b"]" * 200) + entry("..", "")
+    yield entry("twice", f"URI:{RESTS[0]}") + entry("twice", f"URI:{RESTS[1]}")
+    yield entry("x", f"URI:{RESTS[3]}")[:-1]
+
+
+SERVER = "v0-" + "a4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dqobyha4dq"
+CERTIFICATE = f'{{"expires":"2027-11-23T05:45:55.830018+00:00","public_key":"pub-{SERVER}","version":1}}'
+
+
+def server_lists():
+    nurls = [f"pb://{PIN}@127.0.0.1:7110/{SECRET}{SECRET}#v=1", f"pb+tor://{PIN}@{'a' * 56}.onion:80/{SECRET}#v=1"]
+    ann = {
+        "nickname": "storage0", "seqnum": 3, "service-name": "storage", "version": 0, "anonymous-storage-NURLs": nurls,
+        "anonymous-storage-FURL": f"pb://{TUB}@tcp:127.0.0.1:7110/{SECRET}",
+        "grid-manager-certificates": [{"certificate": CERTIFICATE, "signature": "a" * 103}],
+    }
+    # JSON is YAML; and as Python writes YAML.
+    yield json.dumps([{"ann": ann, "key_s": SERVER}])
+    yield json.dumps({"storage": {SERVER: {"ann": ann}}})
+    block = "".join(f"    {key}: {json.dumps(value)}\n" for key, value in ann.items())
+    yield f"- ann:\n{block}  key_s: {SERVER}\n- ann: {{service-name: other}}\n  key_s: x\n"
+    yield f"storage:\n  {SERVER}:\n    ann: {{nickname: s, anonymous-storage-NURLs: ['{nurls[0]}']}}\n"
+    yield f"- ann: &one\n    nickname: 'it''s'\n  key_s: {SERVER}\n- ann: *one\n  key_s: {SERVER}\n"
+    yield from ("", "[]\n", "storage:\n", "storage: {}\n", "- &a [*a]\n", "--- 1\n--- 2\n", "? [a]\n: b\n", "a: |\n  b\n")
+
+
+def certificates():
+    yield CERTIFICATE
+    yield CERTIFICATE + "\n" + "a" * 103
+    yield CERTIFICATE.replace("+00:00", "")
+    yield CERTIFICATE.replace("2027", "1969").replace('"version":1', '"version":2')
+    yield CERTIFICATE.replace(SERVER, "v0-" + "a" * 52)
+    yield "{}"
+
+
+def share_sets():
+    for items in ([], [2], [0, 7, 255], list(range(23)), list(range(256)), [2, 2]):
+        yield b"\xd9\x01\x02" + cbor(items)
+    yield cbor([2])
+    yield b"\xd9\x01\x02\x9b" + b"\xff" * 8
+    yield b"\xd9\x01\x02\x82\x19\x00\x05\x1b" + bytes(7) + b"\x06"
+
+
 def main():
     makers = {
+        "mutable": mutables, "directory": directories, "servers": server_lists, "certificate": certificates,
+        "share_numbers": share_sets,
         "erasure": blocks, "share": shares, "manifest": manifests,
-        "record": records, "delegation": delegations, "session": callers, "message": messages, "cap": caps, "furl": furls,
+        "record": records, "delegation": delegations, "session": callers, "money": money, "policy": policies, "message": messages, "cap": caps, "furl": furls,
         "config": configs,
     }
     for target, seeds in makers.items():

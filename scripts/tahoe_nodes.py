@@ -1,10 +1,11 @@
 """Raises a real Tahoe-LAFS grid, each node a process of its own, and keeps it until standard input ends.
 
-    python scripts/tahoe_nodes.py DIR [SERVERS [NEEDED]]
+    python scripts/tahoe_nodes.py DIR [SERVERS [NEEDED]] [--grid-manager GM]
 
 An introducer, SERVERS storage servers (default 3) with certificates of a grid manager, and a client that trusts that grid
 manager and is connected to all of them. A file that the client stores becomes SERVERS shares, any NEEDED (default 2) of which
-give it back. Everything lies in DIR, which is made; every port is free and on loopback.
+give it back. Everything lies in DIR, which is made, the grid manager too unless GM names the folder of one; every port is free
+and on loopback.
 
 When the grid is ready, one line of JSON goes to standard output and to DIR/grid.json:
 
@@ -151,12 +152,12 @@ def storage_server(directory, number, furl, manager):
     return node, key[len("pub-"):]
 
 
-def raise_grid(directory, servers, needed):
+def raise_grid(directory, servers, needed, manager):
     directory.mkdir(parents=True)
-    manager = directory / "grid-manager"
     introducer = Node(directory, "introducer", {}).start(create_introducer)
     # The introducer starts while the grid manager's files are made.
-    run_grid_manager("--config", manager, "create")
+    if not manager.exists():
+        run_grid_manager("--config", manager, "create")
     grid_id = run_grid_manager("--config", manager, "public-identity").strip()
     furl = read_when_there(introducer.path / "private" / "introducer.furl")
 
@@ -200,13 +201,17 @@ def raise_grid(directory, servers, needed):
 
 
 def main():
-    if not 2 <= len(sys.argv) <= 4:
+    words, manager = sys.argv[1:], None
+    if len(words) > 2 and words[-2] == "--grid-manager":
+        manager = Path(words[-1]).absolute()
+        words = words[:-2]
+    if not 1 <= len(words) <= 3:
         sys.exit(__doc__)
-    directory = Path(sys.argv[1]).absolute()
-    servers, needed = (int(word) for word in (sys.argv[2:] + ["3", "2"][len(sys.argv) - 2:]))
+    directory = Path(words[0]).absolute()
+    servers, needed = (int(word) for word in (words[1:] + ["3", "2"][len(words) - 1:]))
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        grid = json.dumps(raise_grid(directory, servers, needed))
+        grid = json.dumps(raise_grid(directory, servers, needed, manager or directory / "grid-manager"))
         (directory / "grid.json").write_text(grid + "\n")
         print(grid, flush=True)
         while os.read(0, 4096):

@@ -20,6 +20,7 @@ pub mod units;
 // Rules, which decide and compute:
 pub mod lafs;
 pub mod netting;
+pub mod policy;
 pub mod record;
 pub mod session;
 pub mod tariff;
@@ -28,7 +29,7 @@ pub mod tariff;
 pub mod clock;
 pub mod config;
 pub mod dht;
-#[cfg(feature = "node")]
+#[cfg(any(feature = "node", feature = "fuzzing"))]
 pub mod grid;
 #[cfg(feature = "node")]
 pub mod ledger;

@@ -15,13 +15,14 @@ use crate::gateway::{
 use crate::grid::{Grid, GridError, GridSettings};
 use crate::http::{
     Api, ApiError, ApiParts, RELOADS, ReloadRequest, ResolverAddress, ResolverAddressError, ResolverSettings,
-    SettingsStanding,
+    SettingsStanding, WebAddress, WebAddressError,
 };
 use crate::keys::{GridId, SecretKey};
 use crate::ledger::{Ledger, LedgerError, Location};
 use crate::members::Members;
-use crate::peer::{CallerIdentity, DialGuard};
+use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
 use crate::publisher::{PublishError, Publisher};
+use crate::reader::Reader;
 use crate::resolver::Resolver;
 use crate::store::{Book, DirectoryLock, Floors, LockError, OwnRecordError, ShelfError, load_own_record};
 use libp2p::Multiaddr;
@@ -53,6 +54,7 @@ pub struct Node {
     own_entry: Option<GatewayEntry>,
     api: Api,
     resolver_address: Option<ResolverAddress>,
+    web: Option<WebAddress>,
     home: Home,
     config: NodeConfig,
     settings: watch::Sender<SettingsStanding>,
@@ -93,6 +95,15 @@ impl Node {
             private: config.allow_private_addresses,
             whole_network_limit: config.whole_network_limit,
         };
+        let storage = match (&config.tahoe_node, config.gateway_listen) {
+            (Some(node_dir), Some(_)) => {
+                // Which grid managers count is what that node's own settings say, and ours: a grid that certifies no servers is
+                // read from all of them, for what they give is held against the cap.
+                let managers = config.grid_managers.clone();
+                Some(Grid::open(GridSettings { managers, ..GridSettings::new(node_dir) }, clock)?)
+            }
+            _ => None,
+        };
         // Before the record is signed, which names the port.
         let opening = OpenGateway::bind(home, config).await?;
         let own_entry = opening.as_ref().map(|opening| opening.entry.clone());
@@ -102,10 +113,24 @@ impl Node {
         let published = published_settings(config, own_entry.as_ref());
         let publisher = grid.map(|grid| Publisher::start(home, &published, grid, dht.clone(), clock));
         let members = grid.map(|grid| Members::open(home, grid)).transpose()?;
+        let identity = opening.as_ref().map(|opening| opening.identity.clone());
         let gateway = match (opening, &publisher, &members) {
             (Some(opening), Some(publisher), Some(members)) => {
                 let ledger = Ledger::open(Location::Sqlite(home.ledger()), clock.now()).await?;
-                Some(opening.start(home, config, publisher, members, &resolver, &dht, ledger, clock).await?)
+                let parts = (storage.clone(), ledger);
+                Some(opening.start(home, config, publisher, members, &resolver, &dht, parts, clock).await?)
+            }
+            _ => None,
+        };
+        let local_nurl =
+            gateway.as_ref().zip(identity.as_ref()).and_then(|(gateway, identity)| identity.local_nurl(gateway.addr()));
+        let web = match (config.web_listen, grid, identity, &local_nurl) {
+            (Some(listen), Some(grid), Some(identity), Some(nurl)) => {
+                // As any client reads, by a connection of its own: nothing that is verified for others is not for this one.
+                let place = GatewayPlace { nurl: nurl.clone(), grid, named: Named::ByUser };
+                let me = CallerIdentity::Client(identity.operator);
+                let guard = DialGuard::new(PrivateAddresses::Allowed);
+                Some(WebAddress::start(listen, Reader::through(place, me, home, clock, guard, None)).await?)
             }
             _ => None,
         };
@@ -120,6 +145,9 @@ impl Node {
             publisher: publisher.clone(),
             members: members.clone(),
             gateway_nurl: nurl(own_entry.as_ref()),
+            gateway_local_nurl: local_nurl.map(|nurl| nurl.to_string()),
+            storage,
+            web_url: web.as_ref().map(|web| format!("http://{}/", web.addr())),
             clock,
             stated_external: config.external.is_some(),
             bootstraps: config.bootstrap.len(),
@@ -147,6 +175,7 @@ impl Node {
             own_entry,
             api,
             resolver_address,
+            web,
             home,
             config,
             settings,
@@ -228,6 +257,11 @@ impl Node {
         self.resolver_address.as_ref().map(ResolverAddress::addr)
     }
 
+    /// Where this machine's browser reads, if anywhere.
+    pub fn web_addr(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(WebAddress::addr)
+    }
+
     /// The NURL of its gateway, if it has one.
     pub fn gateway_nurl(&self) -> Option<String> {
         nurl(self.own_entry.as_ref())
@@ -235,6 +269,9 @@ impl Node {
 
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
+        if let Some(web) = self.web {
+            web.stop().await;
+        }
         if let Some(gateway) = self.gateway {
             gateway.stop().await;
         }
@@ -280,18 +317,10 @@ impl OpenGateway {
         members: &Members,
         resolver: &Resolver,
         dht: &Dht,
-        ledger: Ledger,
+        (storage, ledger): (Option<Grid>, Ledger),
         clock: Clock,
     ) -> Result<Gateway, NodeError> {
         let grid = *publisher.grid();
-        let files = match &config.tahoe_node {
-            Some(node_dir) => {
-                // Which grid managers count is what that node's own settings say: a grid that certifies no servers is read
-                // from all of them, for what they give is held against the cap.
-                Some(Files::of_grid(Grid::open(GridSettings::new(node_dir), clock)?))
-            }
-            None => None,
-        };
         let traffic = Traffic::open(home, clock.now())?;
         let fresh = FreshRecords::new(resolver.clone(), clock);
         let terms = AgreedTerms::new(ledger.clone(), grid, fresh.clone(), clock);
@@ -339,7 +368,7 @@ impl OpenGateway {
             own_record,
             members: members.clone(),
             resolver: resolver.clone(),
-            files,
+            files: storage.map(Files::of_grid),
             away,
             till,
             terms,
@@ -538,4 +567,7 @@ pub enum NodeError {
     /// The address that is open to others did not open.
     #[error(transparent)]
     ResolverAddress(#[from] ResolverAddressError),
+    /// The web address did not open.
+    #[error(transparent)]
+    Web(#[from] WebAddressError),
 }

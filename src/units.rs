@@ -211,6 +211,7 @@ impl fmt::Display for PricePerGib {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_date_is_midnight_utc() {
@@ -272,6 +273,43 @@ mod tests {
         assert_eq!(PricePerGib(3).charge(Bytes((1 << 30) + 1)), Some(MinorUnits(4)));
         assert_eq!(PricePerGib(0).charge(Bytes(u64::MAX)), Some(MinorUnits(0)));
         assert_eq!(PricePerGib::MAX.charge(Bytes(u64::MAX)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_charge_grows_with_what_it_is_for_and_is_rounded_by_less_than_one(
+            price in 0..=i64::MAX as u64, octets in any::<u64>(), more in any::<u64>(),
+        ) {
+            let price = PricePerGib(price);
+            let product = u128::from(price.0) * u128::from(octets);
+            match price.charge(Bytes(octets)) {
+                Some(charge) => {
+                    let whole = u128::from(charge.0) << 30;
+                    prop_assert!(whole >= product && whole - product < 1 << 30);
+                    prop_assert!(charge <= MinorUnits::MAX);
+                    let larger = price.charge(Bytes(octets.saturating_add(more)));
+                    prop_assert!(larger.is_none_or(|larger| larger >= charge));
+                }
+                None => prop_assert!(product > u128::from(MinorUnits::MAX.0) << 30),
+            }
+        }
+
+        /// On the cumulative count it does not matter in how many pieces something came.
+        #[test]
+        fn a_charge_does_not_drift_with_the_number_of_pieces(
+            price in 0..1_u64 << 40, pieces in proptest::collection::vec(0..1_u64 << 22, 1..50),
+        ) {
+            let price = PricePerGib(price);
+            let all = price.charge(Bytes(pieces.iter().sum())).unwrap();
+            let (mut octets, mut paid) = (0, 0);
+            for piece in &pieces {
+                octets += piece;
+                paid += price.charge(Bytes(octets)).unwrap().0 - paid;
+            }
+            prop_assert_eq!(paid, all.0);
+            let apart: u64 = pieces.iter().map(|piece| price.charge(Bytes(*piece)).unwrap().0).sum();
+            prop_assert!(apart >= all.0 && apart - all.0 <= pieces.len() as u64);
+        }
     }
 
     #[test]

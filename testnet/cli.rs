@@ -1,8 +1,9 @@
 //! What people and scripts type, and what they are told.
 
-use crate::bench::{FetchBench, ResolveBench};
+use crate::bench::{ClearBench, FetchBench, ResolveBench};
 use crate::commands::{NodesArgs, PartitionArgs, WhichArgs};
 use crate::control::{Asked, Command, Control};
+use crate::files::FilesOn;
 use crate::grid_manager::GridKeys;
 use crate::leash;
 use crate::member;
@@ -83,6 +84,8 @@ enum BenchCommand {
     Resolve(ResolveBench),
     /// Reading files of a real Tahoe-LAFS grid, beside its own client; to be built with `--release`
     Fetch(FetchBench),
+    /// What the books cost: durable vouchers, verifying a million of them, netting a million debts
+    Clear(ClearBench),
 }
 
 /// Raise a network and keep it until Ctrl-C
@@ -124,6 +127,10 @@ struct UpArgs {
     /// The grids settle through the grid of this node, such as node-00
     #[arg(long, value_name = "NODE", requires = "rates")]
     clearing: Option<String>,
+    /// The same on grids of the real Tahoe-LAFS: an introducer, three storage servers and a client each, which a Python that has
+    /// tahoe-lafs raises ($LAFS_TEST_PYTHON, the one that `scripts/setup` prepares, or that of `tahoe` on the PATH)
+    #[arg(long, conflicts_with = "files")]
+    tahoe: bool,
     /// Print one JSON value on one line, errors included
     #[arg(long)]
     json: bool,
@@ -160,6 +167,7 @@ pub(crate) fn run() -> ExitCode {
                 match command {
                     BenchCommand::Resolve(args) => crate::bench::resolve(args).await,
                     BenchCommand::Fetch(args) => crate::bench::fetch(args).await,
+                    BenchCommand::Clear(args) => crate::bench::clear(args).await,
                 }
             });
             match measured {
@@ -210,6 +218,14 @@ async fn up(args: UpArgs) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(json, FAILED, &format!("cannot listen for signals: {error}"), None),
     };
+    let files = match (args.files, args.tahoe) {
+        (_, true) => match crate::tahoe::python() {
+            Ok(python) => FilesOn::Tahoe(python),
+            Err(error) => return fail(json, FAILED, &chain(&error), error.hint()),
+        },
+        (true, false) => FilesOn::OurServers,
+        (false, false) => FilesOn::Nothing,
+    };
     let plan = Plan {
         nodes: args.nodes,
         grids: args.grids,
@@ -217,9 +233,9 @@ async fn up(args: UpArgs) -> ExitCode {
         keys: args.seed.map_or(GridKeys::Fresh, GridKeys::FromSeed),
         rtt: args.rtt,
         in_process: args.in_process,
-        files: args.files,
         rates: args.rates,
         clearing: args.clearing,
+        files,
     };
     let mut testnet = match Testnet::prepare(plan) {
         Ok(testnet) => testnet,
@@ -290,7 +306,11 @@ async fn node(args: &NodeArgs) -> ExitCode {
     subscriber.init();
     let run = async || -> Result<(), Box<dyn Error>> {
         let released = leash::released()?;
-        let mut signals = Signals::listen()?;
+        let mut signals = Signals::of_a_node()?;
+        let hung_up = signal(SignalKind::hangup())?;
+        // As `clearinghouse run` does.
+        let reloads =
+            futures::stream::unfold(hung_up, |mut hung_up| async move { hung_up.recv().await.map(|()| ((), hung_up)) });
         let home = Home::new(&args.dir);
         let config = NodeConfig::read(&home.config())?;
         let tell = |standing| print(&serde_json::to_string(&standing).unwrap_or_default());
@@ -300,7 +320,7 @@ async fn node(args: &NodeArgs) -> ExitCode {
                 () = signals.next() => {}
             }
         };
-        Ok(member::run(&home, &config, tell, released).await?)
+        Ok(member::run(&home, &config, tell, released, reloads).await?)
     };
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -309,21 +329,25 @@ async fn node(args: &NodeArgs) -> ExitCode {
 }
 
 /// The signals that ask this program to end: Ctrl-C, `kill`, and a terminal that went away.
-struct Signals([Signal; 3]);
+struct Signals(Vec<Signal>);
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        let [a, b, c] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        Ok(Self([a?, b?, c?]))
+        Self::of([SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
+    }
+
+    /// A node has other plans for a hang-up.
+    fn of_a_node() -> io::Result<Self> {
+        Self::of([SignalKind::interrupt(), SignalKind::terminate()])
+    }
+
+    fn of(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Self> {
+        kinds.into_iter().map(signal).collect::<io::Result<_>>().map(Self)
     }
 
     async fn next(&mut self) {
-        let [a, b, c] = &mut self.0;
-        tokio::select! {
-            _ = a.recv() => {}
-            _ = b.recv() => {}
-            _ = c.recv() => {}
-        }
+        let signals = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures::future::select_all(signals).await;
     }
 }
 

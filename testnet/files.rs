@@ -1,12 +1,13 @@
 //! A grid with files: its storage servers, the directory of a Tahoe-LAFS node that knows them, and the relay before its gateway.
 //!
-//! The storage servers are tasks of this process, on the grid's own loopback network: they are no part of what dies, is paused
-//! or parted, and are as far from their gateway as loopback is.
+//! The storage servers are tasks of this process, on the grid's own loopback network, or processes of the real Tahoe-LAFS: they
+//! are no part of what dies, is paused or parted, and are as far from their gateway as loopback is.
 
 use crate::layout::NodePlace;
 use crate::ports::PortPair;
 use crate::relay::Relay;
 use crate::storage::{Sample, SampleError, StorageServer, StorageServerError, stock, write_node_dir};
+use crate::tahoe;
 use lafs_clearinghouse::config::{FileError, NodeConfig};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use std::io;
@@ -46,7 +47,19 @@ pub(crate) struct GridFiles {
     pub(crate) relay: Relay,
     tahoe_node: PathBuf,
     listen: SocketAddrV4,
+    /// Ours; a real grid's are processes.
     _servers: Vec<StorageServer>,
+}
+
+/// Whether grids have files, and on what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FilesOn {
+    /// They have none.
+    Nothing,
+    /// On storage servers of this program.
+    OurServers,
+    /// On grids of the real Tahoe-LAFS, which this Python raises.
+    Tahoe(PathBuf),
 }
 
 impl GridFiles {
@@ -60,18 +73,21 @@ impl GridFiles {
     ) -> Result<Self, FilesError> {
         let grid = GridId::new(manager.public());
         let (shelves, samples) = stock(grid, grid.as_bytes())?;
-        let (external, behind) = (*place.external.ip(), *place.listen.ip());
+        let behind = *place.listen.ip();
         let servers =
             shelves.into_iter().map(|shelf| StorageServer::start(behind, shelf)).collect::<Result<Vec<_>, _>>()?;
         let nurls: Vec<_> = servers.iter().map(|server| server.nurl().clone()).collect();
         let tahoe_node = place.dir.join("tahoe");
         write_node_dir(&tahoe_node, manager, &nurls)?;
-        let relay = |source| FilesError::Relay { ip: external, source };
-        let free_behind = |port| PortPair::at(SocketAddrV4::new(behind, port)).map(drop);
-        let (ports, ()) = PortPair::any_with(external, free_behind).map_err(relay)?;
-        let listen = SocketAddrV4::new(behind, ports.address().map_err(relay)?.port());
-        let relay = Relay::start(ports, listen.into(), rtt).map_err(relay)?;
+        let (relay, listen) = before_gateway(place, rtt)?;
         Ok(Self { node, samples, relay, tahoe_node, listen, _servers: servers })
+    }
+
+    /// Makes way for the same gateway to a grid of the real Tahoe-LAFS, which has no files yet.
+    pub(crate) fn on_tahoe(node: usize, place: &NodePlace, rtt: Duration) -> Result<Self, FilesError> {
+        let (relay, listen) = before_gateway(place, rtt)?;
+        let tahoe_node = tahoe::client_dir(&place.dir);
+        Ok(Self { node, samples: Vec::new(), relay, tahoe_node, listen, _servers: Vec::new() })
     }
 
     /// The settings of its node, with a gateway to these files.
@@ -83,4 +99,14 @@ impl GridFiles {
             ..settings
         }
     }
+}
+
+/// The relay before the gateway of the node at `place`, and where that gateway is to listen.
+fn before_gateway(place: &NodePlace, rtt: Duration) -> Result<(Relay, SocketAddrV4), FilesError> {
+    let (external, behind) = (*place.external.ip(), *place.listen.ip());
+    let relay = |source| FilesError::Relay { ip: external, source };
+    let free_behind = |port| PortPair::at(SocketAddrV4::new(behind, port)).map(drop);
+    let (ports, ()) = PortPair::any_with(external, free_behind).map_err(relay)?;
+    let listen = SocketAddrV4::new(behind, ports.address().map_err(relay)?.port());
+    Ok((Relay::start(ports, listen.into(), rtt).map_err(relay)?, listen))
 }

@@ -19,6 +19,7 @@ mod select;
 mod status;
 mod storage;
 mod supervise;
+mod tahoe;
 mod up;
 
 fn main() -> std::process::ExitCode {

@@ -3,13 +3,16 @@
 //! It runs the library's node as it is, and tells how it stands whenever that changes: a child on its standard output, a
 //! line of JSON each time.
 
+use futures::{Stream, StreamExt};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, NodeConfig};
+use lafs_clearinghouse::dht::Dht;
 use lafs_clearinghouse::node::{Node, NodeError};
-use lafs_clearinghouse::publisher::Published;
+use lafs_clearinghouse::publisher::{Published, Publisher};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use serde::{Deserialize, Serialize};
+use std::pin::pin;
 use tokio::sync::watch;
 
 /// How a node stands. It is told only once the node serves.
@@ -28,38 +31,47 @@ pub(crate) struct Standing {
 }
 
 /// Runs the node in `home` until `released` completes, then stops it. `tell` is called when it serves, and after that
-/// whenever its record is held otherwise than before.
+/// whenever its record is held otherwise than before. For each item of `reloads` it reads its settings again.
 pub(crate) async fn run(
     home: &Home,
     config: &NodeConfig,
     mut tell: impl FnMut(Standing),
     released: impl Future<Output = ()>,
+    reloads: impl Stream<Item = ()>,
 ) -> Result<(), NodeError> {
-    let node = Node::start(home, config, Clock::system()).await?;
-    tokio::pin!(released);
-    tokio::select! {
-        () = follow(&node, &mut tell) => {}
-        () = &mut released => {}
+    let mut node = Node::start(home, config, Clock::system()).await?;
+    let following = follow(node.dht.clone(), node.api_url().to_owned(), node.publisher.clone(), &mut tell);
+    let (mut following, mut released, mut reloads) = (pin!(following), pin!(released), pin!(reloads));
+    loop {
+        tokio::select! {
+            () = &mut following => break,
+            () = &mut released => break,
+            Some(()) = reloads.next() => match NodeConfig::read(&home.config()) {
+                // What came of it is in the log.
+                Ok(config) => drop(node.reload(&config).await),
+                Err(error) => node.refuse_settings(&error.to_string()),
+            },
+        }
     }
     node.stop().await;
     Ok(())
 }
 
 /// Never ends while the node runs.
-async fn follow(node: &Node, tell: &mut impl FnMut(Standing)) {
-    node.dht.is_listening().await;
-    let Some(status) = node.dht.status().await else { return };
+async fn follow(dht: Dht, api: String, publisher: Option<Publisher>, tell: &mut impl FnMut(Standing)) {
+    dht.is_listening().await;
+    let Some(status) = dht.status().await else { return };
     let peer_id = status.peer_id;
     let mut standing = Standing {
         peer_id: peer_id.to_string(),
         addrs: status.external.into_iter().map(|addr| addr.with(Protocol::P2p(peer_id))).collect(),
-        api: node.api_url().to_owned(),
+        api,
         holders: None,
         problem: None,
     };
     tell(standing.clone());
     // A node without a grid has nothing more to tell.
-    let Some(publisher) = &node.publisher else { return std::future::pending().await };
+    let Some(publisher) = publisher else { return std::future::pending().await };
     let mut changes: watch::Receiver<Published> = publisher.changes();
     loop {
         let (holders, problem) = {

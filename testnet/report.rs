@@ -23,7 +23,7 @@ pub(crate) struct Ready {
     pub(crate) nodes: Vec<ReadyNode>,
     /// Its grids.
     pub(crate) grids: Vec<ReadyGrid>,
-    /// The files of its grids, grid by grid, the directory of each last; none without `--files`.
+    /// The files of its grids, grid by grid, the directory of each last; none without `--files` or `--tahoe`.
     pub(crate) files: Vec<ReadyFile>,
     /// For people: the distance between its nodes.
     #[serde(skip)]
@@ -121,10 +121,8 @@ impl Ready {
             // From the grid that is farthest from the file's own.
             let home =
                 self.nodes.iter().find(|node| node.name == grid.node).map(|node| quoted(&node.dir)).unwrap_or_default();
-            let client = quoted(&self.dir.join("client"));
-            writeln!(f, "  clearinghouse join \"$(clearinghouse gateway url -d {home})\" -d {client}")?;
-            writeln!(f, "  clearinghouse client add me KEY -d {home}      with the key that `join` printed")?;
-            writeln!(f, "  clearinghouse get {} -d {client}", file.foreign_cap)?;
+            writeln!(f, "  clearinghouse get {} -d {home}", file.foreign_cap)?;
+            writeln!(f, "  clearinghouse web -d {home}")?;
         }
         if let Some(last) = self.nodes.last() {
             writeln!(f, "  testnet kill {} && testnet status", last.name)?;

@@ -1,13 +1,14 @@
 //! `testnet up`: raises a network of nodes, says when every grid's record is held by the others, and takes it down again.
 
 use crate::faults::Faults;
-use crate::files::{FilesError, GridFiles};
+use crate::files::{FilesError, FilesOn, GridFiles};
 use crate::grid_manager::{self, GridKeys};
 use crate::layout::{Layout, LayoutError, NodePlace, Size};
 use crate::member::{self, Standing};
 use crate::relay::Relay;
 use crate::report::{Ready, ReadyFile, ReadyGrid, ReadyNode};
 use crate::supervise::{End, Ended, StartError, Supervisor};
+use crate::tahoe::{Rising, TahoeError};
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::config::{
     DEFAULT_WHOLE_NETWORK_LIMIT, FileError, Home, KeyFileError, NodeConfig, PUBLIC_MODE, create_new,
@@ -32,6 +33,9 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What each node more may take.
 const READY_WITHIN_PER_NODE: Duration = Duration::from_secs(2);
 
+/// What each grid of the real Tahoe-LAFS may take: five processes of Python, which share the machine with the others'.
+const READY_WITHIN_PER_TAHOE: Duration = Duration::from_secs(45);
+
 /// How many nodes the others begin with: one may fail, in a testnet above all.
 const BOOTSTRAP_NODES: usize = 3;
 
@@ -48,7 +52,7 @@ pub(crate) struct Plan {
     /// Nodes as tasks of this process, and not as processes of their own.
     pub(crate) in_process: bool,
     /// Whether each grid has storage servers with files, and its node a gateway to them.
-    pub(crate) files: bool,
+    pub(crate) files: FilesOn,
     /// Whether every second grid has a price, and all of them credit with each other.
     pub(crate) rates: bool,
     /// The node through whose grid they settle.
@@ -89,6 +93,9 @@ pub(crate) enum UpError {
     /// The files of a grid could not be made or served.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// A grid of the real Tahoe-LAFS is not there.
+    #[error(transparent)]
+    Tahoe(#[from] TahoeError),
     /// A node's process did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -145,13 +152,15 @@ impl Testnet {
         let grids =
             managers.clone().map(|(grid, key)| grid_manager::create(&grid.dir, key)).collect::<Result<Vec<_>, _>>()?;
         let rtt = plan.rtt.unwrap_or_default();
-        let files = if plan.files {
-            managers
-                .map(|(grid, key)| GridFiles::start(grid.node, &layout.nodes[grid.node], key, rtt))
-                .collect::<Result<_, _>>()?
-        } else {
-            Vec::new()
-        };
+        let files = managers.filter_map(|(grid, key)| {
+            let place = &layout.nodes[grid.node];
+            match &plan.files {
+                FilesOn::Nothing => None,
+                FilesOn::OurServers => Some(GridFiles::start(grid.node, place, key, rtt)),
+                FilesOn::Tahoe(_) => Some(GridFiles::on_tahoe(grid.node, place, rtt)),
+            }
+        });
+        let files = files.collect::<Result<Vec<_>, _>>()?;
         let clearing = match &plan.clearing {
             None => None,
             Some(name) => {
@@ -172,7 +181,9 @@ impl Testnet {
     pub(crate) async fn raise(&mut self) -> Result<Ready, UpError> {
         let count = self.layout.nodes.len();
         let more = u32::try_from(count.saturating_sub(20)).unwrap_or(u32::MAX);
-        let within = READY_WITHIN + READY_WITHIN_PER_NODE * more;
+        let real = if matches!(self.plan.files, FilesOn::Tahoe(_)) { self.grids.len() } else { 0 };
+        let real = u32::try_from(real).unwrap_or(u32::MAX);
+        let within = READY_WITHIN + READY_WITHIN_PER_NODE * more + READY_WITHIN_PER_TAHOE * real;
         match tokio::time::timeout(within, self.raise_all()).await {
             Ok(raised) => raised.map(|()| self.ready()),
             Err(_) => Err(UpError::NotReady { within, missing: missing(&self.layout, &self.standings.borrow()) }),
@@ -180,6 +191,7 @@ impl Testnet {
     }
 
     async fn raise_all(&mut self) -> Result<(), UpError> {
+        self.raise_tahoe().await?;
         let count = self.layout.nodes.len();
         // The nodes to begin with first, so that none finds nobody there and has to try again.
         let mut started = 0;
@@ -191,6 +203,22 @@ impl Testnet {
             self.until(|_, standings| standings[..wave].iter().all(Option::is_some)).await?;
         }
         self.until(|layout, standings| missing(layout, standings).is_empty()).await
+    }
+
+    /// Raises the real grids side by side, if there are to be any: a node reads its grid's list of servers when it starts.
+    async fn raise_tahoe(&mut self) -> Result<(), UpError> {
+        let FilesOn::Tahoe(python) = self.plan.files.clone() else { return Ok(()) };
+        let mut rising = Vec::new();
+        for (grid, id) in self.layout.grids.iter().zip(&self.grids) {
+            let node = &self.layout.nodes[grid.node];
+            let started = Rising::start(&mut self.supervisor, &python, &node.name, &node.dir, &grid.dir)?;
+            rising.push(started.stock(*id));
+        }
+        let stocked = futures::future::try_join_all(rising).await?;
+        for (files, samples) in self.files.iter_mut().zip(stocked) {
+            files.samples = samples;
+        }
+        Ok(())
     }
 
     /// Waits until `condition` holds, or a node ends.
@@ -249,7 +277,9 @@ impl Testnet {
             node.log = own_log;
             self.supervisor.run(&node.name, &node.log, move |released| async move {
                 let config = NodeConfig::read(&home.config()).map_err(|error| chain(&error))?;
-                member::run(&home, &config, tell, released.wait()).await.map_err(|error| chain(&error))
+                // A hang-up is the whole testnet's.
+                let reloads = futures::stream::pending();
+                member::run(&home, &config, tell, released.wait(), reloads).await.map_err(|error| chain(&error))
             });
         } else {
             let mut command = Command::new(std::env::current_exe().map_err(UpError::Itself)?);
@@ -451,7 +481,7 @@ mod tests {
             keys: GridKeys::FromSeed("s".to_owned()),
             rtt: Some(Duration::from_millis(10)),
             in_process: false,
-            files: false,
+            files: FilesOn::Nothing,
             rates: false,
             clearing: None,
         };

@@ -6,6 +6,7 @@
 mod gateway_node;
 
 mod network {
+    mod beginning;
     mod clock;
     mod evidence;
     mod federation;

@@ -12,6 +12,10 @@ use lafs_clearinghouse::keys::{GridId, KeyError, PublicKey, SecretKey};
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::{self, GridRecord, SignedRecord, TimeFault, Verdict};
 use lafs_clearinghouse::session::{Channel, Claimant, Membership, SessionClaim, Standing};
+use lafs_clearinghouse::tariff::wire::{
+    Claim, Consent, Deck, LaneOpen, LaneReport, Payment, Position, Receipt, Revoke, Statement, Terms, Voucher,
+    WireError,
+};
 use lafs_clearinghouse::units::UnixSeconds;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -66,7 +70,7 @@ fn read(bytes: &[u8], grid: &GridId, place: &str) -> GridRecord {
 /// The vectors of one kind, from every file; at least `least`, so that none is lost unseen.
 fn vectors(kind: &str, least: usize) -> Vec<Vector> {
     let mut found = Vec::new();
-    for folder in ["record", "signed", "session"].map(|name| folder().join(name)) {
+    for folder in ["record", "signed", "session", "clearing"].map(|name| folder().join(name)) {
         let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
         paths.sort();
@@ -306,6 +310,43 @@ fn every_membership_is_judged_as_the_vectors_say() {
     agree(&differences);
 }
 
+/// The identity of an object of money, or the class of what is wrong with it.
+fn money(vector: &Vector) -> Result<String, WireError> {
+    let bytes = vector.octets("bytes");
+    let lane = vector.fields.get("lane_hex").map(|_| LaneOpen::from_bytes(&vector.octets("lane")).expect("a lane"));
+    let lane = || lane.as_ref().expect("a lane");
+    let identity = match vector.text("type") {
+        "deck/1" => Deck::from_bytes(&bytes)?.identity(),
+        "terms/1" => Terms::from_bytes(&bytes)?.identity(),
+        "lane-open/1" => LaneOpen::from_bytes(&bytes)?.identity(),
+        "voucher/1" => Voucher::of_lane(&bytes, lane())?.identity(),
+        "lane-report/1" => LaneReport::of_lane(&bytes, lane())?.identity(),
+        "claim/1" => Claim::from_bytes(&bytes)?.identity(),
+        "receipt/1" => Receipt::from_bytes(&bytes)?.identity(),
+        "position/1" => Position::from_bytes(&bytes)?.identity(),
+        "consent/1" => Consent::from_bytes(&bytes)?.identity(),
+        "statement/1" => Statement::from_bytes(&bytes)?.identity(),
+        "payment/1" => Payment::from_bytes(&bytes)?.identity(),
+        "revoke/1" => Revoke::from_bytes(&bytes)?.identity(),
+        other => panic!("{}: type {other}", vector.place),
+    };
+    Ok(identity.to_string())
+}
+
+#[test]
+fn every_object_of_money_is_judged_as_the_vectors_say() {
+    let mut differences = Vec::new();
+    for vector in vectors("money", 200) {
+        let judged = money(&vector);
+        let found = judged.as_ref().map_or_else(WireError::class, |_| "ok");
+        let expected = vector.fields.get("identity").and_then(Value::as_str);
+        if found != vector.text("outcome") || judged.as_deref().ok() != expected {
+            differences.push(format!("{}: {judged:?}, expected {}", vector.place, vector.text("outcome")));
+        }
+    }
+    agree(&differences);
+}
+
 #[test]
 fn every_class_of_refusal_has_a_vector() {
     let mut found: Vec<String> =
@@ -392,7 +433,7 @@ fn the_vectors_are_those_that_their_script_makes() {
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut files = 0;
-    for name in ["record", "signed", "session"] {
+    for name in ["record", "signed", "session", "clearing"] {
         let names = |folder: &Path| {
             let files = std::fs::read_dir(folder.join(name)).expect("a folder");
             let mut names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();

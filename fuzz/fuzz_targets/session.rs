@@ -8,9 +8,7 @@ use lafs_clearinghouse::session::{
 };
 use lafs_clearinghouse::signed::{Envelope, ObjectType};
 use lafs_clearinghouse::units::{Seconds, UnixSeconds};
-use lafs_clearinghouse_fuzz::{
-    NOW, as_found_and_signed_by_each, grid, grid_key, has_one_form, publisher_key,
-};
+use lafs_clearinghouse_fuzz::{NOW, as_found_and_signed_by_each, grid, grid_key, has_one_form, publisher_key};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

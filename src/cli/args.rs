@@ -8,6 +8,7 @@ use crate::cli::gateway::GatewayCommand;
 use crate::cli::get::GetArgs;
 use crate::cli::init::InitArgs;
 use crate::cli::join::JoinArgs;
+use crate::cli::ledger::LedgerCommand;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::record::RecordCommand;
@@ -58,6 +59,8 @@ pub(super) enum Command {
     Client(ClientCommand),
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     #[command(subcommand)]
     Cap(CapCommand),
     Completions(CompletionsArgs),

@@ -68,6 +68,18 @@ fn of_the_running(home: &Home, status: &StatusView) -> Vec<Finding> {
             "`systemctl reload clearinghouse`, or send the node SIGHUP",
         ));
     }
+    let fault = status.gateway_nurl.as_ref().and_then(|nurl| gateways::own_fault(nurl, status.grid_id.as_deref()));
+    if let Some(fault) = fault {
+        found.push(Finding::new(
+            "gateway",
+            format!("this node's own gateway does not answer where its record says that it is: {fault}"),
+            format!(
+                "open that TCP port in the firewall and forward it to this machine; or correct `gateway-external` in `{}`, then \
+                 `systemctl restart clearinghouse`",
+                home.config().display()
+            ),
+        ));
+    }
     if status.version != env!("CARGO_PKG_VERSION") {
         found.push(Finding::new(
             "version",

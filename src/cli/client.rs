@@ -3,6 +3,7 @@
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
+use crate::cli::joined::gateway_nurl;
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
@@ -12,6 +13,7 @@ use crate::record::Nickname;
 use crate::session::{Group, MAX_GROUPS, Membership};
 use crate::units::UnixSeconds;
 use clap::{Args, Subcommand};
+use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use std::fmt;
 
@@ -44,6 +46,9 @@ pub(super) struct AddArgs {
     /// Until when: 00:00 UTC of a date [default: until it is removed]
     #[arg(long, value_name = "DATE")]
     until: Option<UnixSeconds>,
+    /// Serve the client at this gateway of the grid only, which `clearinghouse gateway url` names there; may be repeated
+    #[arg(long, value_name = "NURL")]
+    gateway: Vec<String>,
     #[command(flatten)]
     home: HomeArg,
 }
@@ -87,6 +92,10 @@ fn add(args: &AddArgs, terminal: &Terminal) -> Outcome<()> {
     if let Some(until) = args.until.filter(|until| *until <= now) {
         return Err(Failure::new(ExitCode::Malformed, format!("--until: {until} has passed")));
     }
+    let mut servers = Vec::new();
+    for text in &args.gateway {
+        servers.push(*gateway_nurl(text)?.spki_hash());
+    }
     let (home, config) = args.home.config()?;
     let grid = args.home.grid()?;
     let signer = membership_signer(&home, &config, &grid)?;
@@ -95,7 +104,7 @@ fn add(args: &AddArgs, terminal: &Terminal) -> Outcome<()> {
         key: args.key,
         groups: args.groups.clone(),
         not_after: args.until.unwrap_or(UnixSeconds::MAX),
-        servers: Vec::new(),
+        servers,
     };
     let membership = Members::open(&home, grid)?.add(&signer, client, now)?;
     terminal.print(&Changed { client: ClientView::of(&membership), removed: false })
@@ -123,6 +132,8 @@ struct ClientView {
     groups: Vec<String>,
     /// From when on it is none any more; `null`: until it is removed.
     not_after_unix_seconds: Option<u64>,
+    /// The gateways that serve it, by the hashes of their keys that their NURLs begin with; none: every one of the grid.
+    gateways: Vec<String>,
 }
 
 impl ClientView {
@@ -132,6 +143,7 @@ impl ClientView {
             name: draft.label.to_string(),
             key: draft.key.to_string(),
             groups: draft.groups.iter().map(ToString::to_string).collect(),
+            gateways: draft.servers.iter().map(|hash| BASE64URL_NOPAD.encode(hash)).collect(),
             not_after_unix_seconds: Some(draft.not_after.0).filter(|end| *end != UnixSeconds::MAX.0),
         }
     }
@@ -176,7 +188,8 @@ impl fmt::Display for ClientsView {
                 Some(_) => format!("\nuntil {}", client.until()),
                 None => String::new(),
             };
-            table.row(&client.name, format!("{}{groups}{until}", client.key));
+            let gateways = client.gateways.iter().map(|hash| format!("\nonly at {hash}")).collect::<String>();
+            table.row(&client.name, format!("{}{groups}{until}{gateways}", client.key));
         }
         table.fmt(f)
     }

@@ -8,6 +8,7 @@ use crate::dht::StartError;
 use crate::gateway::GatewayIdentityError;
 use crate::grid::TahoeNodeError;
 use crate::http::{ApiError, Problem};
+use crate::ledger::LedgerError;
 use crate::members::{AddError, RemoveError, SignerError};
 use crate::node::NodeError;
 use crate::publisher::InstallError;
@@ -209,6 +210,33 @@ impl From<LockError> for Failure {
     }
 }
 
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let exit = match error {
+            LedgerError::Missing { .. } => ExitCode::NotFound,
+            LedgerError::Damaged { .. } | LedgerError::Differs { .. } => ExitCode::Integrity,
+            LedgerError::Database { .. } => ExitCode::Unreachable,
+            LedgerError::NoFile { .. } => ExitCode::Malformed,
+            _ => ExitCode::Failed,
+        };
+        let hint = match error {
+            LedgerError::Missing { .. } => {
+                "it is made when a node first reads or serves for money; `-d DIR` or `--ledger` names another"
+            }
+            LedgerError::Damaged { .. } => {
+                "keep this ledger as it is, and compare it with a backup: `ledger inspect` shows what it holds"
+            }
+            LedgerError::Database { .. } => {
+                "is the database running, and does its address name a user that may open it?"
+            }
+            LedgerError::Newer { .. } => "use the program that wrote it, or a later one",
+            LedgerError::Full { .. } => "make room: nothing that was acknowledged is lost",
+            _ => return Self::because(exit, &error),
+        };
+        Self::because(exit, &error).hint(hint)
+    }
+}
+
 impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
         match error {
@@ -235,6 +263,8 @@ impl From<NodeError> for Failure {
             NodeError::GatewayKeys(error) => error.into(),
             NodeError::GatewayListen { .. } => Self::because(ExitCode::Failed, &error)
                 .hint("set another `gateway-listen` in clearinghouse.toml, or end the process that listens there"),
+            NodeError::Web(_) => Self::because(ExitCode::Failed, &error)
+                .hint("set another `web-listen` in clearinghouse.toml; port 0 takes a free one"),
             NodeError::Grid(_) => Self::because(ExitCode::Malformed, &error)
                 .hint("`tahoe-node` names the folder of a Tahoe-LAFS node: the one with tahoe.cfg and private/ in it"),
             NodeError::Api(ApiError::Listen { .. }) => Self::because(ExitCode::Failed, &error)

@@ -1,12 +1,14 @@
-//! A storage server's address must never be published as a gateway's: whoever knows it may write there.
+//! What answers where a gateway is said to be. A storage server's address must never be published as a gateway's: whoever
+//! knows it may write there.
 
-use crate::address::HostPort;
+use crate::address::{HostPort, PrivateAddresses};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome, chain};
 use crate::cli::terminal::Terminal;
 use crate::config::GatewayEntry;
-use crate::furl::Hint;
+use crate::furl::{Hint, Nurl};
 use crate::grid::{Answers, NodeSecrets, ProbeError, Secret, probe};
+use crate::peer::{DialGuard, Named, ask_gateway};
 use crate::record::GatewayAddress;
 use std::path::Path;
 use std::time::Duration;
@@ -67,6 +69,19 @@ pub(super) fn faults(gateways: &[GatewayEntry]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// What is wrong with the node's own gateway, asked where its NURL says that it is.
+pub(super) fn own_fault(nurl: &str, grid: Option<&str>) -> Option<String> {
+    let nurl: Nurl = nurl.parse().ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    // It is ours: it may be anywhere.
+    let guard = DialGuard::new(PrivateAddresses::Allowed);
+    match runtime.block_on(ask_gateway(&nurl, Named::ByUser, &guard)) {
+        Ok(greeting) if grid.is_none_or(|grid| grid == greeting.grid_id.to_string()) => None,
+        Ok(greeting) => Some(format!("`{}` is a gateway of {}", nurl.place(), greeting.grid_id)),
+        Err(error) => Some(chain(&error)),
+    }
 }
 
 fn ask(address: &GatewayAddress, place: &HostPort, number: usize, terminal: &Terminal) -> Outcome<()> {

@@ -5,7 +5,9 @@ use crate::cli::failure::{Failure, Outcome};
 use crate::cli::progress::Progress;
 use crate::cli::reading::{self, Subject};
 use crate::cli::terminal::{Form, Terminal};
-use crate::reader::{ByteRange, DownloadError, OpenFile, Reader, Target, download, file_name, shown_name};
+use crate::reader::{
+    ByteRange, DownloadError, OpenFile, Reader, Target, download, file_name, shown_name, unfinished_bytes,
+};
 use crate::units::Bytes;
 use clap::Args;
 use futures::StreamExt;
@@ -160,7 +162,8 @@ async fn one(
 fn broken_off(error: DownloadError, path: &Path) -> Failure {
     let failure = Failure::from(error);
     match failure.exit {
-        ExitCode::Unreachable => {
+        // Nothing may have come yet.
+        ExitCode::Unreachable if unfinished_bytes(path) > 0 => {
             let message = format!("{}: `{}` is not whole yet", failure.message, path.display());
             Failure { message, ..failure }.hint("the same command goes on where it stopped")
         }

@@ -88,6 +88,12 @@ pub(super) struct InitArgs {
     /// The most that the gateway lends to other grids, and borrows from them, without asking a person: `10 USD`
     #[arg(long, value_name = "AMOUNT ASSET", requires = "gateway_listen")]
     credit_limit: Option<Limit>,
+    /// A grid manager whose certificates count for the storage servers, beside those in that node's tahoe.cfg; may be repeated
+    #[arg(long, value_name = "KEY", requires = "tahoe_node")]
+    grid_managers: Vec<PublicKey>,
+    /// Serve this machine's browser here, through that gateway: `http://HOST:PORT/uri/CAP`
+    #[arg(long, value_name = "HOST:PORT", requires = "gateway_listen")]
+    web_listen: Option<SocketAddr>,
     #[command(flatten)]
     network: NetworkArgs,
 }
@@ -191,6 +197,8 @@ fn config(
         gateway_listen: args.gateway_listen,
         gateway_external: args.gateway_external,
         credit_limit: args.credit_limit,
+        grid_managers: args.grid_managers,
+        web_listen: args.web_listen,
         allow_private_addresses: private,
         bootstrap: args.network.bootstrap(private)?,
         network: args.network.network.unwrap_or_default(),

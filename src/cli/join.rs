@@ -5,13 +5,14 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
-use crate::cli::joined::{about_home, add_command, open_session};
+use crate::cli::joined::{about_home, add_command, gateway_nurl, open_session};
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
 use crate::config::{ClientConfig, Home, create_private_dir, read_or_create_key};
 use crate::furl::Nurl;
 use crate::keys::GridId;
 use crate::peer::{DialGuard, Named, WelcomedAs, ask_gateway};
+use crate::session::NoClient;
 use crate::store::read_format;
 use clap::Args;
 use serde::Serialize;
@@ -35,7 +36,7 @@ pub(super) struct JoinArgs {
 }
 
 pub(super) fn run(args: &JoinArgs, terminal: &Terminal) -> Outcome<()> {
-    let nurl = nurl(&input::argument(&args.nurl)?)?;
+    let nurl = gateway_nurl(&input::argument(&args.nurl)?)?;
     let home = args.home.home()?;
     read_format(&home)?;
     let before = ClientConfig::find(&home.client())?;
@@ -47,18 +48,6 @@ pub(super) fn run(args: &JoinArgs, terminal: &Terminal) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
     terminal.print(&runtime.block_on(join(&home, nurl, before))?)
-}
-
-/// The address, which must not be a secret.
-fn nurl(text: &str) -> Outcome<Nurl> {
-    let hint = "the operator of your grid's gateway tells you the address: `clearinghouse gateway url` prints it there";
-    let nurl: Nurl = text.parse().map_err(|error| Failure::because(ExitCode::Malformed, &error).hint(hint))?;
-    if !nurl.is_gateway() {
-        let message =
-            "this is the secret address of a storage server, and of no gateway: a gateway's ends in `/gateway#v=1`";
-        return Err(Failure::new(ExitCode::Malformed, message).hint(hint));
-    }
-    Ok(nurl)
 }
 
 async fn join(home: &Home, nurl: Nurl, before: Option<ClientConfig>) -> Outcome<Joined> {
@@ -87,6 +76,7 @@ async fn join(home: &Home, nurl: Nurl, before: Option<ClientConfig>) -> Outcome<
         network: config.network.to_string(),
         key: key.to_string(),
         known,
+        reason: (!known).then_some(welcome.reason),
         label: welcome.label.map(|label| label.to_string()),
         client_add_command: (!known).then(|| add_command(&key)),
     })
@@ -103,8 +93,15 @@ struct Joined {
     known: bool,
     /// What the operator calls this client.
     label: Option<String>,
+    /// Why not, where it is not: a word of `docs/spec/gateway.md`, "Sessions".
+    #[serde(serialize_with = "as_word")]
+    reason: Option<NoClient>,
     /// What the operator has yet to type.
     client_add_command: Option<String>,
+}
+
+fn as_word<S: serde::Serializer>(reason: &Option<NoClient>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(NoClient::word).serialize(serializer)
 }
 
 impl fmt::Display for Joined {
@@ -115,7 +112,14 @@ impl fmt::Display for Joined {
         table.row("home grid", self.home_grid_id);
         table.row("network", &self.network);
         table.row("key", &self.key);
-        table.row("known as", self.label.as_deref().unwrap_or(if self.known { "a client" } else { "nobody yet" }));
+        let nobody = match self.reason {
+            None => "a client",
+            Some(NoClient::Unknown) => "nobody yet",
+            Some(NoClient::Removed) => "nobody any more: it was removed",
+            Some(NoClient::Ended) => "nobody any more: its day has passed",
+            Some(NoClient::Elsewhere) => "nobody here: other gateways of the grid serve it",
+        };
+        table.row("known as", self.label.as_deref().unwrap_or(nobody));
         write!(f, "{table}")?;
         if let Some(command) = &self.client_add_command {
             write!(f, "\nSend this to the operator of your home grid, who puts a name for NAME:\n  {command}\n")?;

@@ -5,6 +5,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::clock::Clock;
 use crate::config::{ClientConfig, Home, read_key};
+use crate::furl::Nurl;
 use crate::keys::PublicKey;
 use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, PeerError, RefusalCode, WelcomedAs};
 use crate::resolver::HomeError;
@@ -12,6 +13,18 @@ use crate::resolver::HomeError;
 /// What the operator of a home types to make `key` a client.
 pub(super) fn add_command(key: &PublicKey) -> String {
     format!("clearinghouse client add NAME {key}")
+}
+
+/// The address of a gateway, which must not be a secret one.
+pub(super) fn gateway_nurl(text: &str) -> Outcome<Nurl> {
+    let hint = "`clearinghouse gateway url` prints it where the gateway runs: ask its operator";
+    let nurl: Nurl = text.parse().map_err(|error| Failure::because(ExitCode::Malformed, &error).hint(hint))?;
+    if !nurl.is_gateway() {
+        let message =
+            "this is the secret address of a storage server, and of no gateway: a gateway's ends in `/gateway#v=1`";
+        return Err(Failure::new(ExitCode::Malformed, message).hint(hint));
+    }
+    Ok(nurl)
 }
 
 /// A session with the home gateway that `config` names, as the client of `home`.
@@ -27,9 +40,9 @@ pub(super) async fn open_session(home: &Home, config: &ClientConfig) -> Outcome<
 pub(super) async fn open_session_as_client(home: &Home, config: &ClientConfig) -> Outcome<GatewayClient> {
     let client = open_session(home, config).await?;
     if client.welcome().caller == WelcomedAs::Pending {
-        let message = format!("the home gateway at {} does not know this client yet", config.home.place());
-        let hint = format!("send this to its operator, who puts a name for NAME: `{}`", add_command(&client.key()));
-        return Err(Failure::new(ExitCode::Refused, message).hint(hint));
+        let reason = client.welcome().reason;
+        let message = format!("the home gateway at {} {}", config.home.place(), reason.deed());
+        return Err(Failure::new(ExitCode::Refused, message).hint(reason.hint(&client.key())));
     }
     Ok(client)
 }

@@ -21,6 +21,7 @@ mod init;
 mod input;
 mod join;
 mod joined;
+mod ledger;
 mod ls;
 mod manual;
 mod network_args;
@@ -93,6 +94,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Join(args) => join::run(&args, terminal),
         Command::Client(command) => client::run(&command, terminal),
         Command::Gateway(command) => gateway::run(&command, terminal),
+        Command::Ledger(command) => ledger::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),
         Command::Completions(args) => manual::completions(&args, terminal),
         Command::Man(args) => manual::man(&args, terminal),

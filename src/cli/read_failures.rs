@@ -15,7 +15,7 @@ impl From<Trouble> for ExitCode {
             Trouble::Withdrawn => Self::Withdrawn,
             Trouble::Moved => Self::Moved,
             Trouble::Unreachable => Self::Unreachable,
-            Trouble::ForeignRefused => Self::ForeignRefused,
+            Trouble::ForeignRefused | Trouble::ForeignPrice => Self::ForeignRefused,
             Trouble::TooFewShares => Self::TooFewShares,
             Trouble::Integrity => Self::Integrity,
         }

@@ -1,6 +1,7 @@
 //! What `get` and `ls` share: what is to be read, through whom, and what happens on Ctrl-C.
 
 use crate::address::PrivateAddresses;
+use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
@@ -9,7 +10,7 @@ use crate::cli::spending::{self, Spending};
 use crate::cli::terminal::Terminal;
 use crate::clearing::Purse;
 use crate::clock::Clock;
-use crate::config::{ClientConfig, read_key};
+use crate::config::{ClientConfig, Home, read_key};
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
 use crate::reader::{CapPath, Reader};
 use clap::Args;
@@ -63,19 +64,23 @@ pub(super) fn run(
     outcome
 }
 
-/// A reader through the home gateway that the directory has joined, and the purse that pays for it, to be closed at the end.
+/// A reader through the home gateway that the directory has joined, or through the gateway of the node that runs there; and the
+/// purse that pays for it, to be closed at the end.
 pub(super) async fn open(
-    home: &HomeArg,
+    place: &HomeArg,
     spending: &Spending,
     terminal: &Terminal,
 ) -> Outcome<(Reader, Option<Purse>)> {
-    let home = home.home()?;
-    let Some(config) = ClientConfig::find(&home.client())? else {
-        let message = format!("`{}` has joined no home gateway", home.path().display());
-        return Err(Failure::new(ExitCode::Refused, message)
-            .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
+    let home = place.home()?;
+    let place = match ClientConfig::find(&home.client())? {
+        Some(config) => GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser },
+        None if home.config().exists() => own_gateway(place, &home)?,
+        None => {
+            let message = format!("`{}` has joined no home gateway", home.path().display());
+            return Err(Failure::new(ExitCode::Refused, message)
+                .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
+        }
     };
-    let place = GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser };
     let key = read_key(&home.accounting_key())?;
     let purse = spending::open(&home, key.clone(), spending, terminal).await?;
     let me = CallerIdentity::Client(key);
@@ -83,6 +88,25 @@ pub(super) async fn open(
     let guard = DialGuard::new(PrivateAddresses::Allowed);
     let reader = Reader::through(place, me, &home, Clock::system(), guard, purse.clone());
     Ok((reader, purse))
+}
+
+/// The gateway of the node that runs in `home`, whose operator is its client.
+fn own_gateway(place: &HomeArg, home: &Home) -> Outcome<GatewayPlace> {
+    let (_, config) = place.config()?;
+    let file = home.config();
+    if config.gateway_listen.is_none() {
+        let message = format!("`{}` opens no gateway to read through", file.display());
+        return Err(Failure::new(ExitCode::Refused, message).hint(
+            "set `gateway-listen` in that file and start the node again, or `clearinghouse join` another gateway",
+        ));
+    }
+    let status = Api::needed(home)?.status()?;
+    let nurl = status.gateway_local_nurl.and_then(|nurl| nurl.parse().ok());
+    let Some(nurl) = nurl else {
+        return Err(Failure::new(ExitCode::Refused, "the node that runs there has no gateway yet")
+            .hint(format!("`{}` was changed since it was started: start it again", file.display())));
+    };
+    Ok(GatewayPlace { nurl, grid: place.grid()?, named: Named::ByUser })
 }
 
 fn interruption() -> Failure {

@@ -73,6 +73,7 @@ async fn serve(args: &RunArgs, home: &Home, config: &NodeConfig, terminal: &Term
             peer_id: node.dht.peer_id().to_string(),
             api: node.api_url().to_owned(),
             resolver: node.resolver_addr(),
+            web: node.web_addr().map(|addr| format!("http://{addr}/")),
         };
         terminal.print(&ready)?;
     }
@@ -137,6 +138,9 @@ struct Ready {
     /// Where anybody may ask over HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolver: Option<SocketAddr>,
+    /// Where this machine's browser reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    web: Option<String>,
 }
 
 impl fmt::Display for Ready {

@@ -42,6 +42,8 @@ impl NodeConfig {
             gateway_listen,
             credit_limit,
             gateway_external,
+            grid_managers,
+            web_listen,
         } = self;
         let keys = [
             ("grid-id", AtNextStart, *grid_id != new.grid_id),
@@ -69,6 +71,8 @@ impl NodeConfig {
             ("gateway-listen", AtNextStart, *gateway_listen != new.gateway_listen),
             ("credit-limit", AtNextStart, *credit_limit != new.credit_limit),
             ("gateway-external", AtNextStart, *gateway_external != new.gateway_external),
+            ("grid-managers", AtNextStart, *grid_managers != new.grid_managers),
+            ("web-listen", AtNextStart, *web_listen != new.web_listen),
         ];
         keys.into_iter().filter(|(.., changed)| *changed).map(|(key, when, _)| (key, when)).collect()
     }
@@ -89,6 +93,8 @@ impl NodeConfig {
             gateway_listen: self.gateway_listen,
             credit_limit: self.credit_limit,
             gateway_external: self.gateway_external.clone(),
+            grid_managers: self.grid_managers.clone(),
+            web_listen: self.web_listen,
             ..new.clone()
         }
     }

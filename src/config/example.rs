@@ -158,6 +158,20 @@ impl NodeConfig {
                 value: tahoe_node,
                 example: "/home/operator/tahoe/gateway".into(),
             },
+            Entry {
+                name: "grid-managers",
+                reason: "Grid managers whose certificates count, beside those under [grid_managers] in that node's tahoe.cfg: then
+                    only servers that one of them has certified are read from. A storage server's own tahoe.cfg names none.",
+                value: list(&self.grid_managers),
+                example: texts(&["pub-v0-…"]),
+            },
+            Entry {
+                name: "web-listen",
+                reason: "Where this machine's browser reads, http://127.0.0.1:8459/uri/CAP, through the gateway here and on this
+                    grid's account: on loopback only. Left out, nowhere.",
+                value: self.web_listen.map(text),
+                example: "127.0.0.1:8459".into(),
+            },
         ]
     }
 
@@ -287,6 +301,8 @@ mod tests {
             gateway_listen: Some("0.0.0.0:4101".parse().unwrap()),
             gateway_external: Some("gw.example.org:443".parse().unwrap()),
             credit_limit: Some("10 USD".parse().unwrap()),
+            grid_managers: vec![*grid(6).key(), *grid(7).key()],
+            web_listen: Some("[::1]:4302".parse().unwrap()),
         }
     }
 
@@ -301,7 +317,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 24);
+        assert_eq!(keys.len(), 26);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

@@ -67,7 +67,7 @@ impl Home {
         self.0.join("traffic")
     }
 
-    /// The books: SQLite, of a node.
+    /// The books, where they are in no PostgreSQL database. Must not be lost.
     pub fn ledger(&self) -> PathBuf {
         self.0.join("ledger.sqlite")
     }
@@ -115,6 +115,11 @@ impl Home {
     /// Who is a client of this grid: one signed membership for each accounting key. Must not be lost.
     pub fn members(&self) -> PathBuf {
         self.0.join("members")
+    }
+
+    /// The words by which clients of this grid were removed, kept apart: a copy of `members` from before must not undo them.
+    pub fn removed_members(&self) -> PathBuf {
+        self.0.join("removed-members")
     }
 
     /// A client's settings: which home gateway it has joined.

@@ -7,7 +7,7 @@ use crate::config::gateway::GatewayEntry;
 use crate::config::network::NetworkName;
 use crate::config::text;
 use crate::furl::Nurl;
-use crate::keys::GridId;
+use crate::keys::{GridId, PublicKey};
 use crate::rate::RateLine;
 use crate::record::{ContactUri, DEFAULT_LIFETIME, KeyDigest, Limit, MAX_LIFETIME, Nickname, NodeEntry, RecordDraft};
 use crate::units::Seconds;
@@ -102,6 +102,13 @@ pub struct NodeConfig {
     /// Where others reach the gateway, where that is not the host of `external` with the port listened on.
     #[serde(deserialize_with = "text::optional")]
     pub gateway_external: Option<External>,
+    /// Grid managers whose certificates count for the storage servers that the gateway reads from, beside those in the
+    /// Tahoe-LAFS node's own settings.
+    #[serde(deserialize_with = "text::many")]
+    pub grid_managers: Vec<PublicKey>,
+    /// Where this machine's browser reads through the gateway here, on loopback; `None` for nowhere.
+    #[serde(deserialize_with = "text::optional")]
+    pub web_listen: Option<SocketAddr>,
 }
 
 impl Default for NodeConfig {
@@ -133,6 +140,8 @@ impl Default for NodeConfig {
             gateway_listen: None,
             credit_limit: None,
             gateway_external: None,
+            grid_managers: Vec::new(),
+            web_listen: None,
         }
     }
 }
@@ -176,6 +185,17 @@ pub enum ConfigError {
         /// The address.
         found: SocketAddr,
     },
+    /// The web address would be open to others, who would read at this grid's cost.
+    #[error("`{}`: `web-listen` is {found}, and the web address is for this machine alone: choose a port on 127.0.0.1", path.display())]
+    WebNotLoopback {
+        /// The file.
+        path: PathBuf,
+        /// The address.
+        found: SocketAddr,
+    },
+    /// A web address without a gateway to read through.
+    #[error("`{}`: `web-listen` reads through the gateway here, and there is none: set `gateway-listen`", .0.display())]
+    WebWithoutGateway(PathBuf),
     /// An address for others that ends in no port they could use.
     #[error("`{}`: `external` names no port, and `listen` takes any: name the port in one of the two", .0.display())]
     ExternalPort(PathBuf),
@@ -224,6 +244,12 @@ impl NodeConfig {
         }
         if config.gateway_listen.is_some() && config.gateway_host().is_none() {
             return Err(ConfigError::GatewayNowhere(origin.to_owned()));
+        }
+        if let Some(found) = config.web_listen.filter(|listen| !listen.ip().is_loopback()) {
+            return Err(ConfigError::WebNotLoopback { path: origin.to_owned(), found });
+        }
+        if config.web_listen.is_some() && config.gateway_listen.is_none() {
+            return Err(ConfigError::WebWithoutGateway(origin.to_owned()));
         }
         Ok(config)
     }
@@ -389,6 +415,16 @@ mod tests {
         );
         let stated = format!("{listen}external = \"node.example.org\"\ngateway-external = \"gw.example.org:443\"");
         assert_eq!(nurl(&stated, 4101).unwrap(), "gw.example.org:443");
+    }
+
+    #[test]
+    fn a_web_address_is_for_this_machine_and_reads_through_the_gateway_here() {
+        let grid = GridId::new(crate::keys::SecretKey::from_seed(&[1; 32]).public());
+        let gateway = format!("grid-id = \"{grid}\"\ngateway-listen = \"127.0.0.1:0\"\n");
+        assert!(error("web-listen = \"127.0.0.1:8459\"").contains("set `gateway-listen`"));
+        assert!(error(&format!("{gateway}web-listen = \"0.0.0.0:8459\"")).contains("this machine alone"));
+        let text = format!("{gateway}web-listen = \"[::1]:8459\"");
+        assert!(NodeConfig::from_toml(&text, Path::new("c.toml")).is_ok());
     }
 
     #[test]

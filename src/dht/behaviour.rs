@@ -37,8 +37,10 @@ const MAX_INCOMING: u32 = 512;
 const MAX_PENDING_INCOMING: u32 = 128;
 /// Connections accepted from one /24 or /48: a house full of clients behind one address, and an eighth of all places.
 const MAX_INCOMING_PER_NETWORK: usize = 64;
-/// Connections of one peer: one each way over QUIC and TCP, and as many for a moment while it checks whether it is reached.
-const MAX_PER_PEER: u32 = 8;
+/// Connections that one peer may open: its own by QUIC or TCP, one more to have its address checked, and one to check ours.
+const MAX_INCOMING_PER_PEER: usize = 4;
+/// Connections with one peer in all: as many of ours as of its. It may ask for dials of ours, to have its address checked.
+const MAX_PER_PEER: u32 = 2 * MAX_INCOMING_PER_PEER as u32;
 /// A kad message: a record of 1 KB and twenty peers with their addresses, which ride along.
 const KAD_PACKET_BYTES: usize = 16 * 1024;
 /// Kademlia's α in kad's own walks.
@@ -145,7 +147,7 @@ fn behaviour(
     };
     Behaviour {
         limits: connection_limits::Behaviour::new(limits),
-        crowd: Crowd::new(MAX_INCOMING_PER_NETWORK),
+        crowd: Crowd::new(MAX_INCOMING_PER_NETWORK, MAX_INCOMING_PER_PEER),
         identify: identify::Behaviour::new(identify),
         kad: kademlia(local, network, role, store),
         record: request_response::Behaviour::with_codec(

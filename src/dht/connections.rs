@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_for_the_network_of_its_own_connection() {
+    fn what_a_peer_brings_counts_for_the_connection_and_what_it_answers_for_where_it_was_reached() {
         let mut connections = Connections::default();
         let peer = PeerId::random();
         connections.opened(peer, id(1), addr("/ip4/198.51.100.7/tcp/50000"), false);
@@ -258,6 +258,7 @@ mod tests {
         let network = |text: &str| Network::of_multiaddr(&addr(text));
         assert_eq!(connections.network_of(&peer, id(1)), network("/ip4/198.51.100.0/tcp/1"));
         assert_eq!(connections.network_of(&peer, id(2)), network("/ip4/203.0.113.0/tcp/1"));
+        assert_eq!(connections.network(&peer), network("/ip4/203.0.113.0/tcp/1"));
         connections.closed(&peer, id(2));
         assert_eq!(connections.network(&peer), network("/ip4/198.51.100.0/tcp/1"));
         assert!(connections.contains(&peer));

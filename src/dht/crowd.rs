@@ -1,7 +1,8 @@
-//! How many connections others may hold from one part of the network.
+//! How many connections others may open: from one part of the network, and as one peer.
 //!
 //! A peer id costs nothing: without this, one machine with five hundred of them takes every place there is, and floods and
-//! stuck streams, which libp2p-kad cannot be told to refuse, come from as many connections as it likes.
+//! stuck streams, which libp2p-kad cannot be told to refuse, come from as many connections as it likes. What we open
+//! ourselves is not counted: dialling a peer back, to see whether it is where it says, must not depend on how it came.
 
 use crate::address::{Network, is_localhost};
 use libp2p::core::Endpoint;
@@ -11,7 +12,7 @@ use libp2p::swarm::{
     dummy,
 };
 use libp2p::{Multiaddr, PeerId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
@@ -21,12 +22,34 @@ pub(crate) struct Crowd {
     limit: usize,
     connections: HashMap<ConnectionId, Network>,
     per_network: HashMap<Network, usize>,
+    limit_per_peer: usize,
+    incoming: HashMap<PeerId, HashSet<ConnectionId>>,
 }
 
 impl Crowd {
-    /// At most `limit` from one network.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, connections: HashMap::new(), per_network: HashMap::new() }
+    /// At most `limit` from one network, and `limit_per_peer` by one peer.
+    pub(crate) fn new(limit: usize, limit_per_peer: usize) -> Self {
+        Self {
+            limit,
+            connections: HashMap::new(),
+            per_network: HashMap::new(),
+            limit_per_peer,
+            incoming: HashMap::new(),
+        }
+    }
+
+    fn admit(&self, peer: PeerId) -> Result<(), TooMany> {
+        let held = self.incoming.get(&peer).map_or(0, HashSet::len);
+        if held < self.limit_per_peer { Ok(()) } else { Err(TooMany { peer, limit: self.limit_per_peer }) }
+    }
+
+    fn part(&mut self, peer: PeerId, id: ConnectionId) {
+        if let Some(held) = self.incoming.get_mut(&peer) {
+            held.remove(&id);
+            if held.is_empty() {
+                self.incoming.remove(&peer);
+            }
+        }
     }
 
     fn enter(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), Crowded> {
@@ -59,6 +82,14 @@ struct Crowded {
     limit: usize,
 }
 
+/// One peer has opened as many connections to us as it may.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{peer} has opened {limit} connections already")]
+struct TooMany {
+    peer: PeerId,
+    limit: usize,
+}
+
 impl NetworkBehaviour for Crowd {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
@@ -75,10 +106,11 @@ impl NetworkBehaviour for Crowd {
     fn handle_established_inbound_connection(
         &mut self,
         _: ConnectionId,
-        _: PeerId,
+        peer: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.admit(peer).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 
@@ -95,7 +127,13 @@ impl NetworkBehaviour for Crowd {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
-            FromSwarm::ConnectionClosed(closed) => self.leave(closed.connection_id),
+            FromSwarm::ConnectionEstablished(opened) if opened.endpoint.is_listener() => {
+                self.incoming.entry(opened.peer_id).or_default().insert(opened.connection_id);
+            }
+            FromSwarm::ConnectionClosed(closed) => {
+                self.leave(closed.connection_id);
+                self.part(closed.peer_id, closed.connection_id);
+            }
             FromSwarm::ListenFailure(failure) => self.leave(failure.connection_id),
             _ => {}
         }
@@ -120,7 +158,7 @@ mod tests {
 
     #[test]
     fn one_network_takes_no_more_than_its_part() {
-        let mut crowd = Crowd::new(3);
+        let mut crowd = Crowd::new(3, 9);
         let mut id = (0..).map(ConnectionId::new_unchecked);
         let mut enter = |crowd: &mut Crowd, from: &str| {
             let id = id.next().unwrap();
@@ -138,7 +176,7 @@ mod tests {
 
     #[test]
     fn one_machine_may_speak_with_itself_as_often_as_it_likes() {
-        let mut crowd = Crowd::new(1);
+        let mut crowd = Crowd::new(1, 9);
         for id in 0..10 {
             crowd.enter(ConnectionId::new_unchecked(id), &addr("/ip4/127.0.0.1/tcp/1")).unwrap();
         }

@@ -20,6 +20,7 @@ pub(crate) enum Command {
     Ask { server: Server, request: Request, reply: oneshot::Sender<Result<(Response, Option<Network>), AskError>> },
     Nearest { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
     NearestMet { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
+    Everybody { target: Point, hearsay: usize, reply: oneshot::Sender<Vec<Server>> },
     Connected { target: Point, reply: oneshot::Sender<Vec<Server>> },
     Servers { reply: oneshot::Sender<Vec<Server>> },
     Note { servers: Vec<Server> },
@@ -68,6 +69,15 @@ pub struct DhtStatus {
     pub disk: DiskStanding,
 }
 
+/// How many servers are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// All, made-up ones among them until they are tried.
+    pub all: usize,
+    /// Those that are there as far as can be known: met, remembered, or named from two networks.
+    pub counted: usize,
+}
+
 /// What tells whether the whole network is in our own book.
 #[derive(Debug, Clone)]
 pub(crate) struct Wholeness {
@@ -82,8 +92,8 @@ pub(crate) struct Wholeness {
 pub struct Dht {
     commands: mpsc::Sender<Command>,
     local: PeerId,
-    known: watch::Receiver<usize>,
-    forlorn: watch::Receiver<bool>,
+    known: watch::Receiver<Known>,
+    seeking: watch::Receiver<bool>,
     listening: watch::Receiver<bool>,
     wholeness: Wholeness,
     metrics: Metrics,
@@ -93,13 +103,13 @@ impl Dht {
     pub(crate) fn new(
         commands: mpsc::Sender<Command>,
         local: PeerId,
-        known: watch::Receiver<usize>,
-        forlorn: watch::Receiver<bool>,
+        known: watch::Receiver<Known>,
+        seeking: watch::Receiver<bool>,
         listening: watch::Receiver<bool>,
         wholeness: Wholeness,
         metrics: Metrics,
     ) -> Self {
-        Self { commands, local, known, forlorn, listening, wholeness, metrics }
+        Self { commands, local, known, seeking, listening, wholeness, metrics }
     }
 
     /// Where this node counts what happens.
@@ -111,7 +121,7 @@ impl Dht {
     /// held whole, and our book was compared with others' lately. Then what we hold is what an honest server would answer.
     pub fn holds_whole_network(&self) -> bool {
         let Wholeness { limit, compared } = &self.wholeness;
-        compared.borrow().whole(*self.known.borrow(), *limit, Instant::now())
+        compared.borrow().whole(self.known.borrow().counted, *limit, Instant::now())
     }
 
     /// Our own libp2p identity.
@@ -124,7 +134,7 @@ impl Dht {
         self.ask_whence(server, request).await.map(|(response, _)| response)
     }
 
-    /// The same, and the network from which the answer came: that of the connection, whatever the server says of itself.
+    /// The same, and the network in which the server is: where it was dialled, else whence it came, whatever it says of itself.
     pub async fn ask_whence(&self, server: &Server, request: Request) -> Result<(Response, Option<Network>), AskError> {
         let server = server.clone();
         self.call(|reply| Command::Ask { server, request, reply }).await.unwrap_or(Err(AskError::Stopped))
@@ -140,6 +150,11 @@ impl Dht {
         self.call(|reply| Command::NearestMet { target, count, reply }).await.unwrap_or_default()
     }
 
+    /// All servers that count, nearest to `target` first, and after them up to `hearsay` of those that only one network names.
+    pub async fn everybody(&self, target: Point, hearsay: usize) -> Vec<Server> {
+        self.call(|reply| Command::Everybody { target, hearsay, reply }).await.unwrap_or_default()
+    }
+
     /// The servers that stand connected, nearest to `target` first: a question to one of them takes one round trip.
     pub async fn connected(&self, target: Point) -> Vec<Server> {
         self.call(|reply| Command::Connected { target, reply }).await.unwrap_or_default()
@@ -153,23 +168,27 @@ impl Dht {
     /// Waits until at least `count` servers are known. Never ends if that never happens: the caller has the deadline.
     pub async fn knows(&self, count: usize) {
         // An error means that the node has stopped, and then every question says so.
-        let _ = self.known.clone().wait_for(|known| *known >= count).await;
+        let _ = self.known.clone().wait_for(|known| known.all >= count).await;
     }
 
-    /// Ends once there is nobody to ask: no server is known, nobody is connected, and no dial is under way that could change
-    /// that. Never ends once a server is known.
+    /// Ends once there is nobody to ask: no server is known, and no dial is under way that could change that. Never ends once
+    /// a server is known.
     pub async fn has_nobody_to_ask(&self) {
-        let mut forlorn = self.forlorn.clone();
-        let forlorn = async { drop(forlorn.wait_for(|forlorn| *forlorn).await) };
         tokio::select! {
             biased;
             () = self.knows(1) => std::future::pending().await,
-            () = forlorn => {}
+            () = self.seeks_nobody() => {}
         }
     }
 
+    /// Ends once no dial is under way to an address of which it is not known who is there.
+    pub(super) async fn seeks_nobody(&self) {
+        // Whoever is found is known before the search is said to be over. An error means that the node has stopped.
+        let _ = self.seeking.clone().wait_for(|seeking| !*seeking).await;
+    }
+
     /// How many servers are known, as it changes.
-    pub fn known(&self) -> watch::Receiver<usize> {
+    pub fn known(&self) -> watch::Receiver<Known> {
         self.known.clone()
     }
 

@@ -92,10 +92,16 @@ async fn partner(
     whole_network_limit: usize,
     round: usize,
 ) -> Option<Option<Server>> {
-    let known = dht.status().await?.servers_known;
+    if dht.has_stopped() {
+        return None;
+    }
     let own = Point::of(&dht.peer_id().to_bytes());
-    let among = if known <= whole_network_limit { known } else { WIDTH };
-    let candidates = dht.nearest(own, among).await;
+    let known = dht.known().borrow().counted;
+    let candidates = match known <= whole_network_limit {
+        // Not with whom one network only names: each that is not there would cost the time of a dial.
+        true => dht.everybody(own, 0).await,
+        false => dht.nearest(own, WIDTH).await,
+    };
     let mut fresh: Vec<Server> = candidates.iter().filter(|server| !seen.contains(&server.peer)).cloned().collect();
     if fresh.is_empty() {
         seen.clear();

@@ -60,6 +60,10 @@ impl Dht {
 
     async fn walk(&self, grid: GridId, width: usize, findings: &mpsc::Sender<Finding>) {
         self.knows(1).await;
+        // Of several addresses to begin with, the first that connects may be of no use: until somebody answers, those who
+        // come later are asked too.
+        let (mut known, mut heard) = (self.known(), false);
+        known.mark_unchanged();
         let target = Point::of(grid.record_key().as_bytes());
         let mut walk = Walk::new(target, width, self.nearest(target, width * 2).await);
         let mut open = FuturesUnordered::new();
@@ -83,18 +87,30 @@ impl Dht {
             while !waiting && let Some(server) = walk.next_to_ask() {
                 open.push(ask(server));
             }
-            if open.is_empty() {
+            if open.is_empty() && heard {
                 return;
             }
             let (server, answer) = tokio::select! {
+                biased;
                 Some(answered) = open.next() => answered,
                 () = &mut head_start, if waiting => {
                     waiting = false;
                     continue;
                 }
+                Ok(()) = known.changed(), if !heard => {
+                    for server in self.nearest(target, width * 2).await {
+                        walk.learn(server);
+                    }
+                    while open.len() < FIRST_FLIGHT && let Some(server) = walk.next_to_ask() {
+                        open.push(ask(server));
+                    }
+                    continue;
+                }
+                () = self.seeks_nobody(), if open.is_empty() => return,
             };
             let finding = match answer {
                 Ok((Response { body: Body::Found { record, evidence, nearer }, .. }, network)) => {
+                    heard = true;
                     let known_before = walk.answered(&server.peer, nearer);
                     Finding::Answer { server, known_before, network, record, evidence }
                 }

@@ -60,7 +60,7 @@ pub use behaviour::{Role, kad_protocol, record_protocol};
 #[cfg(feature = "node")]
 pub use census::Census;
 #[cfg(feature = "node")]
-pub use handle::{AskError, Dht, DhtStatus};
+pub use handle::{AskError, Dht, DhtStatus, Known};
 #[cfg(feature = "node")]
 pub use lookup::Finding;
 #[cfg(feature = "node")]

@@ -4,7 +4,8 @@
 //! our own questions. In a small network it is the whole network.
 //!
 //! What a server says of itself is as much hearsay as what others say of it, until a connection shows that it is there:
-//! only such addresses are handed on, and only such servers keep their place when it is narrow.
+//! only such addresses are handed on, and only such servers keep their place when it is narrow. How many servers there are
+//! is told by whom we met, and whom two networks name.
 
 use crate::address::{Network, PrivateAddresses, dialable, is_localhost};
 use crate::dht::server::{ADDRESSES_PER_PEER, Point, Server};
@@ -43,9 +44,15 @@ struct Entry {
     point: Point,
     network: Option<Network>,
     failures: u8,
+    credit: Credit,
 }
 
 impl Entry {
+    /// Whether it counts as a server that is there, as far as can be known without asking it.
+    fn counts(&self) -> bool {
+        self.verified > 0 || self.credit == Credit::Enough
+    }
+
     fn standing(&self) -> Standing {
         if self.verified > 0 { Standing::Verified } else { Standing::Named }
     }
@@ -65,6 +72,35 @@ pub(super) enum Standing {
     Verified,
 }
 
+/// By whose word a server is said to be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Word {
+    /// By the settings', or by our own memory of having met it.
+    Own,
+    /// By that of somebody who speaks from this network.
+    Of(Option<Network>),
+}
+
+/// What the words about a server are worth: whoever makes up a thousand servers speaks from one network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Credit {
+    /// It was named from one network.
+    One(Option<Network>),
+    /// It was named from two, or by ourselves.
+    Enough,
+}
+
+impl Credit {
+    fn with(self, word: Word) -> Self {
+        match (self, word) {
+            (Self::Enough, _) | (_, Word::Own) => Self::Enough,
+            (Self::One(Some(before)), Word::Of(Some(now))) if before != now => Self::Enough,
+            (Self::One(None), Word::Of(now)) => Self::One(now),
+            (one, Word::Of(_)) => one,
+        }
+    }
+}
+
 impl Peers {
     /// An empty list of the node `local`.
     pub(super) fn new(local: PeerId, private: PrivateAddresses) -> Self {
@@ -73,13 +109,13 @@ impl Peers {
 
     /// Takes note of a server that somebody named. Returns whether it is known now: not if it is ourselves, has no address
     /// that may be dialled, or its network is well represented already.
-    pub(super) fn name(&mut self, server: Server) -> bool {
-        self.meet(server, |_| false).is_some()
+    pub(super) fn name(&mut self, server: Server, word: Word) -> bool {
+        self.meet(server, word, |_| false).is_some()
     }
 
     /// Takes note of a server that we are connected to and of the addresses that it claims, of which connections prove
     /// those that `proven` says. Returns how it stands now; `None` if it is not kept, for the reasons of [`Self::name`].
-    pub(super) fn meet(&mut self, server: Server, proven: impl Fn(&Multiaddr) -> bool) -> Option<Standing> {
+    pub(super) fn meet(&mut self, server: Server, word: Word, proven: impl Fn(&Multiaddr) -> bool) -> Option<Standing> {
         let Server { peer, addrs } = server;
         if peer == self.local {
             return None;
@@ -119,13 +155,15 @@ impl Peers {
             return None;
         }
         let (is_known, failures) = (known.is_some(), known.map_or(0, |known| known.failures));
+        let before = known.map_or(Credit::One(None), |known| known.credit.clone());
+        let credit = before.with(word);
         let standing = if count > 0 { Standing::Verified } else { Standing::Named };
         if is_known {
             self.forget(&peer);
         } else if !self.make_room(standing) {
             return None;
         }
-        self.insert(Server { peer, addrs }, count, failures).then_some(standing)
+        self.insert(Server { peer, addrs }, count, failures, credit).then_some(standing)
     }
 
     /// Notes that a server answered.
@@ -148,6 +186,13 @@ impl Peers {
             return true;
         }
         false
+    }
+
+    /// Strikes a server off the list that turned out to be none, unless we met it as one.
+    pub(super) fn disown(&mut self, peer: &PeerId) {
+        if self.entries.get(peer).is_some_and(|entry| entry.verified == 0) {
+            self.forget(peer);
+        }
     }
 
     /// Strikes a server off the list.
@@ -228,6 +273,20 @@ impl Peers {
         self.entries.len()
     }
 
+    /// How many servers there are as far as can be known: those we met, remember, or heard of from two networks. At least one
+    /// where anybody is known.
+    pub(super) fn counted(&self) -> usize {
+        let counted = self.entries.values().filter(|entry| entry.counts()).count();
+        counted.max(self.len().min(1))
+    }
+
+    /// All that count, nearest to `target` first, and after them up to `hearsay` of the others.
+    pub(super) fn everybody(&self, target: Point, hearsay: usize) -> Vec<Server> {
+        let mut all = self.nearest_of(target, usize::MAX, Entry::counts);
+        all.extend(self.nearest_of(target, hearsay, |entry| !entry.counts()));
+        all
+    }
+
     fn nearest_of(&self, target: Point, count: usize, wanted: impl Fn(&Entry) -> bool) -> Vec<Server> {
         let mut nearest: Vec<(&Entry, [u8; 32])> = self
             .entries
@@ -255,7 +314,7 @@ impl Peers {
         dialable(&addr, self.private).then_some(addr)
     }
 
-    fn insert(&mut self, server: Server, verified: usize, failures: u8) -> bool {
+    fn insert(&mut self, server: Server, verified: usize, failures: u8, credit: Credit) -> bool {
         let network = server.addrs.first().and_then(Network::of_multiaddr);
         if let Some(network) = &network {
             let full = |peers: &Self| peers.per_network.get(network).is_some_and(|count| *count >= MAX_PER_NETWORK);
@@ -271,7 +330,7 @@ impl Peers {
         }
         let point = server.point();
         self.gone.remove(&server.peer);
-        self.entries.insert(server.peer, Entry { server, verified, point, network, failures });
+        self.entries.insert(server.peer, Entry { server, verified, point, network, failures, credit });
         true
     }
 
@@ -312,7 +371,11 @@ mod tests {
 
     impl Peers {
         fn note(&mut self, server: Server, standing: Standing) -> bool {
-            self.meet(server, |_| standing == Standing::Verified).is_some()
+            self.meet(server, Word::Of(None), |_| standing == Standing::Verified).is_some()
+        }
+
+        fn hear(&mut self, server: Server) -> bool {
+            self.name(server, Word::Of(None))
         }
     }
 
@@ -357,14 +420,14 @@ mod tests {
         let addrs: Vec<Multiaddr> =
             ["/ip4/127.1.1.1/tcp/1", "/ip4/127.2.2.2/tcp/1"].iter().map(|addr| addr.parse().unwrap()).collect();
         let claims = Server { peer: peer(1), addrs: addrs.clone() };
-        assert_eq!(peers.meet(claims.clone(), |_| false), Some(Standing::Named));
+        assert_eq!(peers.meet(claims.clone(), Word::Of(None), |_| false), Some(Standing::Named));
         assert!(peers.page(None, 9).0.is_empty() && peers.nearest_verified(Point::of(b"t"), 9).is_empty());
         assert_eq!(peers.nearest(Point::of(b"t"), 9).first(), Some(&claims), "we may try it ourselves");
-        assert_eq!(peers.meet(claims.clone(), |addr| *addr == addrs[1]), Some(Standing::Verified));
+        assert_eq!(peers.meet(claims.clone(), Word::Of(None), |addr| *addr == addrs[1]), Some(Standing::Verified));
         assert_eq!(peers.page(None, 9).0[0].addrs, [addrs[1].clone()]);
         assert_eq!(peers.met(&peer(1)).unwrap().addrs, [addrs[1].clone()]);
         // The next connection proves the other one; this one stays proven as long as it is claimed.
-        peers.meet(claims, |addr| *addr == addrs[0]);
+        peers.meet(claims, Word::Of(None), |addr| *addr == addrs[0]);
         assert_eq!(peers.page(None, 9).0[0].addrs, addrs);
     }
 
@@ -372,9 +435,9 @@ mod tests {
     fn claims_do_not_keep_out_whoever_is_there() {
         let mut peers = peers();
         for n in 1..=3 {
-            assert!(peers.name(at(n, &format!("/ip4/127.9.9.{n}/tcp/1"))));
+            assert!(peers.hear(at(n, &format!("/ip4/127.9.9.{n}/tcp/1"))));
         }
-        assert!(!peers.name(at(4, "/ip4/127.9.9.4/tcp/1")), "as many claims as servers");
+        assert!(!peers.hear(at(4, "/ip4/127.9.9.4/tcp/1")), "as many claims as servers");
         assert!(peers.note(at(5, "/ip4/127.9.9.5/tcp/1"), Standing::Verified));
         assert_eq!(peers.len(), 3);
     }
@@ -392,12 +455,12 @@ mod tests {
     #[test]
     fn a_wrong_address_named_first_or_last_does_not_hide_a_server() {
         let mut peers = peers();
-        peers.name(at(1, "/ip4/127.6.6.6/tcp/6"));
-        peers.name(at(1, "/ip4/127.1.1.1/tcp/1"));
-        peers.name(at(1, "/ip4/127.7.7.7/tcp/7"));
+        peers.hear(at(1, "/ip4/127.6.6.6/tcp/6"));
+        peers.hear(at(1, "/ip4/127.1.1.1/tcp/1"));
+        peers.hear(at(1, "/ip4/127.7.7.7/tcp/7"));
         assert!(peers.addrs(&peer(1)).unwrap().contains(&"/ip4/127.1.1.1/tcp/1".parse().unwrap()));
         for n in 1..=20 {
-            peers.name(at(1, &format!("/ip4/127.8.8.{n}/tcp/8")));
+            peers.hear(at(1, &format!("/ip4/127.8.8.{n}/tcp/8")));
         }
         assert_eq!(peers.addrs(&peer(1)).unwrap().len(), ADDRESSES_PER_PEER);
     }
@@ -430,5 +493,52 @@ mod tests {
         let (second, more) = peers.page(Some(first[4].peer), 5);
         assert!(!more && second.len() == 3);
         assert!(first.iter().chain(&second).all(|server| server.peer != peer(5)));
+    }
+
+    #[test]
+    fn made_up_servers_do_not_count_until_two_networks_name_them() {
+        let mut peers = peers();
+        let network = |n: u8| Network::of_multiaddr(&format!("/ip4/127.0.{n}.1/tcp/1").parse().unwrap());
+        let by = |n: u8| Word::Of(network(n));
+        let made_up = |n: u8| at(n, &format!("/ip4/127.1.{n}.1/tcp/1"));
+        assert_eq!(peers.counted(), 0);
+        for n in 2..100 {
+            peers.name(made_up(n), by(1));
+            peers.name(made_up(n), by(1));
+            peers.name(made_up(n), Word::Of(None));
+        }
+        assert_eq!((peers.len(), peers.counted()), (98, 1), "somebody is there, and nobody knows how many");
+        peers.note(made_up(100), Standing::Verified);
+        assert_eq!(peers.counted(), 1);
+        peers.name(made_up(2), by(2));
+        assert_eq!(peers.counted(), 2, "two networks name it");
+        peers.name(made_up(3), Word::Own);
+        assert_eq!(peers.counted(), 3, "we remember it");
+        // Whoever does not say whence he speaks is not heard twice.
+        peers.name(made_up(101), Word::Of(None));
+        peers.name(made_up(101), by(1));
+        assert_eq!(peers.counted(), 3);
+    }
+
+    #[test]
+    fn everybody_is_those_that_count_and_a_part_of_the_hearsay() {
+        let mut peers = peers();
+        for n in 1..=20 {
+            let standing = if n <= 5 { Standing::Verified } else { Standing::Named };
+            peers.note(at(n, &format!("/ip4/127.1.{n}.1/tcp/1")), standing);
+        }
+        let all = peers.everybody(Point::of(b"t"), 7);
+        assert_eq!(all.len(), 12);
+        assert!(all[..5].iter().all(|server| peers.met(&server.peer).is_some()));
+    }
+
+    #[test]
+    fn who_turns_out_to_be_no_server_is_struck_off_unless_we_met_it() {
+        let mut peers = peers();
+        peers.note(at(1, "/ip4/127.1.1.1/tcp/1"), Standing::Verified);
+        peers.name(at(2, "/ip4/127.1.2.1/tcp/1"), Word::Own);
+        peers.disown(&peer(1));
+        peers.disown(&peer(2));
+        assert!(peers.len() == 1 && peers.server(&peer(1)).is_some());
     }
 }

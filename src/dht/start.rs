@@ -6,11 +6,11 @@ use crate::clock::Clock;
 use crate::config::NetworkName;
 use crate::dht::behaviour::{Role, swarm};
 use crate::dht::driver::Driver;
-use crate::dht::handle::{COMMANDS, Dht, Wholeness};
+use crate::dht::handle::{COMMANDS, Dht, Known, Wholeness};
 use crate::dht::kad_store::KadStore;
 use crate::dht::keep::{Compared, keep};
 use crate::dht::listen::listen_addrs;
-use crate::dht::peers::Peers;
+use crate::dht::peers::{Peers, Word};
 use crate::dht::server::Server;
 use crate::keys::SecretKey;
 use crate::store::Book;
@@ -51,7 +51,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     let mut saved = Vec::new();
     for bytes in book.saved_servers() {
         if let Ok(server) = Server::decode(&mut Reader::new(bytes)) {
-            peers.name(server.clone());
+            peers.name(server.clone(), Word::Own);
             saved.push(server);
         }
     }
@@ -68,8 +68,8 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         swarm.add_external_address(addr);
     }
     let (commands, receiver) = mpsc::channel(COMMANDS);
-    let (known, known_receiver) = watch::channel(peers.len());
-    let (forlorn, forlorn_receiver) = watch::channel(false);
+    let (known, known_receiver) = watch::channel(Known { all: peers.len(), counted: peers.counted() });
+    let (seeking, seeking_receiver) = watch::channel(true);
     let (listening, listening_receiver) = watch::channel(settings.listen.is_none());
     let driver = Driver::new(
         swarm,
@@ -81,7 +81,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         settings.bootstrap,
         receiver,
         known,
-        forlorn,
+        seeking,
         listening,
         settings.whole_network_limit,
         saved,
@@ -89,7 +89,7 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
     let (compared, compared_receiver) = watch::channel(Compared::default());
     let wholeness = Wholeness { limit: settings.whole_network_limit, compared: compared_receiver };
     let metrics = driver.metrics().clone();
-    let dht = Dht::new(commands, local, known_receiver, forlorn_receiver, listening_receiver, wholeness, metrics);
+    let dht = Dht::new(commands, local, known_receiver, seeking_receiver, listening_receiver, wholeness, metrics);
     tokio::spawn(driver.run());
     let handle = dht.clone();
     tokio::spawn(async move {

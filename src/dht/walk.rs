@@ -97,6 +97,11 @@ impl Walk {
         Some(candidate.server.clone())
     }
 
+    /// Takes note of a server that we have come to know since.
+    pub fn learn(&mut self, server: Server) {
+        self.note(server, None);
+    }
+
     /// Takes note of a server that is to be asked at once, wherever it lies; it counts as asked.
     pub fn ask_first(&mut self, server: &Server) {
         self.note(server.clone(), None);

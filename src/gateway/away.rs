@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 const OPEN_GRIDS: usize = 64;
 /// How many manifests are kept for the ciphertext that is asked for next.
 const KEPT_MANIFESTS: usize = 64;
+/// How many units of a mutable file's manifest are asked for at once: 32 MiB as Tahoe-LAFS cuts them, as a reader does.
+const MUTABLE_PAGE_UNITS: u64 = 256;
 /// How long.
 const KEPT_FOR: Duration = Duration::from_secs(60);
 
@@ -121,13 +123,14 @@ impl Away {
         Self(Arc::new(Inner { parts, sessions: Mutex::default(), manifests: Mutex::default() }))
     }
 
-    /// Opens the file of a verify cap on `grid`, in the version that `tag` names, if it names one. What it costs is counted for
-    /// `reader`.
+    /// Opens the file of a verify cap on `grid`, in the version that `tag` names, if it names one. Of the manifest, what it says
+    /// of the `units` comes at once. What it costs is counted for `reader`.
     pub(super) async fn open(
         &self,
         grid: &GridId,
         cap: &Capability,
         tag: Option<String>,
+        units: Range<u64>,
         reader: PublicKey,
     ) -> Result<AwayFile, AwayError> {
         let (client, grid) = self.session(grid).await?;
@@ -140,7 +143,7 @@ impl Away {
         let first = match kept {
             Some(kept) => kept.manifest,
             None => {
-                let manifest = Arc::new(self.fetch_manifest(&client, &grid, cap, 0..MAX_UNITS, &*payer).await?);
+                let manifest = Arc::new(self.fetch_manifest(&client, &grid, cap, units, &*payer).await?);
                 let mut kept = self.manifests();
                 kept.retain(|_, kept| kept.since.elapsed() < KEPT_FOR);
                 if kept.len() < KEPT_MANIFESTS {
@@ -220,6 +223,12 @@ impl Away {
     }
 }
 
+/// How much of a manifest is asked for at a time where nobody says how much. What a mutable file's says of a unit costs the
+/// other gateway the reading of a block.
+pub(super) fn page_units(cap: &Capability) -> u64 {
+    if cap.is_mutable() { MUTABLE_PAGE_UNITS } else { MAX_UNITS }
+}
+
 /// The gateways that a record says serve, in its order.
 fn places(record: &GridRecord) -> Vec<GatewayPlace> {
     let serves = record.gateways().iter().filter(|gateway| gateway.roles().any_of(Roles::SERVE));
@@ -256,9 +265,10 @@ impl AwayFile {
     /// These units in order, each verified by the manifest before it is handed on.
     pub(super) fn units(&self, units: Range<u64>) -> BoxStream<'static, Result<Unit, AwayError>> {
         let this = self.clone();
-        let pages = units.start / MAX_UNITS..units.end.div_ceil(MAX_UNITS);
+        let size = page_units(&self.cap);
+        let pages = units.start / size..units.end.div_ceil(size);
         let pages = futures::stream::iter(pages)
-            .map(move |page| (page * MAX_UNITS).max(units.start)..((page + 1) * MAX_UNITS).min(units.end));
+            .map(move |page| (page * size).max(units.start)..((page + 1) * size).min(units.end));
         let streams = pages.then(move |page| {
             let this = this.clone();
             async move { this.page(page).await }

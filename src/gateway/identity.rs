@@ -9,6 +9,7 @@ use crate::keys::SecretKey;
 use crate::peer::{IdentityError, TlsIdentity};
 use crate::record::{Gateway, GatewayAddress, GatewayError, Roles};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A key, a certificate and what other tools add to such files.
@@ -21,6 +22,9 @@ pub struct GatewayIdentity {
     pub key: SecretKey,
     /// The server's TLS key and certificate.
     pub tls: TlsIdentity,
+    /// What whoever works in the data directory reads with: a client of this gateway without a membership, since that directory
+    /// holds the gateway itself.
+    pub operator: SecretKey,
 }
 
 /// Why a gateway has no keys.
@@ -60,7 +64,18 @@ impl GatewayIdentity {
     /// The keys in `home`, made now where there are none.
     pub fn open(home: &Home) -> Result<Self, GatewayIdentityError> {
         create_private_dir(home.path())?;
-        Ok(Self { key: read_or_create_key(&home.gateway_key())?, tls: tls(home)? })
+        let (key, operator) = (read_or_create_key(&home.gateway_key())?, read_or_create_key(&home.accounting_key())?);
+        Ok(Self { key, tls: tls(home)?, operator })
+    }
+
+    /// The NURL of the gateway that listens at `addr`, for programs on this machine.
+    pub fn local_nurl(&self, addr: SocketAddr) -> Option<Nurl> {
+        let ip = match addr.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Nurl::gateway(*self.tls.spki_hash(), ip.into(), addr.port()).ok()
     }
 
     /// The NURL of the gateway that `config` opens, which listens on `port`.

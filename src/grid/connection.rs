@@ -15,14 +15,14 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How long a storage server may keep us waiting. There is no limit to a whole answer: its length decides.
+/// How long a storage server may keep us waiting. How long a whole answer may take, its length decides, and the pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// To resolve, connect and shake hands, for each address.
@@ -31,11 +31,28 @@ pub struct Deadlines {
     pub first_byte: Duration,
     /// Between two pieces of an answer.
     pub stall: Duration,
+    /// How many octets an answer has to bring each second, once it has been coming for as long as it might stand still: else a
+    /// server that sends an octet now and then could hold a reader for ever.
+    pub octets_per_second: u32,
+}
+
+impl Deadlines {
+    /// How long an answer of which so many octets have come may have been coming.
+    fn allowed(&self, received: usize) -> Duration {
+        let seconds = received as u64 / u64::from(self.octets_per_second.max(1));
+        self.stall.saturating_add(Duration::from_secs(seconds))
+    }
 }
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(5), first_byte: Duration::from_secs(10), stall: Duration::from_secs(10) }
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(10),
+            stall: Duration::from_secs(10),
+            // Eight questions at once have that over 256 kbit/s.
+            octets_per_second: 4_000,
+        }
     }
 }
 
@@ -155,9 +172,11 @@ pub(super) async fn receive(mut body: Incoming, limit: u64, deadlines: &Deadline
     // `limit` is what we asked for. Memory that is not written to is not taken.
     let mut bytes = Vec::with_capacity(usize::try_from(limit).unwrap_or_default());
     let received = |bytes: &Vec<u8>| bytes.len() as u64;
+    let began = Instant::now();
     loop {
         let next = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
-        let Ok(frame) = timeout(deadlines.stall, next).await else {
+        let left = deadlines.allowed(bytes.len()).saturating_sub(began.elapsed());
+        let Ok(frame) = timeout(left.min(deadlines.stall), next).await else {
             return Err(ServerError::Stalled { received: received(&bytes) });
         };
         match frame {

@@ -1,5 +1,6 @@
 //! Why a storage server did not give what it was asked for. No error names a NURL, an address or a swissnum.
 
+use crate::grid::answer_fault::AnswerFault;
 use std::io;
 
 /// Why a question to a storage server has no answer.
@@ -14,8 +15,8 @@ pub enum ServerError {
     /// It does not get ready to be asked, or does not begin to answer.
     #[error("no answer in time")]
     TimedOut,
-    /// It began to answer and went quiet.
-    #[error("it went quiet after {received} bytes of its answer")]
+    /// It began to answer, and went quiet or trickles.
+    #[error("it stalled after {received} bytes of its answer")]
     Stalled {
         /// Octets of the body that had come.
         received: u64,
@@ -55,26 +56,4 @@ impl ServerError {
     pub fn is_the_servers_fault(&self) -> bool {
         !matches!(self, Self::NoSuchShare | Self::TooMuchAsked { .. })
     }
-}
-
-/// The ways in which an answer is malformed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AnswerFault {
-    /// More bytes than were asked for, or than its own header says.
-    #[error("more than was asked for")]
-    TooLong,
-    /// Fewer bytes than its own header says.
-    #[error("{received} bytes where its header says {said}")]
-    TooShort {
-        /// Octets that came.
-        received: u64,
-        /// Octets announced.
-        said: u64,
-    },
-    /// A part of a share without a `Content-Range`, or with one that is not what was asked for.
-    #[error("another range than the one asked for")]
-    Range,
-    /// A list of shares that is no CBOR set of share numbers.
-    #[error("no set of share numbers")]
-    ShareSet,
 }

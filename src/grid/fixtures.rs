@@ -77,6 +77,8 @@ pub(crate) enum Reply {
     Close(Vec<u8>),
     /// Sends this head, without its last empty line, and zeros in chunks until the other side has enough.
     Endless { head: Vec<u8> },
+    /// Sends these octets, and then one more each time so long has passed.
+    Trickle { head: Vec<u8>, pause: Duration },
 }
 
 impl Reply {
@@ -192,7 +194,7 @@ impl FakeServer {
     /// A client of a server with these NURLs, patient.
     pub(crate) fn storage_server_at(&self, nurls: &[Nurl]) -> StorageServer {
         let places = nurls.iter().filter_map(Place::new).collect();
-        let deadlines = Deadlines { connect: PATIENCE, first_byte: PATIENCE, stall: PATIENCE };
+        let deadlines = Deadlines { connect: PATIENCE, first_byte: PATIENCE, stall: PATIENCE, octets_per_second: 1 };
         StorageServer::new(ServerId::new(*self.identity.spki_hash()), "fake".into(), places, deadlines)
     }
 
@@ -267,7 +269,11 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: &imp
         let asked = Asked::parse(&String::from_utf8_lossy(&head));
         let reply = answers(&asked);
         shared.change(|state| state.asked.push(asked));
-        let (Reply::Raw(bytes) | Reply::Stall(bytes) | Reply::Close(bytes) | Reply::Endless { head: bytes }) = &reply;
+        let (Reply::Raw(bytes)
+        | Reply::Stall(bytes)
+        | Reply::Close(bytes)
+        | Reply::Endless { head: bytes }
+        | Reply::Trickle { head: bytes, .. }) = &reply;
         if stream.write_all(bytes).await.is_err() || stream.flush().await.is_err() {
             return;
         }
@@ -280,6 +286,12 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: &imp
             }
             Reply::Close(_) => {
                 let _ = stream.shutdown().await;
+                return;
+            }
+            Reply::Trickle { pause, .. } => {
+                while stream.write_all(&[0]).await.is_ok() && stream.flush().await.is_ok() {
+                    tokio::time::sleep(pause).await;
+                }
                 return;
             }
             Reply::Endless { .. } => {

@@ -19,6 +19,8 @@ pub struct Health {
     pub consecutive_failures: u32,
     /// How long it is better left alone: zero if not at all.
     pub pause: Duration,
+    /// How often a share of its did not verify, since the start.
+    pub corrupt_shares: u64,
 }
 
 impl Health {
@@ -35,9 +37,16 @@ pub(super) struct Experience {
     latency: Option<Duration>,
     consecutive_failures: u32,
     paused_until: Option<Instant>,
+    corrupt_shares: u64,
 }
 
 impl Experience {
+    /// A share did not verify.
+    pub(super) fn blamed(&mut self, now: Instant) {
+        self.corrupt_shares = self.corrupt_shares.saturating_add(1);
+        self.failed(now);
+    }
+
     pub(super) fn answered(&mut self, latency: Duration) {
         self.latency = Some(match self.latency {
             Some(known) => (known * (SMOOTHING - 1) + latency) / SMOOTHING,
@@ -62,6 +71,7 @@ impl Experience {
             latency: self.latency,
             consecutive_failures: self.consecutive_failures,
             pause: self.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)),
+            corrupt_shares: self.corrupt_shares,
         }
     }
 }

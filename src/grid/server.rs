@@ -4,8 +4,9 @@
 //! advisory. What a share's octets mean is for others to say; nothing here vouches for them.
 
 use crate::capability::StorageIndex;
+use crate::grid::answer_fault::AnswerFault;
 use crate::grid::connection::{Connection, Deadlines, Place, receive};
-use crate::grid::error::{AnswerFault, ServerError};
+use crate::grid::error::ServerError;
 use crate::grid::health::{Experience, Health};
 use crate::grid::server_id::ServerId;
 use crate::grid::share_set::{self, share_numbers};
@@ -111,9 +112,9 @@ impl StorageServer {
         self.slots.available_permits()
     }
 
-    /// Counts a failure that only the caller can see: a share that does not verify, or a pace that is too slow.
+    /// Counts a failure that only the caller can see: a share that does not verify.
     pub fn blame(&self) {
-        self.experience().failed(Instant::now());
+        self.experience().blamed(Instant::now());
     }
 
     /// The numbers of the shares that it has at `index`, ascending; none if it knows nothing of it.
@@ -367,20 +368,39 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_stalls_is_left_where_it_stalls() {
         let head = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-9/*\r\nContent-Length: 10\r\n\r\nhalf";
-        for (stalls_after, expected) in [("", "no answer in time"), (head, "it went quiet after 4 bytes of its answer")]
-        {
+        for (stalls_after, expected) in [("", "no answer in time"), (head, "it stalled after 4 bytes of its answer")] {
             let (_fake, mut server) = served(move |_: &_| Reply::Stall(stalls_after.into())).await;
             let soon = Duration::from_millis(50);
             server.deadlines = Deadlines {
                 first_byte: if stalls_after.is_empty() { soon } else { PATIENCE },
                 stall: soon,
                 connect: PATIENCE,
+                octets_per_second: 1,
             };
             let error = read(&server, 0, 10).await.unwrap_err();
             assert_eq!(error.to_string(), expected);
             assert_eq!(server.health().consecutive_failures, 1);
             assert!(!server.health().pause.is_zero());
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_sends_an_octet_before_each_deadline_is_left_all_the_same() {
+        let head = [&Reply::head_of_part(0, 9_999)[..], b"Content-Length: 10000\r\n\r\n"].concat();
+        let reply = Reply::Trickle { head, pause: Duration::from_millis(20) };
+        let (_fake, mut server) = served(move |_: &_| reply.clone()).await;
+        let stall = Duration::from_millis(400);
+        server.deadlines = Deadlines { connect: PATIENCE, first_byte: PATIENCE, stall, octets_per_second: 4_000 };
+        match read(&server, 0, 10_000).await {
+            Err(ServerError::Stalled { received }) => assert!((1..1_000).contains(&received), "{received}"),
+            other => panic!("{other:?}"),
+        }
+        // A slow one that keeps the pace is read to its end, however long that takes.
+        let head = [&Reply::head_of_part(0, 29)[..], b"Content-Length: 30\r\n\r\n"].concat();
+        let reply = Reply::Trickle { head, pause: Duration::from_millis(20) };
+        let (_fake, mut server) = served(move |_: &_| reply.clone()).await;
+        server.deadlines = Deadlines { connect: PATIENCE, first_byte: PATIENCE, stall, octets_per_second: 1 };
+        assert_eq!(read(&server, 0, 30).await.unwrap(), [0; 30].as_slice());
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The set of share numbers that a server answers with: CBOR tag 258 around an array of unsigned integers.
 
-use crate::grid::error::AnswerFault;
+use crate::grid::answer_fault::AnswerFault;
 use minicbor::Decoder;
 use minicbor::data::Tag;
 use std::collections::BTreeSet;
@@ -11,6 +11,7 @@ const SET: Tag = Tag::new(258);
 const MAX_SHARES: u64 = 256;
 
 /// The octets of the longest answer, 256 numbers of two octets, with room for a wasteful encoding.
+#[cfg(feature = "node")]
 pub(super) const MAX_ANSWER_BYTES: u64 = 4 << 10;
 
 /// The numbers in `answer`, ascending.

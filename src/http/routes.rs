@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::dht::{Dht, DhtStatus};
+use crate::grid::Grid;
 use crate::http::answer::AnswerBody;
 use crate::http::guard::guard;
 use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, document};
@@ -57,6 +58,12 @@ pub struct ApiParts {
     pub members: Option<Members>,
     /// The NURL of its own gateway.
     pub gateway_nurl: Option<String>,
+    /// The same for programs on this machine.
+    pub gateway_local_nurl: Option<String>,
+    /// Where this machine's browser reads.
+    pub web_url: Option<String>,
+    /// The storage servers that the gateway reads from.
+    pub storage: Option<Grid>,
     /// The time.
     pub clock: Clock,
     /// Whether the operator states a public address.
@@ -210,6 +217,8 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
         contested,
         clients: parts.members.as_ref().map(|members| members.count(parts.clock.now())),
         gateway_nurl: parts.gateway_nurl.clone(),
+        gateway_local_nurl: parts.gateway_local_nurl.clone(),
+        web_url: parts.web_url.clone(),
         settings_digest: settings.digest,
         settings_at_next_start: settings.at_next_start.into_iter().map(str::to_owned).collect(),
         settings_refused: settings.refused,

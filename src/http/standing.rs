@@ -1,7 +1,8 @@
 //! How a node stands, gathered from its parts for whoever watches it.
 
+use crate::grid::{self, Grid};
 use crate::http::routes::ApiParts;
-use crate::metrics::{OwnStanding, Process, Standing};
+use crate::metrics::{OwnStanding, Process, Standing, StorageStanding};
 use crate::store::disk_usage;
 use tokio::task::spawn_blocking;
 
@@ -19,6 +20,20 @@ pub(super) async fn standing(parts: &ApiParts) -> Option<Standing> {
             networks: published.receipt.as_ref().map(|receipt| receipt.networks),
         }
     });
+    let listed = parts.storage.as_ref().map(Grid::listed).unwrap_or_default();
+    let storage = listed.into_iter().map(|listed| {
+        let health = listed.server.as_ref().map(|server| server.health()).unwrap_or_default();
+        StorageStanding {
+            server: listed.id.short(),
+            used: listed.standing == grid::Standing::Used,
+            latency: health.latency,
+            failures: health.consecutive_failures,
+            corrupt_shares: health.corrupt_shares,
+        }
+    });
+    let mut storage: Vec<_> = storage.collect();
+    // Two keys with one beginning would be one figure twice.
+    storage.dedup_by(|one, before| one.server == before.server);
     Some(Standing {
         version: env!("CARGO_PKG_VERSION"),
         serves: status.serves,
@@ -32,6 +47,7 @@ pub(super) async fn standing(parts: &ApiParts) -> Option<Standing> {
         disk,
         clock_offset_seconds: status.clock_behind_seconds,
         own,
+        storage,
         process: Process::now(),
     })
 }

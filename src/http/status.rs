@@ -77,6 +77,12 @@ pub struct StatusView {
     /// The NURL of this node's own gateway: what clients give to `join`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_nurl: Option<String>,
+    /// The same with an address for programs on this machine: what `get`, `ls` and `web` read through in this directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_local_nurl: Option<String>,
+    /// Where this machine's browser reads: `http://127.0.0.1:PORT/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_url: Option<String>,
     /// Why nothing can be written to the disk.
     pub disk_problem: Option<String>,
     /// Where a damaged store was put at the start.
@@ -170,6 +176,8 @@ impl StatusView {
             contested: false,
             clients: None,
             gateway_nurl: None,
+            gateway_local_nurl: None,
+            web_url: None,
             disk_problem: dht.disk.unwritten.clone(),
             store_set_aside: dht.disk.set_aside.clone(),
             stated_external: false,
@@ -244,6 +252,9 @@ impl fmt::Display for StatusView {
         }
         if let Some(nurl) = &self.gateway_nurl {
             writeln!(f, "gateway    {nurl}")?;
+        }
+        if let Some(url) = &self.web_url {
+            writeln!(f, "web        {url}")?;
         }
         if let Some(problem) = &self.problem {
             writeln!(f, "problem    {problem}")?;

@@ -5,9 +5,10 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::lanes::{open_lane, write_off};
 use crate::ledger::paper::{Kept, Paper, keep};
 use crate::ledger::part::Part;
-use crate::ledger::settling::{NettingBooked, net, pay, post};
+use crate::ledger::settling::{net, pay, post};
 use crate::ledger::sql::Sql;
 use crate::ledger::vouchers::{Booked, NewVoucher, book_vouchers, note_sent};
+use crate::netting::Proposal;
 use crate::tariff::wire::{LaneId, LaneOpen, Payment, Position};
 use crate::units::{Bytes, UnixSeconds};
 
@@ -20,7 +21,7 @@ pub(super) enum Act {
     WriteOff { payer: PublicKey, day: u64, bytes: Bytes },
     Paper { paper: Paper, at: UnixSeconds },
     Payment { part: Part, payment: Payment, at: UnixSeconds },
-    Netting { us: Option<GridId>, netting: NettingBooked, at: UnixSeconds },
+    Netting { us: Option<GridId>, netting: Proposal, at: UnixSeconds },
     Position { position: Position, at: UnixSeconds },
 }
 

@@ -89,6 +89,12 @@ pub enum LedgerError {
         /// What is wrong with it.
         what: String,
     },
+    /// A database is no file that could be copied.
+    #[error("{location} is a PostgreSQL database: copy it with `pg_dump`")]
+    NoFile {
+        /// Where it is.
+        location: Location,
+    },
     /// The ledger was closed.
     #[error("the ledger is closed")]
     Closed,

@@ -8,11 +8,12 @@ use crate::ledger::location::Location;
 use crate::ledger::open::{for_reading, for_writing};
 use crate::ledger::paper::{self, Kept, Paper};
 use crate::ledger::part::Part;
-use crate::ledger::settling::{self, NettingBooked, Unposted};
+use crate::ledger::settling::{self, Unposted};
 use crate::ledger::sql::{Sql, column};
 use crate::ledger::usage::{self, UsageLine};
 use crate::ledger::vouchers::{Booked, NewVoucher, Reading};
 use crate::ledger::writer::{Job, QUEUE, write};
+use crate::netting::Proposal;
 use crate::rate::Asset;
 use crate::signed::{Identity, ObjectType};
 use crate::tariff::wire::{LaneId, LaneOpen, Payment, Position, Voucher};
@@ -134,7 +135,7 @@ impl Ledger {
 
     /// Books a netting that every grid which it affects has signed; `us` is the grid whose books these are, or none in a
     /// clearing node's.
-    pub async fn net(&self, us: Option<GridId>, netting: NettingBooked, at: UnixSeconds) -> Result<Kept, LedgerError> {
+    pub async fn net(&self, us: Option<GridId>, netting: Proposal, at: UnixSeconds) -> Result<Kept, LedgerError> {
         self.kept(Act::Netting { us, netting, at }).await
     }
 

@@ -6,8 +6,10 @@
 //! for `tariff`; who may sign for whom, for whoever calls here with what it verified.
 
 mod act;
+mod backup;
 mod entries;
 mod error;
+mod export;
 mod handle;
 mod lanes;
 mod location;
@@ -19,16 +21,21 @@ mod schema;
 mod settling;
 mod sql;
 mod usage;
+mod verify;
+mod verify_lane;
+mod verify_rest;
 mod vouchers;
 mod writer;
 
 pub use entries::Account;
 pub use error::LedgerError;
+pub use export::{BundleFilter, EntryLine, LaneLine, TableCount};
 pub use handle::Ledger;
 pub use lanes::LaneState;
 pub use location::{Location, LocationError};
 pub use paper::{Kept, Paper};
 pub use part::Part;
-pub use settling::{NettingBooked, Unposted};
+pub use settling::Unposted;
 pub use usage::UsageLine;
+pub use verify::Verified;
 pub use vouchers::{Booked, Reading};

@@ -40,6 +40,9 @@ const VERSIONS: &[&[&str]] = &[&[
     "CREATE TABLE settlement (proof BLOB NOT NULL, debtor BLOB NOT NULL, creditor BLOB NOT NULL, asset TEXT NOT NULL, \
      part BIGINT NOT NULL, kind TEXT NOT NULL, amount BIGINT NOT NULL, at BIGINT NOT NULL, posted BLOB NOT NULL, \
      PRIMARY KEY (proof, debtor, creditor, asset, part))",
+    // What was agreed on by all whom it affects; `us` is empty in a clearing node's books.
+    "CREATE TABLE netting (netting BLOB NOT NULL, part BIGINT NOT NULL, us BLOB NOT NULL, bytes BLOB NOT NULL, \
+     PRIMARY KEY (netting, part))",
     // For people: who read how much. `client` and `file` are empty where they are not known; a file is known by an HMAC only.
     "CREATE TABLE usage (day BIGINT NOT NULL, part BIGINT NOT NULL, party BLOB NOT NULL, grid BLOB NOT NULL, \
      client BLOB NOT NULL, file BLOB NOT NULL, asset TEXT NOT NULL, bytes BIGINT NOT NULL, amount BIGINT NOT NULL, \

@@ -7,22 +7,11 @@ use crate::ledger::paper::{Kept, Paper, keep, papers};
 use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql, Value, column};
 use crate::ledger::vouchers::asset;
-use crate::netting::Debt;
+use crate::netting::{Debt, Proposal};
 use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::wire::{MAX_POSITION_LINES, Party, Payment, Position, PositionLine, SettledBy, Settlement};
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
-
-/// A netting that has taken effect: every grid that it affects has signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NettingBooked {
-    /// The SHA-256 of the proposal that they signed.
-    pub netting: [u8; 32],
-    /// The debts that are no more.
-    pub replaced: Vec<Debt>,
-    /// Those that take their place.
-    pub transfers: Vec<Debt>,
-}
 
 /// What has been booked for two grids since their last position.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,22 +47,25 @@ pub(super) async fn pay(
 pub(super) async fn net(
     sql: &mut Sql<'_>,
     us: Option<GridId>,
-    netting: &NettingBooked,
+    netting: &Proposal,
     at: UnixSeconds,
 ) -> Result<Kept, LedgerError> {
     let part = if us.is_some() { Part::Payer } else { Part::Clearing };
-    let subject = Subject::Netting(netting.netting);
+    let subject = Subject::Netting(netting.hash());
     if is_booked(sql, subject, part).await? {
         return Ok(Kept::Already);
     }
-    let ours = |debt: &&Debt| us.is_none_or(|us| us == debt.debtor || us == debt.creditor);
+    let text = "INSERT INTO netting (netting, part, us, bytes) VALUES ($1, $2, $3, $4)";
+    let query = sqlx::query(text)
+        .bind(netting.hash().to_vec())
+        .bind(part.number())
+        .bind(us.map(|us| us.as_bytes().to_vec()).unwrap_or_default())
+        .bind(netting.to_bytes());
+    sql.run(query).await?;
+    let (mut ended, arisen) = (ours(us, netting.replaced()), ours(us, netting.transfers()));
+    let entries = netting_entries(us, netting);
     // A debt that arises is one of the other direction that is settled: so two grids' totals only ever grow.
     let turned = |debt: &Debt| Debt { debtor: debt.creditor, creditor: debt.debtor, ..*debt };
-    let mut ended: Vec<Debt> = netting.replaced.iter().filter(ours).copied().collect();
-    let mut entries: Vec<_> = ended.iter().flat_map(|debt| end(us, debt)).collect();
-    let arisen: Vec<Debt> = netting.transfers.iter().filter(ours).copied().collect();
-    entries
-        .extend(arisen.iter().flat_map(|debt| end(us, debt)).map(|(account, asset, amount)| (account, asset, -amount)));
     book(sql, &[Booking { subject, part, at, entries }]).await?;
     ended.extend(arisen.iter().map(turned));
     ended.sort_unstable();
@@ -88,8 +80,20 @@ pub(super) async fn net(
             None => merged.push(debt),
         }
     }
-    note_settled(sql, part, SettledBy::Netting, netting.netting, &merged, at).await?;
+    note_settled(sql, part, SettledBy::Netting, netting.hash(), &merged, at).await?;
     Ok(Kept::New)
+}
+
+/// Those that `us` is a party of; all of them in a clearing node's books.
+fn ours(us: Option<GridId>, debts: &[Debt]) -> Vec<Debt> {
+    debts.iter().filter(|debt| us.is_none_or(|us| us == debt.debtor || us == debt.creditor)).copied().collect()
+}
+
+/// The entries of a netting: each debt that ends, and each that arises the other way round.
+pub(super) fn netting_entries(us: Option<GridId>, netting: &Proposal) -> Vec<(Account, Asset, i128)> {
+    let ended = ours(us, netting.replaced()).into_iter().flat_map(|debt| end(us, &debt));
+    let arisen = ours(us, netting.transfers()).into_iter().flat_map(|debt| end(us, &debt));
+    ended.chain(arisen.map(|(account, asset, amount)| (account, asset, -amount))).collect()
 }
 
 fn end(us: Option<GridId>, debt: &Debt) -> Vec<(Account, Asset, i128)> {

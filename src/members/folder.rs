@@ -1,9 +1,9 @@
 //! The folder of memberships as it was read last.
 
-use crate::config::{FileError, Home, read_at_most};
+use crate::config::{FileError, Home, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
 use crate::keys::{GridId, PublicKey};
 use crate::record::Delegation;
-use crate::session::{MAX_MEMBERSHIP_BYTES, Membership};
+use crate::session::{MAX_MEMBERSHIP_BYTES, Membership, Standing};
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -33,13 +33,17 @@ pub(super) struct Folder {
     /// The publisher that the delegation beside names: it may sign memberships.
     publisher: Option<PublicKey>,
     members: HashMap<PublicKey, (Stamp, Option<Arc<Membership>>)>,
+    /// The removals that were ever seen here, the newest of each key.
+    removals: HashMap<PublicKey, Arc<Membership>>,
+    /// The folder of these when it was read.
+    removals_stamp: Option<Stamp>,
     seen: Option<Seen>,
 }
 
 /// When the folder was looked at.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    stamps: (Stamp, Option<Stamp>),
+    stamps: (Stamp, Option<Stamp>, Option<Stamp>),
     /// When these stamps were seen first.
     first: Instant,
     /// When the folder was looked through last.
@@ -62,7 +66,15 @@ impl Stamp {
 
 impl Folder {
     pub(super) fn new(home: &Home, grid: GridId) -> Self {
-        Self { home: home.clone(), grid, publisher: None, members: HashMap::new(), seen: None }
+        Self {
+            home: home.clone(),
+            grid,
+            publisher: None,
+            members: HashMap::new(),
+            removals: HashMap::new(),
+            removals_stamp: None,
+            seen: None,
+        }
     }
 
     /// Reads what has changed since the last time.
@@ -70,7 +82,8 @@ impl Folder {
         let path = self.home.members();
         let folder = fs::metadata(&path).map_err(FileError::at("read", &path))?;
         let delegation = fs::metadata(self.home.delegation()).ok();
-        let stamps = (Stamp::of(&folder), delegation.as_ref().map(Stamp::of));
+        let removals = fs::metadata(self.home.removed_members()).ok();
+        let stamps = (Stamp::of(&folder), delegation.as_ref().map(Stamp::of), removals.as_ref().map(Stamp::of));
         let now = Instant::now();
         let first = match self.seen {
             Some(seen) if seen.stamps == stamps => {
@@ -103,7 +116,9 @@ impl Folder {
             self.publisher = publisher;
             // Whether each is signed by a key that may is another question now.
             self.members.clear();
+            self.removals_stamp = None;
         }
+        self.read_removals();
         let mut found = HashMap::new();
         for entry in fs::read_dir(path).map_err(FileError::at("read", path))? {
             let entry = entry.map_err(FileError::at("read", path))?;
@@ -127,7 +142,56 @@ impl Folder {
             found.insert(key, (stamp, membership));
         }
         self.members = found;
+        self.heed_removals();
         Ok(())
+    }
+
+    /// Reads the removals that are kept, if there are others than were read last.
+    fn read_removals(&mut self) {
+        let path = self.home.removed_members();
+        let stamp = fs::metadata(&path).ok().as_ref().map(Stamp::of);
+        if stamp == self.removals_stamp {
+            return;
+        }
+        self.removals_stamp = stamp;
+        for entry in fs::read_dir(&path).into_iter().flatten().flatten().take(MAX_MEMBERS) {
+            let name = entry.file_name();
+            let key = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<PublicKey>().ok());
+            let Some(key) = key else { continue };
+            let known = self.removals.remove(&key);
+            if let Some(removal) = self.read(&entry.path(), &key, known) {
+                self.removals.insert(key, removal);
+            }
+        }
+    }
+
+    /// Has removals win over files from before them, and keeps those that are new.
+    fn heed_removals(&mut self) {
+        let mut new = Vec::new();
+        for (key, (_, membership)) in &mut self.members {
+            let Some(membership) = membership else { continue };
+            match self.removals.get(key) {
+                Some(removal) if removal.supersedes(membership) => {
+                    warn!(client = %removal.label(), "the file of this client's membership is from before its removal, which counts");
+                    *membership = Arc::clone(removal);
+                }
+                Some(removal) if !membership.supersedes(removal) => {}
+                _ if membership.draft().standing == Standing::Removed => new.push(Arc::clone(membership)),
+                _ => {}
+            }
+        }
+        for removal in new {
+            if let Err(error) = self.keep(&removal) {
+                warn!(client = %removal.label(), %error, "a removal could not be kept apart: a copy of the folder from before would undo it");
+            }
+            self.removals.insert(*removal.key(), removal);
+        }
+    }
+
+    fn keep(&self, removal: &Membership) -> Result<(), FileError> {
+        let path = self.home.removed_members();
+        create_private_dir(&path)?;
+        write_atomically(&path.join(format!("{}{SUFFIX}", removal.key())), removal.bytes(), PUBLIC_MODE)
     }
 
     /// The membership in a file; the one `known` where that is newer.

@@ -4,7 +4,7 @@ use crate::config::{FileError, Home, PUBLIC_MODE, create_private_dir, write_atom
 use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::members::folder::{Folder, SUFFIX};
 use crate::record::Nickname;
-use crate::session::{Group, Membership, MembershipDraft, MembershipError, Standing};
+use crate::session::{Group, Membership, MembershipDraft, MembershipError, NoClient, Standing};
 use crate::units::UnixSeconds;
 use std::fs::File;
 use std::path::PathBuf;
@@ -96,6 +96,18 @@ impl Members {
     pub fn client(&self, key: &PublicKey, spki_hash: &[u8; 32], now: UnixSeconds) -> Option<Arc<Membership>> {
         let folder = self.refreshed();
         folder.of(key).filter(|membership| membership.is_current(now) && membership.holds_at(spki_hash)).cloned()
+    }
+
+    /// Why `key` is no client's at `now` at that gateway, if it is none.
+    pub fn why_none(&self, key: &PublicKey, spki_hash: &[u8; 32], now: UnixSeconds) -> NoClient {
+        match self.refreshed().of(key) {
+            None => NoClient::Unknown,
+            Some(membership) if membership.draft().standing == Standing::Removed => NoClient::Removed,
+            Some(membership) if !membership.is_current(now) => NoClient::Ended,
+            Some(membership) if !membership.holds_at(spki_hash) => NoClient::Elsewhere,
+            // It has become one since.
+            Some(_) => NoClient::Unknown,
+        }
     }
 
     /// All that are current at `now`, by name.
@@ -325,9 +337,43 @@ mod tests {
         assert_eq!(members.count(NOW), 0);
         write_atomically(&path, &before, PUBLIC_MODE).unwrap();
         assert_eq!(members.count(NOW), 0);
+        // Nor for one that begins after it.
+        let later = place.members();
+        assert_eq!((later.count(NOW), later.why_none(&secret(9).public(), &HERE, NOW)), (0, NoClient::Removed));
         // Added again, it is newer than both.
         members.add(&secret(1), new("Ada", 9), NOW).unwrap();
         assert_eq!((members.count(NOW), place.members().count(NOW)), (1, 1));
+    }
+
+    #[test]
+    fn a_removal_that_came_with_a_copy_is_kept_as_well() {
+        let (one, two) = (Place::new(), Place::new());
+        let path = |place: &Place| place.home().members().join(format!("{}{SUFFIX}", secret(9).public()));
+        one.members().add(&secret(1), new("Ada", 9), NOW).unwrap();
+        let before = fs::read(path(&one)).unwrap();
+        one.members().remove(&secret(1), &"Ada".parse().unwrap(), NOW).unwrap();
+        assert_eq!(two.members().count(NOW), 0);
+        fs::copy(path(&one), path(&two)).unwrap();
+        assert_eq!(two.members().count(NOW), 0);
+        fs::write(path(&two), &before).unwrap();
+        assert_eq!(two.members().count(NOW), 0);
+        // The folder gone, as after a restored backup of the whole directory, there is nothing to tell it by.
+        fs::remove_dir_all(two.home().removed_members()).unwrap();
+        assert_eq!(two.members().count(NOW), 1);
+    }
+
+    #[test]
+    fn each_reason_why_somebody_is_no_client_is_told_apart() {
+        let place = Place::new();
+        let members = place.members();
+        let why = |key: u8| members.why_none(&secret(key).public(), &HERE, NOW);
+        members.add(&secret(1), new("Ada", 9), NOW).unwrap();
+        members.remove(&secret(1), &"Ada".parse().unwrap(), NOW).unwrap();
+        let until = NOW.minus(Seconds::days(1));
+        members.add(&secret(1), NewClient { not_after: until, ..new("Bob", 10) }, NOW).unwrap();
+        members.add(&secret(1), NewClient { servers: vec![[5; 32]], ..new("Eve", 11) }, NOW).unwrap();
+        let reasons = [9, 10, 11, 12].map(why);
+        assert_eq!(reasons, [NoClient::Removed, NoClient::Ended, NoClient::Elsewhere, NoClient::Unknown]);
     }
 
     #[test]

@@ -36,6 +36,7 @@ struct Inner {
     publish_failures: Counter,
     requests: Family<(ListenerLabel, StatusLabel), Counter>,
     exchanged: Counters<2>,
+    refused_connections: Counters<1>,
 }
 
 type ListenerLabel = [Label; 1];
@@ -145,6 +146,13 @@ impl Metrics {
             Unit::Bytes,
             exchanged.clone(),
         );
+        let refused_connections = Counters::default();
+        ours.register(
+            "gateway_refused_connections",
+            "Connections to the gateway that were ended before anything was asked on them, by reason: too many in all or of one \
+             network, a handshake that did not come about, or no session in time",
+            refused_connections.clone(),
+        );
         Self(Arc::new(Inner {
             registry,
             network,
@@ -158,6 +166,7 @@ impl Metrics {
             publish_failures,
             requests,
             exchanged,
+            refused_connections,
         }))
     }
 
@@ -216,6 +225,11 @@ impl Metrics {
     /// The gateway exchanged octets with a `client` or a `grid`, `sent` or `received`.
     pub fn exchanged(&self, counterparty: &'static str, way: &'static str, octets: Bytes) {
         self.0.exchanged.get_or_create(&[("counterparty", counterparty), ("way", way)]).inc_by(octets.0);
+    }
+
+    /// The gateway ended a connection for `reason` before anything was asked on it.
+    pub fn gateway_refused(&self, reason: &'static str) {
+        self.0.refused_connections.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Something happened to a connection or a listener.

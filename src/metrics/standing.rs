@@ -5,9 +5,11 @@ use crate::units::{Bytes, UnixSeconds};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use std::fmt::Error;
+use std::time::Duration;
 
 /// How a node stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,8 +38,25 @@ pub struct Standing {
     pub clock_offset_seconds: Option<i64>,
     /// The grid's own record; `None` where the node speaks for no grid.
     pub own: Option<OwnStanding>,
+    /// The storage servers that the gateway reads from.
+    pub storage: Vec<StorageStanding>,
     /// The process.
     pub process: Process,
+}
+
+/// How a storage server of the own grid stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StorageStanding {
+    /// The first characters of its key, as Tahoe-LAFS shows it.
+    pub server: String,
+    /// Whether it is asked for shares.
+    pub used: bool,
+    /// The moving average of the time to the first octet of an answer.
+    pub latency: Option<Duration>,
+    /// Failures since its last answer.
+    pub failures: u32,
+    /// Shares of its that were found corrupt since the start, each as often as it was.
+    pub corrupt_shares: u64,
 }
 
 /// How the own record stands.
@@ -94,6 +113,9 @@ impl Collector for Standing {
         if let Some(own) = &self.own {
             self.encode_own(own, &mut gauges)?;
         }
+        if !self.storage.is_empty() {
+            self.encode_storage(&mut gauges)?;
+        }
         if let Some(resident) = self.process.resident {
             gauges.bytes("process_resident_memory", "Memory that the process takes", resident)?;
         }
@@ -105,6 +127,38 @@ impl Collector for Standing {
 }
 
 impl Standing {
+    fn encode_storage(&self, gauges: &mut Gauges<'_>) -> Result<(), Error> {
+        gauges.of_servers(
+            &self.storage,
+            "lafs_storage_server_used",
+            "1 if the gateway asks that storage server for shares, 0 if no grid manager vouches for it or it speaks no HTTPS",
+            None,
+            |server| Some(f64::from(u8::from(server.used))),
+        )?;
+        gauges.of_servers(
+            &self.storage,
+            "lafs_storage_server_failures",
+            "Failures of that storage server since its last answer",
+            None,
+            |server| Some(f64::from(server.failures)),
+        )?;
+        gauges.of_servers(
+            &self.storage,
+            "lafs_storage_server_latency",
+            "Moving average of the time from a question to that storage server to the first octet of its answer",
+            Some(&Unit::Seconds),
+            |server| Some(server.latency?.as_secs_f64()),
+        )?;
+        let help = "Times that a share of that storage server was found corrupt: repair it with Tahoe-LAFS's own tools";
+        let mut family =
+            gauges.0.encode_descriptor("lafs_storage_server_corrupt_shares", help, None, MetricType::Counter)?;
+        for server in &self.storage {
+            let counter = ConstCounter::new(server.corrupt_shares);
+            counter.encode(family.encode_family(&[("server", server.server.as_str())])?)?;
+        }
+        Ok(())
+    }
+
     fn encode_own(&self, own: &OwnStanding, gauges: &mut Gauges<'_>) -> Result<(), Error> {
         if let Some(expires_at) = own.expires_at {
             gauges.seconds(
@@ -138,6 +192,23 @@ impl Gauges<'_> {
 
     fn seconds(&mut self, name: &str, help: &str, value: i64) -> Result<(), Error> {
         self.gauge(name, help, Some(&Unit::Seconds), ConstGauge::new(value))
+    }
+
+    fn of_servers(
+        &mut self,
+        servers: &[StorageStanding],
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: impl Fn(&StorageStanding) -> Option<f64>,
+    ) -> Result<(), Error> {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for server in servers {
+            if let Some(value) = value(server) {
+                ConstGauge::new(value).encode(family.encode_family(&[("server", server.server.as_str())])?)?;
+            }
+        }
+        Ok(())
     }
 
     fn figure(&mut self, name: &str, help: &str, value: f64) -> Result<(), Error> {

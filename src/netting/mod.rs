@@ -10,6 +10,7 @@ mod bilateral;
 mod debt;
 mod fixtures;
 mod multilateral;
+mod proposal;
 mod statement;
 mod transfers;
 
@@ -17,4 +18,5 @@ pub use ageing::{Ageing, Outstanding, age, pay_oldest_first};
 pub use bilateral::bilateral;
 pub use debt::{Debt, NettingError};
 pub use multilateral::{Multilateral, NetPosition, multilateral};
+pub use proposal::{MAX_DEBTS, MAX_GRIDS, Proposal, ProposalError};
 pub use statement::{Payable, payable};

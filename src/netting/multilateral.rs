@@ -18,7 +18,9 @@ pub struct Multilateral {
     pub net: u128,
     /// Each who takes part and had such a debt, by grid id. The nets sum to zero.
     pub positions: Vec<NetPosition>,
-    /// What replaces the debts among them; by debtor, then creditor.
+    /// The debts among them, netted between each two; by debtor, then creditor.
+    pub pooled: Vec<Debt>,
+    /// What replaces those; by debtor, then creditor.
     pub transfers: Vec<Debt>,
     /// Debts with somebody who takes no part: they stand as they were, netted between the two.
     pub standing: Vec<Debt>,
@@ -100,7 +102,7 @@ fn one_asset(
     }
     paid.sort_unstable();
     let net = paid.iter().map(|debt| u128::from(debt.amount.0)).sum();
-    Ok(Multilateral { asset, gross, net, positions, transfers: paid, standing })
+    Ok(Multilateral { asset, gross, net, positions, pooled, transfers: paid, standing })
 }
 
 /// Which grids are joined by debts.

@@ -13,7 +13,7 @@ use crate::peer::place::{CallerIdentity, GatewayPlace};
 use crate::peer::refusal::Refusal;
 use crate::peer::tls::pinned_client_config;
 use crate::record::Nickname;
-use crate::session::{Channel, SessionClaim};
+use crate::session::{Channel, NoClient, SessionClaim};
 use crate::units::{Bytes as Octets, UnixSeconds};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -56,6 +56,8 @@ pub struct Welcome {
     pub caller: WelcomedAs,
     /// What it calls the caller, where it is a client.
     pub label: Option<Nickname>,
+    /// Why the caller is no client, where it is none.
+    pub reason: NoClient,
     /// The most that may be under way to this caller.
     pub window: Octets,
     /// The largest unit that is served to it.
@@ -78,6 +80,7 @@ pub enum WelcomedAs {
 struct WelcomeDocument {
     caller: WelcomedAs,
     label: Option<String>,
+    reason: Option<String>,
     grid_id: GridId,
     window_bytes: Octets,
     unit_limit_bytes: Octets,
@@ -152,6 +155,7 @@ impl GatewayClient {
         let nobody = || Welcome {
             caller: WelcomedAs::Pending,
             label: None,
+            reason: NoClient::default(),
             window: Octets::default(),
             unit_limit: Octets::default(),
         };
@@ -286,6 +290,7 @@ impl GatewayClient {
         let welcome = Welcome {
             caller: document.caller,
             label: document.label.and_then(|label| label.parse().ok()),
+            reason: document.reason.as_deref().map(NoClient::of_word).unwrap_or_default(),
             window: document.window_bytes,
             unit_limit: document.unit_limit_bytes,
         };
@@ -356,9 +361,13 @@ fn parsed<T: serde::de::DeserializeOwned>(nurl: &Nurl, body: &[u8]) -> Result<T,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::PrivateAddresses;
     use crate::keys::SecretKey;
     use crate::peer::fixtures::{Gateway, Speaks, client_of, grid_of, secret};
+    use crate::peer::identity::TlsIdentity;
     use crate::peer::refusal::RefusalCode;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
 
     async fn as_client(gateway: &Gateway) -> Result<GatewayClient, PeerError> {
         client_of(gateway, CallerIdentity::Client(secret(9))).await
@@ -385,6 +394,33 @@ mod tests {
         let without = client_of(&gateway, grid_of(7, None)).await;
         assert!(matches!(without, Err(PeerError::NoRecord)), "{without:?}");
         assert_eq!(gateway.connections(), 1, "without a record nobody is dialled");
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_before_a_session_is_open_is_unreachable() {
+        let before_tls: Option<&'static [&'static [u8]]> = None;
+        for protocols in [before_tls, Some(&[b"h2"]), Some(&[b"http/1.1"])] {
+            let identity = TlsIdentity::generate();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let nurl = Nurl::gateway(*identity.spki_hash(), address.ip().into(), address.port()).unwrap();
+            let acceptor = protocols.map(|alpn| TlsAcceptor::from(Arc::new(identity.server_config(alpn))));
+            let server = tokio::spawn(async move {
+                while let Ok((socket, _)) = listener.accept().await {
+                    if let Some(acceptor) = &acceptor {
+                        drop(acceptor.accept(socket).await);
+                    }
+                }
+            });
+            let guard = DialGuard::new(PrivateAddresses::Allowed);
+            let greeting = ask_gateway(&nurl, Named::ByUser, &guard).await.unwrap_err();
+            assert_eq!(greeting.code(), RefusalCode::Unreachable, "{protocols:?}: {greeting:?}");
+            let place = GatewayPlace { nurl, grid: GridId::new(secret(1).public()), named: Named::ByUser };
+            let me = CallerIdentity::Client(secret(9));
+            let session = GatewayClient::connect(place, me, Clock::system(), guard).await.unwrap_err();
+            assert_eq!(session.code(), RefusalCode::Unreachable, "{protocols:?}: {session:?}");
+            server.abort();
+        }
     }
 
     #[tokio::test]

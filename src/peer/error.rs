@@ -6,6 +6,7 @@ use crate::lafs::manifest::ManifestError;
 use crate::peer::dial::DialError;
 use crate::peer::refusal::{Refusal, RefusalCode};
 use crate::record::RecordError;
+use std::error::Error;
 use std::io;
 
 /// What went wrong with a gateway, and so what to do next.
@@ -128,7 +129,7 @@ impl PeerError {
             Self::Dial(DialError::Private { .. }) | Self::NoRecord => RefusalCode::Refused,
             Self::Dial(_) | Self::Lost { .. } | Self::TimedOut { .. } => RefusalCode::Unreachable,
             // Something in front of it answers, and it does not: a proxy, a forwarded port.
-            Self::Handshake { source, .. } if is_hung_up(source.kind()) => RefusalCode::Unreachable,
+            Self::Handshake { source, .. } if is_hung_up(source) => RefusalCode::Unreachable,
             Self::WrongKey { .. }
             | Self::OtherGrid { .. }
             | Self::Record { .. }
@@ -155,7 +156,24 @@ impl PeerError {
     }
 }
 
-fn is_hung_up(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
-    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+/// Whether the other side closed the connection, of which HTTP tells in errors around the operating system's.
+fn is_hung_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof};
+    let closed = [BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof];
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        let http = error.downcast_ref::<hyper::Error>();
+        if io.is_some_and(|error| closed.contains(&error.kind()))
+            || http.is_some_and(|error| error.is_closed() || error.is_incomplete_message())
+        {
+            return true;
+        }
+        // What `io::Error::other` was made from is its content, and not its source.
+        next = match io.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }

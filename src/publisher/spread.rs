@@ -120,9 +120,9 @@ async fn store_and_read_back(dht: &Dht, record: &SignedRecord, server: &Server) 
 /// The servers that should hold a record, nearest to its key first, and by which rule.
 pub(crate) async fn targets(dht: &Dht, record: &SignedRecord, whole_network_limit: usize) -> (Reach, Vec<Server>) {
     let target = Point::of(record.grid().record_key().as_bytes());
-    let known = dht.servers().await.len();
+    let known = dht.known().borrow().counted;
     if known <= whole_network_limit {
-        return (Reach::WholeNetwork, dht.nearest(target, known).await);
+        return (Reach::WholeNetwork, dht.everybody(target, whole_network_limit).await);
     }
     let mut findings = dht.lookup(*record.grid(), REGION_WALK);
     let mut answered = Vec::new();

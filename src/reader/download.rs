@@ -108,7 +108,7 @@ pub async fn download(
     }
 }
 
-/// Follows orders until there are no more; what is not whole by then is kept with a note.
+/// Follows orders until there are no more; what there is by then and is not whole is kept with a note.
 fn write(mut part: Part, mut orders: mpsc::Receiver<Order>) -> Result<(), FileError> {
     while let Some(order) = orders.blocking_recv() {
         match order {
@@ -116,5 +116,5 @@ fn write(mut part: Part, mut orders: mpsc::Receiver<Order>) -> Result<(), FileEr
             Order::Finish => return part.finish(),
         }
     }
-    part.keep()
+    if part.verified() == 0 { part.discard() } else { part.keep() }
 }

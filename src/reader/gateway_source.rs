@@ -8,6 +8,7 @@ use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Payer,
 use crate::reader::source::{Page, Source, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
+use crate::session::NoClient;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
@@ -56,7 +57,7 @@ impl GatewaySource {
         let opened = GatewayClient::connect(place, me, self.clock, self.guard.clone()).await?;
         if opened.welcome().caller == WelcomedAs::Pending {
             // Not kept: the operator may add the key at any moment.
-            return Err(unknown_to_home(&opened.key()));
+            return Err(no_client(opened.welcome().reason, &opened.key()));
         }
         Ok(client.insert(opened).clone())
     }
@@ -140,19 +141,19 @@ impl Page for GatewayPage {
     }
 }
 
-fn unknown_to_home(key: &PublicKey) -> SourceError {
-    let hint = format!("send this to its operator, who puts a name for NAME: `clearinghouse client add NAME {key}`");
-    let detail = "the home gateway does not know this client yet";
-    SourceError { hint: Some(hint), ..SourceError::new(Trouble::Refused, detail) }
+fn no_client(reason: NoClient, key: &PublicKey) -> SourceError {
+    let detail = format!("the home gateway {}", reason.deed());
+    SourceError { hint: Some(reason.hint(key)), ..SourceError::new(Trouble::Refused, detail) }
 }
 
 impl From<PeerError> for SourceError {
     fn from(error: PeerError) -> Self {
         let refusal = error.refusal();
+        let priced = refusal.is_some_and(|refusal| refusal.status == PAYMENT_REQUIRED);
         let trouble = match error.code() {
             _ if matches!(error, PeerError::Price { .. }) => Trouble::Price,
-            // Whose price it is: the home's own, or that of the grid behind it.
-            RefusalCode::Refused if refusal.is_some_and(|refusal| refusal.status == PAYMENT_REQUIRED) => Trouble::Price,
+            RefusalCode::ForeignRefused if priced => Trouble::ForeignPrice,
+            _ if priced => Trouble::Price,
             RefusalCode::Malformed => Trouble::Malformed,
             RefusalCode::NotFound => Trouble::NotFound,
             RefusalCode::Refused => Trouble::Refused,

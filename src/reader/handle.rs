@@ -14,7 +14,7 @@ use crate::reader::gateway_source::GatewaySource;
 use crate::reader::listing::{Entry, Listing};
 use crate::reader::open_file::OpenFile;
 use crate::reader::page_cache::PageCache;
-use crate::reader::plan::PAGE_UNITS;
+use crate::reader::plan::page_units;
 use crate::reader::source::{Page, Source};
 use crate::reader::target::Target;
 use crate::units::Bytes;
@@ -118,11 +118,15 @@ impl Reader {
             if !found.target.is_directory() {
                 return Err(ReadError::NotADirectory { name: found.entry.map(|entry| entry.name) });
             }
-            // Tahoe-LAFS keeps names composed; a keyboard or a file system may have taken them apart.
-            let composed: String = name.nfc().collect();
-            let children = self.list(&found.target).await?.entries;
-            let is_meant = |entry: &Entry| entry.name == *name || entry.name == composed;
-            let entry = children.into_iter().find(is_meant).ok_or_else(|| ReadError::NoChild { name: name.clone() })?;
+            let mut children = self.list(&found.target).await?.entries;
+            // Tahoe-LAFS compares names composed; a keyboard, a file system or another program may have taken them apart.
+            let is_alike = |entry: &Entry| entry.name.nfc().eq(name.nfc());
+            let meant = children.iter().position(|entry| entry.name == *name);
+            let meant = meant.or_else(|| children.iter().position(is_alike));
+            let entry = match meant {
+                Some(meant) => children.swap_remove(meant),
+                None => return Err(ReadError::NoChild { name: name.clone() }),
+            };
             let target = match &entry.child {
                 Ok(target) => target.clone(),
                 Err(fault) => return Err(ReadError::Child { name: entry.name, fault: *fault }),
@@ -139,7 +143,7 @@ impl Reader {
         if !mutable && let Some(page) = self.pages().of(&key) {
             return Ok(page);
         }
-        let page = self.shared.source.page(target, first..first.saturating_add(PAGE_UNITS)).await?;
+        let page = self.shared.source.page(target, first..first.saturating_add(page_units(mutable))).await?;
         match page.sequence() {
             Some(sequence) => {
                 let (shared, target) = (Arc::clone(&self.shared), target.clone());

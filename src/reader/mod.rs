@@ -48,7 +48,7 @@ pub use floors::FloorError;
 pub use handle::{Found, Reader};
 pub use listing::{Entry, Listing};
 pub use open_file::{OpenFile, Plaintext};
-pub use part::PartError;
+pub use part::{PartError, unfinished_bytes};
 pub use source::SourceError;
 pub use target::{ForeignTargetError, OpensNothing, Target};
 pub use tree::{TreeError, TreeEvent, TreeReport, download_tree};

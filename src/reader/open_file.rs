@@ -2,7 +2,7 @@
 
 use crate::reader::error::ReadError;
 use crate::reader::handle::Reader;
-use crate::reader::plan::{ReadPlan, page_of};
+use crate::reader::plan::{ReadPlan, page_of, page_units};
 use crate::reader::source::{Page, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
@@ -123,9 +123,10 @@ impl OpenFile {
             }
             Content::Remote { size, unit, .. } => (*size, *unit),
         };
-        let plan = ReadPlan::new(*at..end, unit);
+        let page_size = page_units(self.target.cap().is_mutable());
+        let plan = ReadPlan::new(*at..end, unit, page_size);
         for units in plan.pages() {
-            let page = self.reader.page(&self.target, page_of(units.start)).await?;
+            let page = self.reader.page(&self.target, page_of(units.start, page_size)).await?;
             if (page.etag(), page.size(), page.unit()) != (self.etag(), size, unit) {
                 return Err(ReadError::Changed);
             }

@@ -42,6 +42,12 @@ pub enum PartError {
     NoName(PathBuf),
 }
 
+/// How many bytes there are of an unfinished `target`; the same download goes on from them.
+pub fn unfinished_bytes(target: &Path) -> u64 {
+    let part = target.file_name().map(|name| target.with_file_name(unfinished(name).0));
+    part.and_then(|part| fs::metadata(part).ok()).map_or(0, |part| part.len())
+}
+
 impl Part {
     /// Opens what there is of `target` already, if it is what `note` is about, or begins anew.
     pub(super) fn open(target: &Path, note: ResumeNote) -> Result<Self, PartError> {
@@ -82,6 +88,19 @@ impl Part {
         self.file.sync_data().map_err(FileError::at("write", &self.path))?;
         write_atomically(&self.note_path, &self.note.at(self.verified).encode(), PUBLIC_MODE)?;
         self.noted_at = Instant::now();
+        Ok(())
+    }
+
+    /// Leaves nothing behind.
+    pub(super) fn discard(self) -> Result<(), FileError> {
+        for path in [&self.path, &self.note_path] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(FileError::at("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 

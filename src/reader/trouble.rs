@@ -1,4 +1,4 @@
-//! What kinds of failure there are on the way to a file: one for each exit code of the program, and the price.
+//! What kinds of failure there are on the way to a file: one for each exit code of the program, and the prices.
 
 /// A kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,8 +11,10 @@ pub enum Trouble {
     NotFound,
     /// Refused by policy, quota or the home grid.
     Refused,
-    /// It costs more than may be paid without asking.
+    /// The home gateway asks for more than may be paid without asking.
     Price,
+    /// The foreign gateway gives it for a price, or under terms, that the home has not agreed to.
+    ForeignPrice,
     /// Expired.
     Expired,
     /// The grid has withdrawn for good.

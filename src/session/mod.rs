@@ -9,6 +9,7 @@ mod claim;
 pub(crate) mod form;
 mod group;
 mod membership;
+mod no_client;
 mod nonces;
 
 pub use caller::Caller;
@@ -18,4 +19,5 @@ pub use group::{Group, GroupError};
 pub use membership::{
     MAX_GROUPS, MAX_MEMBERSHIP_BYTES, MAX_SERVERS, Membership, MembershipDraft, MembershipError, Standing,
 };
+pub use no_client::NoClient;
 pub use nonces::{MAX_NONCES, NONCE_KEPT, Nonces, Replayed};

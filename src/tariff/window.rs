@@ -36,6 +36,14 @@ pub enum WindowRefusal {
         /// All that may be under way.
         window: Bytes,
     },
+    /// Too much was delivered before and never acknowledged; no wait in the queue will help.
+    #[error("{adrift} were delivered and never acknowledged: a unit of {unit} does not fit beside them")]
+    Adrift {
+        /// The unit.
+        unit: Bytes,
+        /// What holds the window.
+        adrift: Bytes,
+    },
     /// Too many wait already.
     #[error("{MAX_WAITING} units wait for room already")]
     Crowded,
@@ -49,6 +57,7 @@ pub enum WindowRefusal {
 pub struct Window<A> {
     whole: u64,
     out: u64,
+    adrift: u64,
     of: HashMap<A, u64>,
     under_way: HashMap<Ticket, Unit<A>>,
     waiting: VecDeque<(Ticket, Unit<A>)>,
@@ -73,7 +82,7 @@ impl<A: Clone + Eq + Hash> Window<A> {
     /// A window of so many octets, with nothing out.
     pub fn new(whole: Bytes) -> Self {
         let (of, under_way, waiting) = (HashMap::new(), HashMap::new(), VecDeque::new());
-        Self { whole: whole.0, out: 0, of, under_way, waiting, next: 0 }
+        Self { whole: whole.0, out: 0, adrift: 0, of, under_way, waiting, next: 0 }
     }
 
     /// All that may be under way.
@@ -86,6 +95,18 @@ impl<A: Clone + Eq + Hash> Window<A> {
         Bytes(self.out)
     }
 
+    /// What was delivered before and never acknowledged: it holds the window without being under way.
+    pub fn adrift(&self) -> Bytes {
+        Bytes(self.adrift)
+    }
+
+    /// States how much is adrift. Returns those that are under way from now on, if it is less than before.
+    pub fn set_adrift(&mut self, octets: Bytes) -> Vec<Ticket> {
+        let less = octets.0 < self.adrift;
+        self.adrift = octets.0;
+        if less { self.grant() } else { Vec::new() }
+    }
+
     /// Whether nothing is under way and nobody waits.
     pub fn is_idle(&self) -> bool {
         self.under_way.is_empty() && self.waiting.is_empty()
@@ -95,6 +116,9 @@ impl<A: Clone + Eq + Hash> Window<A> {
     pub fn ask(&mut self, accounts: &[A], unit: Bytes) -> Result<Ask, WindowRefusal> {
         if unit.0 > self.whole {
             return Err(WindowRefusal::TooLarge { unit, window: self.whole() });
+        }
+        if unit.0.saturating_add(self.adrift) > self.whole {
+            return Err(WindowRefusal::Adrift { unit, adrift: self.adrift() });
         }
         if self.waiting.len() >= MAX_WAITING {
             return Err(WindowRefusal::Crowded);
@@ -166,7 +190,8 @@ impl<A: Clone + Eq + Hash> Window<A> {
             return Some(Obstacle::Shares(full));
         }
         let alone = unit.accounts.is_empty() && unit.size > share && self.out > 0;
-        (alone || self.out + unit.size > self.whole).then_some(Obstacle::Window)
+        let held = self.out.saturating_add(self.adrift);
+        (alone || held.saturating_add(unit.size) > self.whole).then_some(Obstacle::Window)
     }
 }
 
@@ -226,6 +251,18 @@ mod tests {
         // Who gives up waiting is out of the way.
         assert_eq!(window.end(neighbour), []);
         granted(window.ask(&["c"], Bytes(900 - 250 - 70)));
+    }
+
+    #[test]
+    fn what_is_adrift_holds_the_window_until_it_is_less() {
+        let mut window: Window<u8> = Window::new(WHOLE);
+        assert_eq!(window.set_adrift(Bytes(800)), []);
+        granted(window.ask(&[], Bytes(150)));
+        let next = waits(window.ask(&[], Bytes(100)));
+        let refused = WindowRefusal::Adrift { unit: Bytes(201), adrift: Bytes(800) };
+        assert_eq!(window.ask(&[], Bytes(201)), Err(refused));
+        assert_eq!(window.set_adrift(Bytes(750)), [next]);
+        assert_eq!((window.out(), window.adrift()), (Bytes(250), Bytes(750)));
     }
 
     #[test]

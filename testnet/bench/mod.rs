@@ -1,10 +1,11 @@
 //! `testnet bench resolve`: what resolving and publishing cost, beside their budgets and beside what other DHTs of signed
-//! records cost on the same machine in the same run. `testnet bench fetch` is in `fetch/`.
+//! records cost on the same machine in the same run. `testnet bench fetch` is in `fetch/`, `testnet bench clear` in `clear.rs`.
 //!
 //! Times are told in round trips of a network that is measured first; where the cores and not the network bound a figure,
 //! the processor's time is told too. Nothing here passes or fails: a figure on a loaded machine says something about the
 //! machine, whose load is printed.
 
+mod clear;
 mod distance;
 mod echo;
 mod fetch;
@@ -15,6 +16,7 @@ mod process;
 mod startup;
 mod table;
 
+pub(crate) use clear::{ClearBench, clear};
 use distance::Distances;
 pub(crate) use fetch::{FetchBench, fetch};
 use others::Others;

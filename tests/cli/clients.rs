@@ -67,6 +67,7 @@ fn clients_are_added_listed_and_removed_by_name() {
         list["clients"][0],
         serde_json::json!({
             "name": "Ada", "key": ada.to_string(), "groups": ["staff", "night"], "not_after_unix_seconds": null,
+            "gateways": [],
         })
     );
     assert_eq!(list["clients"][1]["not_after_unix_seconds"], 4_070_908_800_u64);
@@ -260,6 +261,54 @@ fn a_running_node_is_the_home_of_its_clients() {
     assert_eq!(place.run(&format!("join {} -d me --json", url.trim_end())).json()["label"], "Ada");
     let found = resolve(&home_grid).json();
     assert_eq!((&found["grid_id"], &found["source"]), (&home_grid.to_string().into(), &"home".into()));
+    // Nothing is wrong with a gateway that answers where the record says that it is.
+    assert!(!place.run("status -d node --check").stdout.contains("gateway:"));
     place.run("client remove Ada -d node");
-    assert_eq!(resolve(&home_grid).status, 4);
+    let removed = place.run(&format!("resolve {home_grid} -d me"));
+    assert_eq!(removed.status, 4);
+    assert!(removed.stderr.contains("has removed this client\n"), "{}", removed.stderr);
+    assert!(removed.stderr.contains("hint: ask its operator why"), "{}", removed.stderr);
+    let again = place.run(&format!("join {} -d me", url.trim_end()));
+    assert!(again.stdout.contains("known as   nobody any more: it was removed\n"), "{}", again.stdout);
+}
+
+#[test]
+fn a_gateway_that_is_not_where_its_record_says_is_a_finding() {
+    let place = Place::new();
+    place.grid_manager("gm", 1);
+    // A port that was free a moment ago.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    place
+        .run(&format!("init node --grid-manager gm {LOCAL} --gateway-listen 127.0.0.1:0 --gateway-external {address}"));
+    let _node = place.start("node");
+    place.run("status -d node --json --wait 60");
+    let found = place.run("status -d node --check").stdout;
+    assert!(found.contains(&format!("gateway: this node's own gateway does not answer where its record says that it is: `{address}` cannot be reached")), "{found}");
+    assert!(found.contains("`gateway-external`"), "{found}");
+}
+
+#[test]
+fn a_client_may_be_confined_to_gateways_of_its_grid() {
+    let place = Place::new();
+    let home_grid = place.grid_manager("gm", 1);
+    place.run(&format!("init node --grid-manager gm {LOCAL} --gateway-listen 127.0.0.1:0"));
+    let _node = place.start("node");
+    place.run("status -d node --json --wait 60");
+    let url = place.run("gateway url -d node").stdout.trim_end().to_owned();
+    let key = place.run(&format!("join {url} -d me --json")).json()["key"].as_str().unwrap().to_owned();
+    let other = url.replace(&url[5..48], &data_encoding::BASE64URL_NOPAD.encode(&[7; 32]));
+    place.run(&format!("client add Ada {key} -d node --gateway {other}"));
+    let list = place.run("client list -d node").stdout;
+    assert_eq!(list, format!("Ada  {key}\n     only at {}\n", &other[5..48]));
+    let elsewhere = place.run(&format!("resolve {home_grid} -d me"));
+    assert_eq!(elsewhere.status, 4);
+    assert!(elsewhere.stderr.contains("leaves this client to other gateways of the grid"), "{}", elsewhere.stderr);
+    place.run(&format!("client add Ada {key} -d node --gateway {other} --gateway {url}"));
+    assert_eq!(place.run("client list -d node --json").json()["clients"][0]["gateways"][1], url[5..48]);
+    assert_eq!(place.run(&format!("resolve {home_grid} -d me")).status, 0);
+    let secret = url.replace("/gateway#", "/hbqzvb2sdpnqvuibad52ofau7by5zotp#");
+    let refused = place.run(&format!("client add Ada {key} -d node --gateway {secret}"));
+    assert!(refused.status == 2 && !refused.stderr.contains("hbqzvb"), "{}", refused.stderr);
 }

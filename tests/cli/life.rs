@@ -190,6 +190,21 @@ fn a_hang_up_takes_up_what_changed_and_names_what_waits() {
 }
 
 #[test]
+fn a_node_of_a_testnet_takes_a_hang_up_as_any_other_does() {
+    let place = Place::new();
+    place.grid_manager("gm", 1);
+    place.run(&format!("init node --grid-manager gm --rate free {LOCAL}"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_testnet"));
+    // Its standard input is what it lives by.
+    command.args(["node", "-d", "node"]).current_dir(place.path("")).stdin(std::process::Stdio::piped());
+    let (node, line) = Running::with_first_line(command);
+    assert!(line.contains("peer_id"), "{line}");
+    set(&place, "node", "nickname", "\"New name\"");
+    node.signal("HUP");
+    eventually("nothing wrong", || check(&place, "node").is_empty().then_some(()));
+}
+
+#[test]
 fn a_hang_up_changes_where_a_node_begins() {
     let place = Place::new();
     let (_one, _, addr) = grid_node(&place, "one", 1, "");

@@ -4,6 +4,7 @@
 #![cfg(feature = "node")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod abroad;
 mod api;
 mod caps;
 mod clients;
@@ -15,6 +16,7 @@ mod life;
 mod nodes;
 mod paid;
 mod place;
+mod readers;
 mod records;
 mod resolving;
 mod usage;

@@ -2,17 +2,18 @@
 
 use crate::books;
 use crate::postgres::Postgres;
+use crate::proofs;
 use lafs_clearinghouse::ledger::Location;
 
 /// One test for each body over SQLite, and one that runs all of them over PostgreSQL, for which a server takes seconds to
 /// start.
 macro_rules! bodies {
-    ($($name:ident)*) => {
+    ($($module:ident $name:ident)*) => {
         mod sqlite {
             $(#[tokio::test]
             async fn $name() {
                 let folder = tempfile::tempdir().unwrap();
-                super::books::$name(super::Location::Sqlite(folder.path().join("ledger.sqlite"))).await;
+                super::$module::$name(super::Location::Sqlite(folder.path().join("ledger.sqlite"))).await;
             })*
         }
 
@@ -21,19 +22,23 @@ macro_rules! bodies {
             let Some(server) = Postgres::start() else { return };
             $(
                 println!("{}", stringify!($name));
-                books::$name(server.database(stringify!($name))).await;
+                $module::$name(server.database(stringify!($name))).await;
             )*
         }
     };
 }
 
 bodies! {
-    a_voucher_is_billed_once_whatever_is_repeated_or_reordered
-    many_at_once_come_to_the_same
-    a_voucher_of_an_unknown_lane_fails_alone
-    a_restart_finds_lanes_as_they_were
-    what_was_sent_and_never_vouched_for_stays_charged
-    a_payment_is_booked_once
-    usage_sums_to_what_was_vouched_for
-    a_sum_that_does_not_fit_is_refused_and_changes_nothing
+    books a_voucher_is_billed_once_whatever_is_repeated_or_reordered
+    books many_at_once_come_to_the_same
+    books a_voucher_of_an_unknown_lane_fails_alone
+    books a_restart_finds_lanes_as_they_were
+    books what_was_sent_and_never_vouched_for_stays_charged
+    books a_payment_is_booked_once
+    books usage_sums_to_what_was_vouched_for
+    books a_sum_that_does_not_fit_is_refused_and_changes_nothing
+    proofs verify_computes_the_books_again
+    proofs every_change_by_hand_is_named
+    proofs positions_tell_what_was_booked_since_and_form_one_chain
+    proofs a_netting_moves_debts_once_and_nobody_gains
 }

@@ -9,7 +9,9 @@
 mod books;
 mod both;
 mod child;
+mod cli;
 mod crash;
 mod full_disk;
 mod objects;
 mod postgres;
+mod proofs;

@@ -53,6 +53,11 @@ pub(crate) fn terms(payer: u8, payee: u8) -> Terms {
 
 /// A lane of `payer` to `payee`, the `nth` of the two. Its session keys are numbers 201 and 202.
 pub(crate) fn lane(payer: u8, payee: u8, nth: u32) -> LaneOpen {
+    lane_at(payer, payee, nth, Some(Identity([5; 32])))
+}
+
+/// The same at a price that this evidence gives.
+pub(crate) fn lane_at(payer: u8, payee: u8, nth: u32, evidence: Option<Identity>) -> LaneOpen {
     let mut nonce = [0; 16];
     nonce[..4].copy_from_slice(&nth.to_be_bytes());
     let body = LaneOpenBody {
@@ -63,7 +68,7 @@ pub(crate) fn lane(payer: u8, payee: u8, nth: u32) -> LaneOpen {
         destination: None,
         asset: usd(),
         price: PRICE,
-        evidence: Some(Identity([5; 32])),
+        evidence,
         terms: Some(terms(payer, payee).identity()),
         grant: None,
         position: None,

@@ -2,6 +2,7 @@
 
 use super::federation::{Federation, eventually};
 use super::web::{Asker, at_rate, draft, key, open_node, path, signed};
+use crate::gateway_node::GatewayNode;
 use lafs_clearinghouse::keys::GridId;
 use lafs_clearinghouse::node::Node;
 use lafs_clearinghouse::resolver::{Policy, Question};
@@ -193,6 +194,42 @@ async fn what_is_offered_is_counted_by_its_verdict() {
     let local = "lafs_http_requests_total{listener=\"local\",status=\"200\"}";
     assert_eq!(moves(node, local, async {}).await, 1.0, "the scrape itself");
     assert!(!figures.0.keys().any(|name| name.contains("pub-v0-")), "nobody learns which grids were asked for");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_figures_of_a_gateway_name_its_servers_and_count_whom_it_let_go() {
+    use std::io::{Read, Write};
+    // A list of two servers, one of which can be asked.
+    let tahoe = tempfile::tempdir().unwrap();
+    std::fs::create_dir(tahoe.path().join("private")).unwrap();
+    let nurl = format!("pb://{}@127.0.0.1:9/hbqzvb2sdpnqvuibad52ofau7by5zotp#v=1", "A".repeat(43));
+    let server = |seed: u8| key(seed.into()).public().to_string()["pub-".len()..].to_owned();
+    let (asked, old) = (server(1), server(2));
+    let list = format!(
+        "storage: {{{asked}: {{ann: {{nickname: one, anonymous-storage-NURLs: [\"{nurl}\"]}}}}, {old}: {{ann: {{nickname: two}}}}}}\n"
+    );
+    std::fs::write(tahoe.path().join("private/servers.yaml"), list).unwrap();
+    let gateway = GatewayNode::start(7, Some(tahoe.path()), "free", &[]).await;
+    let of = |figure: &str, server: &str| format!("lafs_storage_server_{figure}{{server=\"{}\"}}", &server[3..11]);
+    let figures = Figures::of(&gateway.node).await;
+    assert_eq!((figures.get(&of("used", &asked)), figures.0[&of("used", &old)]), (1.0, 0.0));
+    assert!(figures.0.contains_key(&of("corrupt_shares_total", &asked)));
+    assert!(!figures.0.contains_key(&of("latency_seconds", &asked)), "it was not asked yet");
+    // Somebody who speaks no TLS.
+    let nurl: lafs_clearinghouse::furl::Nurl = gateway.node.gateway_nurl().unwrap().parse().unwrap();
+    let refused = "lafs_gateway_refused_connections_total{reason=\"handshake\"}";
+    assert_eq!(figures.get(refused), 0.0);
+    let place = nurl.place().to_string();
+    tokio::task::spawn_blocking(move || {
+        let mut stranger = std::net::TcpStream::connect(place).unwrap();
+        stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        // Until it is let go of.
+        let _ = stranger.read_to_end(&mut Vec::new());
+    })
+    .await
+    .unwrap();
+    eventually(async || (Figures::of(&gateway.node).await.get(refused) == 1.0).then_some(())).await;
+    gateway.node.stop().await;
 }
 
 #[test]

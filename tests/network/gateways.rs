@@ -1,9 +1,16 @@
 //! Two grids' gateways with no storage behind them: who is let in, what it costs, and whose refusal it is.
 
 use crate::gateway_node::GatewayNode;
+use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::Capability;
-use lafs_clearinghouse::keys::SecretKey;
-use lafs_clearinghouse::peer::{Freshness, PeerError, RefusalCode};
+use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::keys::{GridId, SecretKey};
+use lafs_clearinghouse::peer::{
+    CallerIdentity, DialGuard, Freshness, GatewayClient, GatewayPlace, Named, PeerError, RefusalCode, WelcomedAs,
+};
+use lafs_clearinghouse::record::{Gateway, GridRecord, RecordDraft, Roles, Signer};
+use lafs_clearinghouse::units::{Seconds, UnixSeconds};
+use std::sync::Arc;
 
 const CAP: &str = "URI:CHK:44wphqinesnggifna54n6ccwke:gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q:2:3:1000000";
 
@@ -51,4 +58,56 @@ async fn who_is_no_client_any_more_is_refused_on_an_open_session() {
     let error = client.manifest(&home.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error), (403, RefusalCode::Refused, None));
     home.node.stop().await;
+}
+
+/// The record of the grid of key 7, issued so many seconds ago, that lets the gateway of key 8 spend or not.
+fn calling_grid(ago: u64, spends: bool) -> GridRecord {
+    let key = SecretKey::from_seed(&[7; 32]);
+    let gateway = Gateway::new(None, Some(SecretKey::from_seed(&[8; 32]).public()), Roles::SPEND, None).unwrap();
+    let gateways = if spends { vec![gateway] } else { Vec::new() };
+    let draft = RecordDraft { gateways, ..RecordDraft::new(GridId::new(key.public())) };
+    let now = Clock::system().now().minus(Seconds(ago));
+    draft.sign(Signer::Grid { key: &key, serial: UnixSeconds(1_700_000_000) }, None, &[], now).unwrap()
+}
+
+/// A session with a gateway in the name of that grid, by the record that lets it spend.
+async fn called(gateway: &GatewayNode, shown: &GridRecord) -> Result<GatewayClient, PeerError> {
+    let record = shown.signed().clone();
+    let record = Arc::new(move || Some(record.clone()));
+    let me = CallerIdentity::Grid { key: SecretKey::from_seed(&[8; 32]), record };
+    let nurl = gateway.node.gateway_nurl().unwrap().parse().unwrap();
+    let place = GatewayPlace { nurl, grid: gateway.grid(), named: Named::ByUser };
+    GatewayClient::connect(place, me, Clock::system(), DialGuard::new(PrivateAddresses::Allowed)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_calling_grid_shows_is_held_against_what_the_network_holds() {
+    let shown = calling_grid(100, true);
+    let unaware = GatewayNode::start(4, None, "free", &[]).await;
+    assert_eq!(called(&unaware, &shown).await.unwrap().welcome().caller, WelcomedAs::Grid);
+    // In the network of another gateway there is a newer record, which takes the right away. Nobody has looked at it yet.
+    let holder = GatewayNode::start(5, None, "free", &[]).await;
+    let gateway = GatewayNode::start(6, None, "free", &[&holder]).await;
+    gateway.finds(holder.grid()).await;
+    let newer = calling_grid(5, false);
+    holder.node.dht.offer(newer.signed()).await;
+    gateway.node.dht.offer(newer.signed()).await;
+    let client = called(&gateway, &shown).await.unwrap();
+    // The session ends, and what was found keeps it from being opened again.
+    let refused = loop {
+        match client.manifest(&gateway.grid(), &cap(), 0, 1).await.unwrap_err() {
+            error if refusal_status(&error) == Some(503) => tokio::task::yield_now().await,
+            error => break error,
+        }
+    };
+    assert_eq!(refusal_status(&refused), Some(403), "{refused}");
+    let again = called(&gateway, &shown).await.unwrap_err();
+    assert_eq!(refusal_status(&again), Some(403), "{again}");
+    for node in [unaware, holder, gateway] {
+        node.node.stop().await;
+    }
+}
+
+fn refusal_status(error: &PeerError) -> Option<u16> {
+    error.refusal().map(|refusal| refusal.status)
 }

@@ -81,16 +81,32 @@ impl Stranger {
         Self::somewhere(Keypair::generate_ed25519(), ip, answers).await
     }
 
-    async fn somewhere(key: Keypair, ip: Ipv4Addr, answers: Answers) -> Self {
-        let mut stranger = Self::new(key, ProtocolSupport::Full, answers);
-        stranger.swarm.behaviour_mut().kad.set_mode(Some(kad::Mode::Server));
-        stranger.swarm.listen_on(format!("/ip4/{ip}/udp/0/quic-v1").parse().unwrap()).unwrap();
-        stranger.until(|event| matches!(event, SwarmEvent::NewListenAddr { .. }).then_some(())).await;
+    /// One of another network, that listens at `ip`.
+    pub(crate) async fn of_network(network: &str, ip: Ipv4Addr) -> Self {
+        let answers = Box::new(|_, _| Some(Body::Unsupported));
+        let mut stranger = Self::in_network(network, Keypair::generate_ed25519(), ProtocolSupport::Full, answers);
+        stranger.listen(ip).await;
         stranger
     }
 
+    async fn somewhere(key: Keypair, ip: Ipv4Addr, answers: Answers) -> Self {
+        let mut stranger = Self::new(key, ProtocolSupport::Full, answers);
+        stranger.swarm.behaviour_mut().kad.set_mode(Some(kad::Mode::Server));
+        stranger.listen(ip).await;
+        stranger
+    }
+
+    async fn listen(&mut self, ip: Ipv4Addr) {
+        self.swarm.listen_on(format!("/ip4/{ip}/udp/0/quic-v1").parse().unwrap()).unwrap();
+        self.until(|event| matches!(event, SwarmEvent::NewListenAddr { .. }).then_some(())).await;
+    }
+
     fn new(key: Keypair, support: ProtocolSupport, answers: Answers) -> Self {
-        let network = NETWORK.parse().unwrap();
+        Self::in_network(NETWORK, key, support, answers)
+    }
+
+    fn in_network(name: &str, key: Keypair, support: ProtocolSupport, answers: Answers) -> Self {
+        let network = name.parse().unwrap();
         let stuck = Arc::new(AtomicUsize::new(0));
         let unfinished = Unfinished { begun: Arc::clone(&stuck) };
         let (kad_name, record_name) = (kad_protocol(&network), record_protocol(&network));
@@ -102,7 +118,7 @@ impl Stranger {
                 let mut config = kad::Config::new(kad_name.clone());
                 // It does what the test says, and nothing by itself.
                 config.set_periodic_bootstrap_interval(None).set_kbucket_inserts(kad::BucketInserts::Manual);
-                let identify = identify::Config::new(format!("/lafs-clearinghouse/{NETWORK}"), key.public())
+                let identify = identify::Config::new(format!("/lafs-clearinghouse/{name}"), key.public())
                     .with_hide_listen_addrs(true)
                     .with_push_listen_addr_updates(true);
                 let patient = || request_response::Config::default().with_request_timeout(2 * PATIENCE);

@@ -2,7 +2,8 @@
 """Writes the test vectors: `python3 tests/vectors/make.py [DIR]`, beside this file by default.
 
 Standard library only; no clock, no randomness: two runs write the same bytes. Format: README.md. What is right and
-what is wrong: docs/spec/signed-objects.md, docs/spec/record.md, docs/spec/gateway.md. Each wrong vector has one fault, and is signed properly
+what is wrong: docs/spec/signed-objects.md, docs/spec/record.md, docs/spec/gateway.md,
+docs/spec/clearing.md. Each wrong vector has one fault, and is signed properly
 unless the signature is the fault.
 """
 
@@ -10,7 +11,7 @@ import json
 import pathlib
 import sys
 
-from cases import authority, callers, fields, form, good, money, values
+from cases import authority, callers, clearing, fields, form, good, money, values
 
 FILES = (
     ("record/good", "record", good.good),
@@ -31,6 +32,7 @@ FILES = (
     ("signed/test-keys", "key", values.test_keys),
     ("session/claims", "session", callers.sessions),
     ("session/memberships", "membership", callers.memberships),
+    ("clearing/objects", "money", clearing.money),
 )
 
 

@@ -32,7 +32,8 @@ impl Driver {
                 request_response::Message::Response { request_id, response } => {
                     self.peers.answered(&peer);
                     self.note_clock(peer, &response);
-                    let network = self.connections.network_of(&peer, connection_id);
+                    // Where it was reached, whichever connection the answer took: one that it made itself may come from elsewhere.
+                    let network = self.connections.network(&peer);
                     let Some((peer, purpose)) = self.close(&request_id) else { return };
                     match (purpose, response) {
                         (Purpose::Answer(reply), response) => drop(reply.send(Ok((response, network)))),
@@ -127,7 +128,7 @@ impl Driver {
         let own = target.distance(&Point::of(&self.swarm.local_peer_id().to_bytes()));
         let nearest = self.peers.nearest_living(target, HOLDERS);
         let distances = nearest.iter().map(|server| target.distance(&server.point()));
-        falls_to(&own, self.peers.len(), distances, self.whole_network_limit)
+        falls_to(&own, self.peers.counted(), distances, self.whole_network_limit)
     }
 
     pub(super) fn take_in(&mut self, rows: Vec<FetchedRow>) -> usize {

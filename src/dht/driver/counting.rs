@@ -49,7 +49,7 @@ impl Driver {
 
     pub(super) fn census(&mut self) -> Census {
         let own = Point::of(&self.swarm.local_peer_id().to_bytes());
-        let known = self.peers.len();
+        let known = self.peers.counted();
         let whole = known <= self.whole_network_limit;
         let estimate = if whole { None } else { estimated_size(own, &self.peers.nearest(own, LOOKED_AT)) };
         Census {

@@ -3,8 +3,9 @@
 use crate::address::{Network, is_localhost};
 use crate::dht::behaviour::Role;
 use crate::dht::driver::task::{Driver, Purpose};
+use crate::dht::handle::Known;
 use crate::dht::message::{Request, SERVERS_PER_PAGE};
-use crate::dht::peers::Standing;
+use crate::dht::peers::{Standing, Word};
 use crate::dht::routing::has_room;
 use crate::dht::server::{ADDRESSES_PER_PEER, Server};
 use libp2p::kad::Addresses;
@@ -48,12 +49,15 @@ impl Driver {
             warn!(%peer, theirs = info.protocol_version, ours = self.network, "a node of another network; see --network");
         }
         if !speaks_record {
+            self.peers.disown(&peer);
+            self.count_known();
             return;
         }
         // A server that states no address is reached as we reached it.
         let addrs = [self.connections.dialled(&peer), info.listen_addrs].concat();
         let connections = &self.connections;
-        let standing = self.peers.meet(Server { peer, addrs }, |addr| connections.prove(&peer, addr));
+        let word = Word::Of(connections.network(&peer));
+        let standing = self.peers.meet(Server { peer, addrs }, word, |addr| connections.prove(&peer, addr));
         match standing {
             Some(Standing::Verified) => {
                 self.peers.answered(&peer);
@@ -139,8 +143,9 @@ impl Driver {
 
     pub(super) fn on_page(&mut self, from: PeerId, after: Option<PeerId>, left: u32, page: Vec<Server>, more: bool) {
         let last = page.last().map(|server| server.peer);
+        let word = Word::Of(self.connections.network(&from));
         for server in page {
-            self.peers.name(server);
+            self.peers.name(server, word.clone());
         }
         self.count_known();
         // Pages ascend: who sends the same one again and again is not asked for ever.
@@ -154,7 +159,7 @@ impl Driver {
         for peer in self.peers.take_gone() {
             self.swarm.behaviour_mut().kad.remove_peer(&peer);
         }
-        let known = self.peers.len();
-        self.known.send_if_modified(|count| std::mem::replace(count, known) != known);
+        let known = Known { all: self.peers.len(), counted: self.peers.counted() };
+        self.known.send_if_modified(|before| std::mem::replace(before, known) != known);
     }
 }

@@ -5,6 +5,7 @@ use crate::dht::connections::Connections;
 use crate::dht::doubts::Change;
 use crate::dht::driver::task::Driver;
 use crate::dht::message::Response;
+use crate::dht::peers::Word;
 use crate::dht::server::{Point, Server};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -103,7 +104,7 @@ impl Driver {
     pub(super) fn dial_bootstrap(&mut self) {
         for addr in self.bootstrap.clone() {
             if let Some(Protocol::P2p(peer)) = addr.iter().last() {
-                self.peers.name(Server { peer, addrs: vec![addr] });
+                self.peers.name(Server { peer, addrs: vec![addr] }, Word::Own);
             } else {
                 let dial = DialOpts::unknown_peer_id().address(addr).build();
                 let id = dial.connection_id();
@@ -117,7 +118,7 @@ impl Driver {
 
     fn name_remembered(&mut self) {
         for server in self.remembered.all() {
-            self.peers.name(server.clone());
+            self.peers.name(server.clone(), Word::Own);
         }
         self.count_known();
     }
@@ -126,7 +127,7 @@ impl Driver {
     fn retry_lost(&mut self) {
         let peers = &self.peers;
         if let Some(server) = self.remembered.lost(|peer| peers.server(peer).is_some()) {
-            self.peers.name(server.clone());
+            self.peers.name(server.clone(), Word::Own);
             let _ = self.swarm.dial(DialOpts::peer_id(server.peer).addresses(server.addrs).build());
         }
     }

@@ -9,9 +9,9 @@ use crate::dht::connections::Connections;
 use crate::dht::dial_backs::DialBacks;
 use crate::dht::doubts::Doubts;
 use crate::dht::driver::minding::TICK;
-use crate::dht::handle::{AskError, Command, DhtStatus};
+use crate::dht::handle::{AskError, Command, DhtStatus, Known};
 use crate::dht::message::{Request, Response};
-use crate::dht::peers::Peers;
+use crate::dht::peers::{Peers, Word};
 use crate::dht::remembered::Remembered;
 use crate::dht::server::Server;
 use crate::dht::turns::{Turn, Turns};
@@ -37,9 +37,9 @@ pub(crate) struct Driver {
     pub(super) private: PrivateAddresses,
     pub(super) bootstrap: Vec<Multiaddr>,
     pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) known: watch::Sender<usize>,
-    /// Whether there is nobody to ask, and nobody on the way.
-    forlorn: watch::Sender<bool>,
+    pub(super) known: watch::Sender<Known>,
+    /// Whether dials are under way to addresses whose peers are not known beforehand.
+    seeking: watch::Sender<bool>,
     /// Dials to addresses whose peers are not known beforehand.
     pub(super) blind_dials: HashSet<ConnectionId>,
     pub(super) listening: watch::Sender<bool>,
@@ -88,8 +88,8 @@ impl Driver {
         private: PrivateAddresses,
         bootstrap: Vec<Multiaddr>,
         commands: mpsc::Receiver<Command>,
-        known: watch::Sender<usize>,
-        forlorn: watch::Sender<bool>,
+        known: watch::Sender<Known>,
+        seeking: watch::Sender<bool>,
         listening: watch::Sender<bool>,
         whole_network_limit: usize,
         saved: Vec<Server>,
@@ -103,7 +103,7 @@ impl Driver {
             bootstrap,
             commands,
             known,
-            forlorn,
+            seeking,
             blind_dials: HashSet::new(),
             listening,
             metrics: Metrics::new(),
@@ -140,7 +140,7 @@ impl Driver {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let stopped = loop {
-            self.tell_whether_forlorn();
+            self.tell_whether_seeking();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 command = self.commands.recv() => match command {
@@ -177,10 +177,11 @@ impl Driver {
                 connected.sort_by_key(|server| target.distance(&server.point()));
                 let _ = reply.send(connected);
             }
+            Command::Everybody { target, hearsay, reply } => drop(reply.send(self.peers.everybody(target, hearsay))),
             Command::Servers { reply } => drop(reply.send(self.peers.all())),
             Command::Note { servers } => {
                 for server in servers {
-                    self.peers.name(server);
+                    self.peers.name(server, Word::Of(None));
                 }
                 self.count_known();
             }
@@ -268,8 +269,12 @@ impl Driver {
             }
             SwarmEvent::Behaviour(BehaviourEvent::Stated(event)) => self.on_checked(&event),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.blind_dials.remove(&connection_id);
                 let remote = endpoint.get_remote_address().clone();
+                if self.blind_dials.remove(&connection_id) {
+                    // Who it is the handshake has proven: it can be asked at once, whether or not it ever introduces itself.
+                    self.peers.name(Server { peer: peer_id, addrs: vec![remote.clone()] }, Word::Own);
+                    self.count_known();
+                }
                 self.connections.opened(peer_id, connection_id, remote, endpoint.is_dialer());
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
@@ -289,10 +294,10 @@ impl Driver {
         }
     }
 
-    /// Tells those who wait for a first server that none will come, as far as can be known now.
-    fn tell_whether_forlorn(&mut self) {
-        let forlorn = self.peers.len() == 0 && self.connections.is_empty() && self.blind_dials.is_empty();
-        self.forlorn.send_if_modified(|told| std::mem::replace(told, forlorn) != forlorn);
+    /// Tells those who wait for a first server whether one may still come.
+    fn tell_whether_seeking(&mut self) {
+        let seeking = !self.blind_dials.is_empty();
+        self.seeking.send_if_modified(|told| std::mem::replace(told, seeking) != seeking);
     }
 
     pub(super) fn on_listening(&mut self, address: Multiaddr) {

@@ -43,10 +43,13 @@ pub(super) fn caller(shared: &Shared, connection: &Connection) -> Result<Caller,
         Caller::Grid { .. } => return Ok(caller),
         Caller::Client { key, .. } | Caller::Pending { key } => *key,
     };
-    match shared.members.client(&key, &shared.spki_hash, shared.clock.now()) {
-        Some(membership) => Ok(Caller::Client { key, label: membership.label().clone() }),
-        None => Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, format!("the key {key} is no client's here"))
-            .hint(format!("ask the operators of your grid to type `clearinghouse client add NAME {key}`"))),
+    match shared.client(&key) {
+        Some(label) => Ok(Caller::Client { key, label }),
+        None => {
+            let why = shared.members.why_none(&key, &shared.spki_hash, shared.clock.now());
+            let detail = format!("this gateway {}", why.deed());
+            Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, detail).hint(why.hint(&key)))
+        }
     }
 }
 

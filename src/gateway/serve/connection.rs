@@ -34,6 +34,11 @@ impl Connection {
         self.claims.fetch_add(1, Ordering::Relaxed) < MAX_CLAIMS
     }
 
+    /// Ends the session: who calls has to open another one.
+    pub(super) fn close(&self) {
+        *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Opens a session. A later one on the same connection takes its place.
     pub(super) fn open(&self, caller: Caller) {
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(caller);

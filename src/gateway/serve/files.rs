@@ -1,6 +1,7 @@
 //! Manifests and ciphertext, of our own grid's files and, for our clients, of others'.
 
 use crate::capability::{Capability, Power};
+use crate::gateway::away::page_units;
 use crate::gateway::file::{Opened, UnitStream};
 use crate::gateway::serve::access::{Admitted, Way, admit};
 use crate::gateway::serve::connection::Connection;
@@ -59,7 +60,8 @@ pub(super) async fn manifest(
     }
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
     let room = Room::of(&shared, &admitted, &grid)?;
-    let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?).await?;
+    let asked = first..first.saturating_add(count);
+    let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked).await?;
     let units = file.layout().units();
     // Of an empty file too there is a manifest: it says that it is empty.
     if first > 0 && first >= units {
@@ -100,7 +102,7 @@ pub(super) async fn ciphertext(
         return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
             .hint("the `ETag` of the manifest is its name"));
     }
-    let file = opened(&shared, &admitted, &cap, tag).await?;
+    let file = opened(&shared, &admitted, &cap, tag, 0..page_units(&cap)).await?;
     let layout = file.layout();
     let size = layout.size.0;
     if size == 0 {
@@ -265,6 +267,7 @@ async fn opened(
     admitted: &Admitted,
     cap: &Capability,
     tag: Option<String>,
+    units: Range<u64>,
 ) -> Result<Opened, Refusal> {
     match (admitted.way, &shared.files) {
         (Way::Own, Some(files)) => files.open(cap, tag).await.map(Opened::Own).map_err(|error| error.refusal()),
@@ -279,7 +282,7 @@ async fn opened(
                 Payer::Client(key) => *key,
                 Payer::Stranger(stranger) => *stranger.grid.key(),
             };
-            shared.away.open(&grid, cap, tag, reader).await.map(Opened::Away).map_err(|error| error.refusal())
+            shared.away.open(&grid, cap, tag, units, reader).await.map(Opened::Away).map_err(|error| error.refusal())
         }
     }
 }

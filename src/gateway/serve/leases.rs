@@ -171,6 +171,8 @@ fn window_refusal(refusal: WindowRefusal) -> Refusal {
     match refusal {
         WindowRefusal::TooLarge { .. } => Refusal::because(StatusCode::FORBIDDEN, Code::Refused, &refusal)
             .hint("the file was stored in segments that are larger than this gateway serves"),
+        WindowRefusal::Adrift { .. } => Refusal::because(StatusCode::TOO_MANY_REQUESTS, Code::Refused, &refusal)
+            .hint("what is verified is acknowledged by itself; what is not is written off little by little"),
         WindowRefusal::Crowded => {
             Refusal::because(StatusCode::TOO_MANY_REQUESTS, Code::Refused, &refusal).after(CROWDED)
         }

@@ -3,6 +3,7 @@
 use crate::address::Network;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::watched::{Movement, Watched};
+use crate::metrics::Metrics;
 use crate::peer::channel_binding;
 use axum::Router;
 use axum::extract::Request;
@@ -57,6 +58,7 @@ pub(super) struct Acceptor {
     pub(super) stopping: watch::Receiver<bool>,
     /// How many connections there are, for whoever watches.
     pub(super) connections: Arc<AtomicUsize>,
+    pub(super) metrics: Metrics,
 }
 
 impl Acceptor {
@@ -73,13 +75,17 @@ impl Acceptor {
                     Ok((stream, peer)) => {
                         let network = Network::of(peer.ip());
                         if connections.len() >= CONNECTIONS {
+                            self.metrics.gateway_refused("connections");
                             continue;
                         }
-                        let Some(place) = Place::take(&places, &network) else { continue };
+                        let Some(place) = Place::take(&places, &network) else {
+                            self.metrics.gateway_refused("connections_of_network");
+                            continue;
+                        };
                         let (tls, router, stopping) = (self.tls.clone(), self.router.clone(), self.stopping.clone());
-                        let server = Arc::clone(&server);
+                        let (server, metrics) = (Arc::clone(&server), self.metrics.clone());
                         connections.spawn(async move {
-                            serve(stream, network, tls, router, &server, stopping).await;
+                            serve(stream, network, tls, router, &server, stopping, &metrics).await;
                             drop(place);
                         });
                         self.connections.store(connections.len(), Ordering::Relaxed);
@@ -152,6 +158,7 @@ async fn serve(
     router: Router,
     server: &auto::Builder<TokioExecutor>,
     mut stopping: watch::Receiver<bool>,
+    metrics: &Metrics,
 ) {
     // What is sent is complete: nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
@@ -161,7 +168,7 @@ async fn serve(
     let stream = tokio::select! {
         shaken = timeout(GREETING, tls.accept(Watched { stream, movement: Arc::clone(&movement) })) => match shaken {
             Ok(Ok(stream)) => stream,
-            _ => return,
+            _ => return metrics.gateway_refused("handshake"),
         },
         () = end(&mut stopping) => return,
     };
@@ -181,6 +188,7 @@ async fn serve(
             () = end(&mut stopping) => break,
             _ = look.tick() => {
                 if connection.caller().is_none() && began.elapsed() > GREETING {
+                    metrics.gateway_refused("no_session");
                     break;
                 }
                 if movement.still_for() > STILL {

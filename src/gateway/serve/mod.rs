@@ -10,6 +10,7 @@ mod leases;
 mod listener;
 mod range;
 mod records;
+mod refresh;
 mod refusal;
 mod room;
 mod routes;

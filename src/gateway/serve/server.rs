@@ -7,6 +7,7 @@ use crate::gateway::away::Away;
 use crate::gateway::identity::GatewayIdentity;
 use crate::gateway::serve::leases::Leases;
 use crate::gateway::serve::listener::Acceptor;
+use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::serve::routes::router;
 use crate::gateway::serve::shared::{MAX_STREAMS, OwnRecord, Parts, Shared};
 use crate::gateway::shares::Files;
@@ -104,6 +105,7 @@ impl Gateway {
             pool.remember(stranger, given, now);
         }
         let leases = Leases::new(pool, clock);
+        let metrics = parts.metrics.clone();
         let shared = Shared(Arc::new(Parts {
             grid,
             network,
@@ -111,11 +113,13 @@ impl Gateway {
             key: identity.key.public(),
             clock,
             own_record: parts.own_record,
+            operator: identity.operator.public(),
             members: parts.members,
             resolver: parts.resolver,
             files: parts.files,
             away: parts.away,
             nonces: Mutex::new(Nonces::new()),
+            refreshes: Mutex::new(Refreshes::new()),
             leases: Arc::clone(&leases),
             till: parts.till,
             terms: parts.terms,
@@ -132,6 +136,7 @@ impl Gateway {
             router: router(shared),
             stopping,
             connections: Arc::clone(&connections),
+            metrics,
         };
         info!(%addr, "the gateway is open");
         let writer = tokio::spawn(write(traffic.clone()));

@@ -2,6 +2,7 @@
 
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::leases::CLIENT_WINDOW;
+use crate::gateway::serve::refresh::refresh;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::shared::Shared;
 use crate::session::{Caller, Channel, ClaimError, Claimant, MAX_CLAIM_BYTES, SessionClaim};
@@ -34,6 +35,8 @@ pub(super) struct Welcome {
     caller: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     grid_id: String,
     window_bytes: Octets,
     unit_limit_bytes: Octets,
@@ -76,13 +79,16 @@ pub(super) async fn open(
     let key = *claim.key();
     let caller = match claim.claimant() {
         Claimant::Grid(record) => Caller::Grid { id: *record.grid(), key },
-        Claimant::Client => match shared.members.client(&key, &shared.spki_hash, now) {
-            Some(membership) => Caller::Client { key, label: membership.label().clone() },
+        Claimant::Client => match shared.client(&key) {
+            Some(label) => Caller::Client { key, label },
             None => Caller::Pending { key },
         },
     };
     debug!(%caller, "a session is open");
     connection.open(caller.clone());
+    if let Caller::Grid { id, key } = &caller {
+        refresh(&shared, &connection, *id, *key);
+    }
     let window = match &caller {
         Caller::Grid { .. } => Pool::WINDOW,
         Caller::Client { .. } | Caller::Pending { .. } => CLIENT_WINDOW,
@@ -91,9 +97,14 @@ pub(super) async fn open(
         Caller::Client { label, .. } => Some(label.to_string()),
         Caller::Grid { .. } | Caller::Pending { .. } => None,
     };
+    let reason = match &caller {
+        Caller::Pending { key } => Some(shared.members.why_none(key, &shared.spki_hash, now).word()),
+        Caller::Grid { .. } | Caller::Client { .. } => None,
+    };
     Ok(Json(Welcome {
         caller: caller.kind(),
         label,
+        reason,
         grid_id: shared.grid.to_string(),
         window_bytes: window,
         unit_limit_bytes: window,

@@ -4,19 +4,23 @@ use crate::clearing::{AgreedTerms, Till};
 use crate::clock::Clock;
 use crate::gateway::away::Away;
 use crate::gateway::serve::leases::Leases;
+use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::shares::Files;
 use crate::gateway::traffic::Traffic;
 use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::members::Members;
 use crate::metrics::Metrics;
-use crate::record::{GridRecord, Limit};
+use crate::record::{GridRecord, Limit, Nickname};
 use crate::resolver::Resolver;
 use crate::session::Nonces;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
 /// How many ciphertexts are under way at once, to everybody. Each is a task, a queue of one unit, and what is read ahead.
 pub(super) const MAX_STREAMS: usize = 512;
+
+/// What whoever works in this gateway's own directory is called.
+const OPERATOR: &str = "the operator here";
 
 /// Gives the own grid's record as it is now.
 pub type OwnRecord = Arc<dyn Fn() -> Option<GridRecord> + Send + Sync>;
@@ -36,6 +40,8 @@ pub(super) struct Parts {
     pub(super) key: PublicKey,
     pub(super) clock: Clock,
     pub(super) own_record: OwnRecord,
+    /// The key of whoever works in this gateway's own directory.
+    pub(super) operator: PublicKey,
     pub(super) members: Members,
     pub(super) resolver: Resolver,
     /// The own grid's files; `None` where there are no storage servers to read from.
@@ -43,6 +49,7 @@ pub(super) struct Parts {
     /// Other grids' files, by their gateways.
     pub(super) away: Away,
     pub(super) nonces: Mutex<Nonces>,
+    pub(super) refreshes: Mutex<Refreshes>,
     pub(super) leases: Arc<Leases>,
     /// Delivers on lanes.
     pub(super) till: Till,
@@ -55,6 +62,23 @@ pub(super) struct Parts {
     pub(super) traffic: Traffic,
     pub(super) metrics: Metrics,
     pub(super) streams: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// What was looked up of calling grids lately.
+    pub(super) fn refreshes(&self) -> MutexGuard<'_, Refreshes> {
+        // Nothing that is done under this lock can panic.
+        self.refreshes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the client whose key this is is called, if it is one now.
+    pub(super) fn client(&self, key: &PublicKey) -> Option<Nickname> {
+        if *key == self.operator {
+            return Some(OPERATOR.parse().expect("a short plain text"));
+        }
+        let membership = self.members.client(key, &self.spki_hash, self.clock.now())?;
+        Some(membership.label().clone())
+    }
 }
 
 impl std::ops::Deref for Shared {

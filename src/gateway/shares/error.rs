@@ -4,9 +4,12 @@ use crate::gateway::serve::{Code, Refusal};
 use crate::grid::ServerError;
 use crate::lafs::hash_tree::HashChainError;
 use crate::lafs::immutable::{ShareHeaderError, ShareLayoutError};
-use crate::lafs::mutable::LayoutError;
+use crate::lafs::mutable::{LayoutError, PrefixError};
 use crate::lafs::ueb::UebError;
 use axum::http::StatusCode;
+
+/// What whoever stored a file in too large pieces may do.
+const UNIT_HINT: &str = "an SDMF file is one piece: store it as MDMF, which has 8 GiB at most, or immutable";
 
 /// Why a file of our own grid is not read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,6 +38,12 @@ pub enum ReadError {
     Integrity {
         /// The unit.
         unit: u64,
+    },
+    /// It is cut into pieces that are not read: each would be held in memory whole, or there are too many of them.
+    #[error("the file is not served: {what}")]
+    NotServed {
+        /// What is too large.
+        what: String,
     },
     /// That version of a mutable file is not there any more.
     #[error("the version that is asked for cannot be read any more")]
@@ -71,11 +80,16 @@ impl ReadError {
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, Code::NotFound),
             Self::TooFewShares { .. } => (StatusCode::BAD_GATEWAY, Code::TooFewShares),
             Self::Integrity { .. } => (StatusCode::BAD_GATEWAY, Code::Integrity),
+            Self::NotServed { .. } => (StatusCode::FORBIDDEN, Code::Refused),
             Self::OtherVersion => (StatusCode::PRECONDITION_FAILED, Code::NotFound),
             Self::NoVerifyCap => (StatusCode::BAD_REQUEST, Code::Malformed),
             Self::Stopped => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
         };
-        Refusal::because(status, code, self)
+        let refusal = Refusal::because(status, code, self);
+        match self {
+            Self::NotServed { .. } => refusal.hint(UNIT_HINT),
+            _ => refusal,
+        }
     }
 }
 
@@ -130,6 +144,17 @@ pub(super) enum ShareFault {
 }
 
 impl ShareFault {
+    /// What the share says of its file that is not read of any file.
+    pub(super) fn not_served(&self) -> Option<String> {
+        match self {
+            Self::MutableLayout(LayoutError::Prefix(
+                error @ (PrefixError::SegmentTooLarge { .. } | PrefixError::TooManySegments { .. }),
+            )) => Some(error.to_string()),
+            Self::TooManySegments { .. } => Some(self.to_string()),
+            _ => None,
+        }
+    }
+
     /// Whether the octets are wrong, as opposed to not having come.
     pub(super) fn is_corruption(&self) -> bool {
         !matches!(self, Self::Server(_) | Self::Slow)

@@ -102,8 +102,10 @@ impl Files {
         }
         let entry = open.entry(name.clone()).or_insert_with(|| (kind.clone(), Instant::now()));
         if entry.1.elapsed() >= OPEN_FOR {
-            *entry = (kind.clone(), Instant::now());
+            *entry = (kind, Instant::now());
         }
+        // One that is kept knows more of the same version.
+        let kind = entry.0.clone();
         drop(open);
         Ok(File { kind, name, files: self.clone() })
     }

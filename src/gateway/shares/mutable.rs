@@ -12,14 +12,14 @@ use crate::gateway::unit::Unit;
 use crate::grid::ShareKind;
 use crate::lafs::erasure::ErasureCode;
 use crate::lafs::manifest::{Manifest, MutableClaim, MutableManifest, PinnedShare, UnitLayout};
-use crate::lafs::mutable::{SignedPrefix, candidates as versions};
+use crate::lafs::mutable::{ShareLayout, SignedPrefix, candidates as versions};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use hyper::body::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 
@@ -39,7 +39,12 @@ pub(super) struct MutableFile {
     signature: Vec<u8>,
     code: ErasureCode,
     candidates: Candidates<MutableShare>,
+    /// Of MDMF, the salts of the units that were read or told of already: a salt stands before its block and is verified with
+    /// it, so that each costs the reading of a block.
+    salts: Mutex<Vec<Option<Salt>>>,
 }
+
+type Salt = [u8; ShareLayout::SALT_BYTES as usize];
 
 impl MutableFile {
     /// Finds the newest version of which enough shares are whole, or the one that `tag` names.
@@ -65,6 +70,7 @@ impl MutableFile {
         // By each version, the key and the signature of the first share whose signature is right. A wrong one speaks against
         // its share alone: whoever holds one must not be able to discredit the version.
         let mut signed: BTreeMap<SignedPrefix, (Vec<u8>, Vec<u8>)> = BTreeMap::new();
+        let mut not_served = None;
         while let Some((candidate, share)) = looks.next().await {
             let share = share.and_then(|share| {
                 if !signed.contains_key(share.prefix()) {
@@ -75,10 +81,13 @@ impl MutableFile {
             });
             match share {
                 Ok(share) => shares.push(Arc::new(share)),
-                Err(fault) => search.lose(candidate, &fault),
+                Err(fault) => {
+                    not_served = not_served.or_else(|| fault.not_served());
+                    search.lose(candidate, &fault);
+                }
             }
         }
-        let mut failure = search.too_few(1);
+        let mut failure = not_served.map_or_else(|| search.too_few(1), |what| ReadError::NotServed { what });
         for version in versions(shares.iter().map(|share| (share.prefix(), share.number(), Arc::clone(share)))) {
             let shares: Vec<Arc<MutableShare>> = version.shares.into_values().flatten().collect();
             let prefix = version.prefix.clone();
@@ -86,7 +95,8 @@ impl MutableFile {
             let candidates =
                 Candidates::known(index, shares.into_iter().map(|share| (share.server(), share.number(), share)));
             let code = ErasureCode::new(prefix.shares());
-            let file = Self { cap: cap.clone(), prefix, public_key, signature, code, candidates };
+            let salts = Mutex::default();
+            let file = Self { cap: cap.clone(), prefix, public_key, signature, code, candidates, salts };
             if tag.is_some_and(|tag| tag != file.etag()) {
                 failure = ReadError::OtherVersion;
                 continue;
@@ -134,21 +144,55 @@ impl MutableFile {
             PinnedShare::of_tree(&self.prefix, number, proven.chain.clone(), &proven.tree, units.clone())
         });
         let pinned: Vec<PinnedShare> = pinned.collect::<Option<_>>().ok_or(wrong.clone())?;
-        let mut salts = Vec::new();
-        if self.prefix.format() == MutableFormat::Mdmf {
-            let run = (SALT_RUN / self.prefix.block_len(0).unwrap_or(1).max(1) as u64).max(1);
-            let mut next = units.start;
-            while next < units.end {
-                let until = (next + run).min(units.end);
-                let part = gather(&self.candidates, 1, |choice| self.part(choice, next..until).boxed()).await?;
-                salts.extend(part.into_values().flat_map(|part| part.into_iter().map(|block| block.salt)));
-                next = until;
-            }
-        }
+        let salts = match self.prefix.format() {
+            MutableFormat::Sdmf => Vec::new(),
+            MutableFormat::Mdmf => self.salts(units.clone()).await?,
+        };
         let (cap, prefix) = (self.cap.clone(), self.prefix.clone());
         let (key, signature) = (self.public_key.clone(), self.signature.clone());
         let claim = MutableClaim::new(&cap, prefix, key, signature, pinned, units.start, salts);
         claim.and_then(MutableManifest::new).map(Manifest::Mutable).map_err(|_| wrong)
+    }
+
+    /// The salts of these units: those that are known, and the others out of any share.
+    async fn salts(&self, units: Range<u64>) -> Result<Vec<Salt>, ReadError> {
+        let run = (SALT_RUN / self.prefix.block_len(0).unwrap_or(1).max(1) as u64).max(1);
+        let mut salts = Vec::new();
+        let mut next = units.start;
+        while next < units.end {
+            if let Some(salt) = self.salt(next) {
+                salts.push(salt);
+                next += 1;
+                continue;
+            }
+            let until = (next..(next + run).min(units.end)).find(|unit| self.salt(*unit).is_some());
+            let until = until.unwrap_or((next + run).min(units.end));
+            let part = gather(&self.candidates, 1, |choice| self.part(choice, next..until).boxed()).await?;
+            for block in part.into_values().flatten() {
+                self.know_salt(next, block.salt);
+                salts.push(block.salt);
+                next += 1;
+            }
+            if next != until {
+                return Err(ReadError::Integrity { unit: next });
+            }
+        }
+        Ok(salts)
+    }
+
+    fn salt(&self, unit: u64) -> Option<Salt> {
+        let salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
+        salts.get(usize::try_from(unit).ok()?).copied().flatten()
+    }
+
+    fn know_salt(&self, unit: u64, salt: Salt) {
+        let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = usize::try_from(unit).unwrap_or(usize::MAX);
+        if salts.len() <= place {
+            // At most as many as a share has segments that is opened at all.
+            salts.resize(place + 1, None);
+        }
+        salts[place] = Some(salt);
     }
 
     /// Blocks of neighbouring segments out of one share, verified.
@@ -182,7 +226,11 @@ impl MutableFile {
             let mut segment = vec![0; self.prefix.segment_len(unit).ok_or(wrong.clone())?];
             let mut blocks = Vec::with_capacity(parts.len());
             for (number, part) in parts {
-                blocks.push((*number, &part.get(place).ok_or(wrong.clone())?.block[..]));
+                let SaltedBlock { salt, block } = part.get(place).ok_or(wrong.clone())?;
+                if self.prefix.format() == MutableFormat::Mdmf {
+                    self.know_salt(unit, *salt);
+                }
+                blocks.push((*number, &block[..]));
             }
             self.code.decode(&blocks, &mut segment).map_err(|_| wrong)?;
             decoded.push(Unit { index: unit, pieces: vec![held.tie(Bytes::from(segment))] });

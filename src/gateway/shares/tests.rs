@@ -194,3 +194,45 @@ async fn an_empty_mutable_file_has_a_manifest_and_no_units() {
         assert!(read_from(&one_each(&shares, &[Honest; 3]), &cap).await.unwrap().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_mutable_file_in_too_large_a_piece_is_refused_by_name() {
+    let key = FileKey::generate();
+    let (mut shares, cap) = version(&key, MutableFormat::Sdmf, 1, &content(9_000));
+    for share in &mut shares {
+        // The size of the segment, and that of the file.
+        share[59..67].copy_from_slice(&50_000_000_u64.to_be_bytes());
+        share[67..75].copy_from_slice(&50_000_000_u64.to_be_bytes());
+    }
+    let error = read_from(&one_each(&shares, &[Honest; 3]), &cap).await.unwrap_err();
+    assert!(matches!(error, ReadError::NotServed { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "the file is not served: a segment of 47.7 MiB where at most 16.0 MiB are read at once"
+    );
+    assert_eq!(error.refusal().status(), axum::http::StatusCode::FORBIDDEN);
+    // As long as there is a version that is served, that one is.
+    let (whole, _) = version(&key, MutableFormat::Sdmf, 1, &content(9_000));
+    let mixed = [shares[0].clone(), whole[1].clone(), whole[2].clone()];
+    assert!(read_from(&one_each(&mixed, &[Honest; 3]), &cap).await.unwrap() == content(9_000));
+}
+
+#[tokio::test]
+async fn salts_that_are_known_are_not_read_again() {
+    let (shares, cap) = version(&FileKey::generate(), MutableFormat::Mdmf, 1, &content(9_000));
+    let servers = one_each(&shares, &[Honest; 3]);
+    let files = Files::on(list(&servers));
+    let file = files.open(&cap.verify_cap().unwrap(), None).await.unwrap();
+    let reads = || servers.iter().map(|server| server.reads()).sum::<usize>();
+    let first = file.manifest(0..2).await.unwrap();
+    let before = reads();
+    assert_eq!(file.manifest(0..2).await.unwrap(), first);
+    assert_eq!(reads(), before);
+    file.manifest(0..3).await.unwrap();
+    assert_eq!(reads(), before + 1, "the last one alone");
+    // Whoever opens the same version again finds them.
+    let again = files.open(&cap.verify_cap().unwrap(), None).await.unwrap();
+    let before = reads();
+    again.manifest(0..3).await.unwrap();
+    assert_eq!(reads(), before);
+}

@@ -86,6 +86,7 @@ impl From<ReadError> for WebFailure {
             Trouble::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
             Trouble::Refused => (StatusCode::FORBIDDEN, "refused", "Refused"),
             Trouble::Price => (StatusCode::PAYMENT_REQUIRED, "refused", "It costs more than you allow"),
+            Trouble::ForeignPrice => (StatusCode::PAYMENT_REQUIRED, "foreign_refused", "The other grid asks a price"),
             Trouble::Expired => (StatusCode::GONE, "expired", "The grid’s record has expired"),
             Trouble::Withdrawn => (StatusCode::GONE, "withdrawn", "The grid is gone"),
             Trouble::Moved => (StatusCode::GONE, "moved", "The grid has moved"),

@@ -220,6 +220,7 @@ async fn an_error_is_a_page_for_browsers_and_a_problem_for_programs() {
     let file = address(&place.memory.immutable(abroad(), 1, b"", 1000));
     for (trouble, status, code) in [
         (Trouble::Price, 402, "refused"),
+        (Trouble::ForeignPrice, 402, "foreign_refused"),
         (Trouble::Refused, 403, "refused"),
         (Trouble::ForeignRefused, 403, "foreign_refused"),
         (Trouble::NotFound, 404, "not_found"),

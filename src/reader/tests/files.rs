@@ -2,7 +2,7 @@
 
 use crate::reader::memory::{home, mutable_target};
 use crate::reader::tests::place::{Place, Told, content};
-use crate::reader::{DownloadError, FloorError, ReadError, SourceError, Target, Trouble, download};
+use crate::reader::{DownloadError, FloorError, ReadError, SourceError, Target, Trouble, download, unfinished_bytes};
 use futures::StreamExt;
 use std::fs;
 use std::ops::Range;
@@ -141,6 +141,20 @@ async fn a_download_that_failed_goes_on_where_it_was() {
     assert_eq!(place.memory.asked().1 - asked, 6);
     assert_eq!(fs::read(&path).unwrap(), &whole[500..9_500]);
     assert_eq!(fs::read_dir(place.folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_download_of_which_nothing_came_leaves_nothing_behind() {
+    let place = Place::new();
+    let target = place.memory.immutable(home(), 1, &content(5_000), 1000);
+    let file = place.reader.open(&target).await.unwrap();
+    let path = place.folder.path().join("film.mp4");
+    place.memory.break_after(0, Trouble::TooFewShares);
+    assert!(download(&file, 0..5_000, &path, &|_| ()).await.is_err());
+    assert_eq!((unfinished_bytes(&path), fs::read_dir(place.folder.path()).unwrap().count()), (0, 0));
+    place.memory.break_after(2, Trouble::TooFewShares);
+    assert!(download(&file, 0..5_000, &path, &|_| ()).await.is_err());
+    assert_eq!(unfinished_bytes(&path), 2_000);
 }
 
 #[tokio::test]

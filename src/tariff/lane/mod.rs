@@ -1,0 +1,19 @@
+//! Lanes: one counter of octets between a payer and a payee, as state machines without a socket, a clock or a disk.
+//!
+//! What they want done they return as effects. What has to be durable before something else happens is a `Persist`, and that
+//! something else comes out only when the machine is told that the disk has it. A lane at price 0 runs the same way.
+//! Specification: `docs/spec/clearing.md`, "The rules of a lane".
+
+#[cfg(test)]
+mod model;
+mod pair;
+mod payee;
+mod payer;
+#[cfg(test)]
+mod scenes;
+mod transcript;
+
+pub use pair::{Account, Durable, LaneRefusal, Left, Limits, Pair, PairEffect, WriteOff};
+pub use payee::{LaneState, SENT_AHEAD, VoucherFault};
+pub use payer::{NoCharge, PayerEffect, PayerLane, VOUCHER_EVERY, WriteId};
+pub use transcript::{LaneSecret, Served, ServedKind, Transcript};

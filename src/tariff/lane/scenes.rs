@@ -1,0 +1,234 @@
+//! Single rules of a lane, one fact each; the model has what many of them do together.
+
+use crate::signed::Identity;
+use crate::tariff::lane::{
+    Account, LaneRefusal, LaneSecret, LaneState, Left, Limits, NoCharge, Pair, PairEffect, PayerEffect, PayerLane,
+    SENT_AHEAD, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
+};
+use crate::tariff::wire::{LaneId, VoucherBody};
+use crate::tariff::{Ticket, WindowRefusal};
+use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
+
+const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+const LANE: LaneId = Identity([1; 32]);
+const PRICE: PricePerGib = PricePerGib(1 << 30);
+const MIB: u64 = 1 << 20;
+
+fn limits(credit: u64) -> Limits {
+    Limits { window: Bytes(16 * MIB), credit: MinorUnits(credit), write_off: WriteOff::Nothing }
+}
+
+fn pair(limits: Limits) -> Pair {
+    Pair::new(limits, Account::default(), [LaneState::new(LANE, PRICE, NOW.plus(Seconds::hours(1)))])
+}
+
+fn unit(offset: u64, length: u64) -> Served {
+    Served { kind: ServedKind::Ciphertext, object: [7; 32], offset, length: Bytes(length) }
+}
+
+/// Asks for a delivery and lets it leave.
+fn left(pair: &mut Pair, served: Served) -> Ticket {
+    let (ticket, effects) = pair.ask(LANE, served, NOW);
+    let ticket = ticket.unwrap();
+    let writes = effects.iter().filter_map(|effect| match effect {
+        PairEffect::Persist(id, _) => Some(*id),
+        _ => None,
+    });
+    let started = match writes.max() {
+        Some(id) => pair.persisted(id, NOW),
+        None => effects,
+    };
+    assert!(started.contains(&PairEffect::Start(ticket)));
+    ticket
+}
+
+fn voucher(entries: &[Served], price: PricePerGib) -> VoucherBody {
+    let cum_bytes = Bytes(entries.iter().map(|served| served.length.0).sum());
+    let transcript = entries.iter().fold(Transcript::start(&LANE), Transcript::and).0;
+    VoucherBody { lane: LANE, cum_bytes, cum_amount: price.charge(cum_bytes).unwrap(), time: NOW, transcript }
+}
+
+fn counts(pair: &mut Pair, body: &VoucherBody, entries: &[Served]) {
+    let effects = pair.voucher(body, entries).unwrap();
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    assert!(pair.persisted(id, NOW).contains(&PairEffect::Acknowledge(body.clone())));
+}
+
+#[test]
+fn one_delivery_is_acknowledged_once() {
+    let mut pair = pair(limits(u64::MAX));
+    let (first, second) = (unit(0, MIB), unit(1, MIB));
+    left(&mut pair, first);
+    left(&mut pair, second);
+    let twice = [first, first];
+    assert_eq!(pair.voucher(&voucher(&twice, PRICE), &twice), Err(VoucherFault::Transcript));
+    counts(&mut pair, &voucher(&[first, second], PRICE), &[first, second]);
+    assert_eq!(pair.out(), Bytes(0));
+}
+
+#[test]
+fn a_voucher_for_what_was_not_delivered_or_not_sent_is_refused() {
+    let mut pair = pair(limits(u64::MAX));
+    left(&mut pair, unit(0, MIB));
+    let other = [unit(5, MIB)];
+    assert_eq!(pair.voucher(&voucher(&other, PRICE), &other), Err(VoucherFault::Transcript));
+    let more = [unit(0, MIB), unit(1, 8 * MIB)];
+    assert!(matches!(pair.voucher(&voucher(&more, PRICE), &more), Err(VoucherFault::AboveSent { .. })));
+    let mut cheap = voucher(&[unit(0, MIB)], PRICE);
+    cheap.cum_amount.0 -= 1;
+    assert_eq!(pair.voucher(&cheap, &[unit(0, MIB)]), Err(VoucherFault::Amount(Bytes(MIB))));
+    let elsewhere = VoucherBody { lane: Identity([2; 32]), ..voucher(&[unit(0, MIB)], PRICE) };
+    assert_eq!(pair.voucher(&elsewhere, &[unit(0, MIB)]), Err(VoucherFault::NoLane));
+    assert_eq!(pair.voucher(&voucher(&[unit(0, MIB)], PRICE), &[]), Err(VoucherFault::Gap));
+}
+
+#[test]
+fn a_repeated_voucher_is_answered_with_the_one_that_counts() {
+    let mut pair = pair(limits(u64::MAX));
+    let entries = [unit(0, MIB)];
+    left(&mut pair, entries[0]);
+    let body = voucher(&entries, PRICE);
+    counts(&mut pair, &body, &entries);
+    assert_eq!(pair.voucher(&body, &entries), Ok(vec![PairEffect::Acknowledge(body)]));
+    assert_eq!(pair.vouched(), u128::from(MIB));
+}
+
+#[test]
+fn reconnecting_frees_nothing_and_what_is_shown_does() {
+    let mut pair = pair(limits(u64::MAX));
+    let entries = [unit(0, 4 * MIB), unit(1, 4 * MIB), unit(2, 4 * MIB), unit(3, 4 * MIB)];
+    for served in entries {
+        left(&mut pair, served);
+    }
+    pair.resync(LANE, None).unwrap();
+    let full = WindowRefusal::Adrift { unit: Bytes(1), adrift: Bytes(16 * MIB) };
+    assert_eq!(pair.ask(LANE, unit(9, 1), NOW).0, Err(LaneRefusal::Window(full)));
+    let shown = voucher(&entries[..2], PRICE);
+    let effects = pair.resync(LANE, Some(&shown)).unwrap();
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(pair.out(), Bytes(16 * MIB), "not before the disk has it");
+    pair.persisted(id, NOW);
+    assert_eq!(pair.out(), Bytes(8 * MIB));
+    assert!(pair.ask(LANE, unit(9, 1), NOW).0.is_ok());
+}
+
+#[test]
+fn a_restart_charges_what_may_have_left_and_no_more_than_that() {
+    let mut before = pair(limits(u64::MAX));
+    left(&mut before, unit(0, MIB));
+    let lanes: Vec<LaneState> = before.lanes().cloned().collect();
+    let after = Pair::new(limits(u64::MAX), *before.account(), lanes);
+    assert_eq!(after.out(), Bytes(MIB + SENT_AHEAD.0));
+}
+
+#[test]
+fn a_known_party_is_let_off_sixteen_mebibytes_a_day_and_a_hundredth() {
+    let mut pair = pair(Limits { write_off: WriteOff::Known, window: Bytes(64 * MIB), ..limits(u64::MAX) });
+    for offset in 0..5 {
+        left(&mut pair, unit(offset, 10 * MIB));
+    }
+    pair.disconnect(LANE);
+    assert_eq!(pair.out(), Bytes(50 * MIB));
+    let (asked, effects) = pair.ask(LANE, unit(9, 1), NOW);
+    assert!(asked.is_ok());
+    assert!(effects.iter().any(|effect| matches!(effect, PairEffect::Persist(..))));
+    assert_eq!(pair.out(), Bytes(34 * MIB + 1));
+    assert!(pair.ask(LANE, unit(9, 1), NOW.plus(Seconds(60))).0.is_ok());
+    assert_eq!(pair.out(), Bytes(34 * MIB + 2), "the same day");
+    let late = NOW.plus(Seconds::days(1));
+    assert_eq!(pair.ask(LANE, unit(9, 1), late).0, Err(LaneRefusal::Ended(NOW.plus(Seconds::hours(1)))));
+    assert_eq!(pair.out(), Bytes(18 * MIB + 2), "the next day");
+}
+
+#[test]
+fn credit_ends_before_it_is_overrun_and_half_of_it_is_said() {
+    let mut pair = pair(limits(4 * MIB));
+    let entries = [unit(0, MIB), unit(1, 2 * MIB)];
+    for served in entries {
+        left(&mut pair, served);
+    }
+    assert!(pair.ask(LANE, unit(2, MIB), NOW).0.is_ok(), "exactly the limit");
+    let limit = MinorUnits(4 * MIB);
+    assert_eq!(pair.ask(LANE, unit(3, 1), NOW).0, Err(LaneRefusal::Credit { limit }));
+    let body = voucher(&entries, PRICE);
+    let effects = pair.voucher(&body, &entries).unwrap();
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    assert!(pair.persisted(id, NOW).contains(&PairEffect::Settle));
+    assert_eq!(pair.ask(LANE, unit(3, 1), NOW).0, Err(LaneRefusal::Credit { limit }), "vouched for is still owed");
+    pair.settled(MinorUnits(3 * MIB));
+    assert!(pair.ask(LANE, unit(3, 3 * MIB), NOW).0.is_ok());
+}
+
+#[test]
+fn a_delivery_that_never_left_costs_nothing() {
+    let mut pair = pair(limits(u64::MAX));
+    let ticket = left(&mut pair, unit(0, MIB));
+    pair.over(ticket, Left::Nothing);
+    assert_eq!(pair.out(), Bytes(0));
+    let ticket = left(&mut pair, unit(0, MIB));
+    pair.over(ticket, Left::Some);
+    assert_eq!(pair.out(), Bytes(MIB));
+}
+
+#[test]
+fn a_closed_lane_is_kept_while_something_of_it_is_adrift() {
+    let mut pair = pair(limits(u64::MAX));
+    left(&mut pair, unit(0, MIB));
+    let entries = [unit(1, MIB)];
+    left(&mut pair, entries[0]);
+    counts(&mut pair, &voucher(&entries, PRICE), &entries);
+    pair.close(LANE);
+    assert_eq!(pair.ask(LANE, unit(2, 1), NOW).0, Err(LaneRefusal::NoLane));
+    assert_eq!((pair.out(), pair.lanes().count()), (Bytes(MIB), 1));
+    let late = voucher(&[unit(1, MIB), unit(0, MIB)], PRICE);
+    let effects = pair.resync(LANE, Some(&late)).unwrap();
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    pair.persisted(id, NOW);
+    assert_eq!((pair.out(), pair.lanes().count(), pair.vouched()), (Bytes(0), 0, u128::from(2 * MIB)));
+}
+
+#[test]
+fn a_payer_sends_what_the_disk_has_and_nothing_before() {
+    let mut payer = PayerLane::new(LANE, PRICE, None);
+    let served = unit(0, 1_000);
+    assert_eq!(payer.verified(served, NOW), Ok(vec![]));
+    let effects = payer.flush(NOW);
+    let body = voucher(&[served], PRICE);
+    assert_eq!(effects, [PayerEffect::Persist(WriteId(1), body.clone())]);
+    assert_eq!(payer.flush(NOW), []);
+    assert_eq!(payer.persisted(WriteId(1), NOW), [PayerEffect::Send(body.clone(), vec![served])]);
+    assert_eq!(payer.best(), Some(&body));
+    assert_eq!(payer.flush(NOW), [], "nothing new");
+}
+
+#[test]
+fn a_payer_restored_from_a_backup_adopts_its_own_signature() {
+    let mut payer = PayerLane::new(LANE, PRICE, None);
+    let theirs = voucher(&[unit(0, MIB)], PRICE);
+    let effects = payer.acknowledged(&theirs, NOW);
+    assert_eq!(effects, [PayerEffect::Persist(WriteId(1), theirs.clone())]);
+    assert_eq!(payer.persisted(WriteId(1), NOW), []);
+    assert_eq!(payer.reconnect(NOW), [PayerEffect::Show(Some(theirs))]);
+}
+
+#[test]
+fn a_lane_whose_charge_would_not_fit_takes_no_more() {
+    let mut payer = PayerLane::new(LANE, PricePerGib::MAX, None);
+    assert!(payer.verified(unit(0, 1 << 30), NOW).is_ok());
+    let octets = Bytes((1 << 30) + 1);
+    assert_eq!(payer.verified(unit(1, 1), NOW), Err(NoCharge { octets }));
+}
+
+#[test]
+fn who_knows_the_secret_knows_the_object_and_nobody_else() {
+    let secret = LaneSecret::new([1; 32]);
+    assert_ne!(secret.object(&[0; 16]), LaneSecret::new([2; 32]).object(&[0; 16]));
+    assert_ne!(secret.object(&[0; 16]), secret.object(&[1; 16]));
+    assert_eq!(format!("{secret:?}"), "LaneSecret");
+    // RFC 4231's construction, computed apart: Python's hmac and hashlib.
+    assert_eq!(data_encoding::HEXLOWER.encode(&secret.object(&[0; 16])), PYTHON_OBJECT);
+    assert_eq!(data_encoding::HEXLOWER.encode(&Transcript::start(&LANE).and(&unit(3, 9)).0), PYTHON_TRANSCRIPT);
+}
+
+const PYTHON_OBJECT: &str = "4445762421861c5cb822daf5a1757928da4440309c0ddeeb20a4951ce8053df0";
+const PYTHON_TRANSCRIPT: &str = "5c1e0bd93ad022416a72f282be5056c309ed0f5b66db03777400d113f1b26f6c";
