@@ -1,7 +1,7 @@
 //! The composition: builds the parts from the settings, runs them, and takes them down in the right order.
 
 use crate::address::PrivateAddresses;
-use crate::clearing::{AgreedTerms, Budget, FreshRecords, HomeJudge, Purse, PurseParts, Till, TillParts};
+use crate::clearing::{AgreedTerms, Budget, FreshRecords, HomeJudge, HouseRules, Purse, PurseParts, Till, TillParts};
 use crate::clock::Clock;
 use crate::config::{
     FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
@@ -325,6 +325,7 @@ impl OpenGateway {
         let fresh = FreshRecords::new(resolver.clone(), clock);
         let terms = AgreedTerms::new(ledger.clone(), grid, fresh.clone(), clock);
         let key = self.identity.key.clone();
+        let rules = HouseRules::new(home.policy(), members.clone(), fresh.clone(), ledger.clone(), clock);
         let judge = HomeJudge {
             grid,
             key: key.clone(),
@@ -332,6 +333,7 @@ impl OpenGateway {
             terms: terms.clone(),
             ledger: ledger.clone(),
             limit: config.credit_limit,
+            rules: rules.clone(),
             clock,
         };
         let purse = Purse::new(PurseParts {
@@ -372,6 +374,7 @@ impl OpenGateway {
             away,
             till,
             terms,
+            rules,
             credit_limit: config.credit_limit,
             traffic,
             metrics,

@@ -61,6 +61,21 @@ pub(crate) struct Plan {
 
 /// What every second grid of a testnet with rates asks for.
 const PRICE: &str = "5 USD/GiB";
+/// What each of them allows its clients: everything, at what it costs abroad.
+const POLICY: &str = "\
+accept-terms-up-to = [\"10 USD\"]
+
+[retail]
+asset = \"USD\"
+markup = \"0 %\"
+
+[retail.conversions]
+USD = \"1\"
+
+[[rule]]
+name = \"everybody\"
+action = \"allow\"
+";
 /// What each of its grids lends and borrows without asking.
 const CREDIT: &str = "10 USD";
 
@@ -409,6 +424,9 @@ fn write_nodes(layout: &Layout, files: &[GridFiles], money: Option<&Money>) -> R
         };
         let home = Home::new(&node.dir);
         create_new(&home.config(), config.to_commented_toml().as_bytes(), PUBLIC_MODE)?;
+        if money.is_some() && number.is_some() {
+            create_new(&home.policy(), POLICY.as_bytes(), PUBLIC_MODE)?;
+        }
     }
     Ok(())
 }

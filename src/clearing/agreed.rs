@@ -73,8 +73,7 @@ impl AgreedTerms {
         let now = self.clock.now();
         let (owner, other) = (payer.as_bytes(), payee.as_bytes());
         let papers = self.ledger.papers_of(ObjectType::Terms, Some(owner), Some(other)).await?;
-        let mut terms: Vec<Terms> =
-            papers.iter().filter_map(|(_, _, bytes)| Terms::from_bytes(bytes).ok()).collect();
+        let mut terms: Vec<Terms> = papers.iter().filter_map(|(_, _, bytes)| Terms::from_bytes(bytes).ok()).collect();
         let ended = self.ended(payer, payee).await?;
         terms.retain(|terms| terms.body().is_current(now) && !ended.contains(&terms.identity()));
         terms.sort_by_key(|terms| std::cmp::Reverse(terms.body().not_after));

@@ -31,7 +31,9 @@ impl ClientJudge {
             _ if Some(deck.identity()) != body.evidence => Some("its evidence is not the deck"),
             _ if says.seller != body.payee || says.signer != body.payee_key => Some("its deck is somebody else's"),
             _ if (says.asset, says.price) != (body.asset, body.price) => Some("its deck says another price"),
-            _ if !says.covers(&self.client, &body.destination(), self.clock.now()) => Some("its deck does not cover it"),
+            _ if !says.covers(&self.client, &body.destination(), self.clock.now()) => {
+                Some("its deck does not cover it")
+            }
             _ => None,
         }
     }

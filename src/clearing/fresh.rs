@@ -2,10 +2,10 @@
 
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey};
+use crate::rate::Asset;
 use crate::record::{GridRecord, Roles};
 use crate::resolver::{Answer, DEFAULT_DEADLINE, Policy, Question, ResolveError, Resolver};
 use crate::units::{MinorUnits, Seconds, UnixSeconds};
-use crate::rate::Asset;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

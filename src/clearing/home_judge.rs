@@ -3,6 +3,7 @@
 
 use crate::clearing::agreed::AgreedTerms;
 use crate::clearing::fresh::{FreshRecords, has_role, may_agree};
+use crate::clearing::house_rules::HouseRules;
 use crate::clearing::purse::{Judge, Judged, Wanted};
 use crate::clearing::words::{MAX_ANSWER_BYTES, Octets};
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::peer::{GatewayClient, PeerError};
 use crate::rate::Asset;
 use crate::record::{GridRecord, Limit, Roles, binding};
 use crate::resolver::Answer;
-use crate::tariff::wire::{Deck, LaneOpenBody};
+use crate::tariff::wire::{Deck, LaneOpenBody, TermsProposal};
 use crate::units::MinorUnits;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -32,8 +33,10 @@ pub struct HomeJudge {
     pub terms: AgreedTerms,
     /// Where the evidence of prices is kept.
     pub ledger: Ledger,
-    /// Up to what credit this gateway agrees to drafts by itself.
+    /// The most credit that this gateway's key may agree to.
     pub limit: Option<Limit>,
+    /// The grid manager's rules: which terms are accepted without a person.
+    pub rules: HouseRules,
     /// The time.
     pub clock: Clock,
 }
@@ -108,8 +111,7 @@ impl HomeJudge {
     /// Keeps what gives the price, for whoever is to recompute the bill.
     async fn keep(&self, known: &Answer, body: &LaneOpenBody) -> Judged<()> {
         let mut records = std::iter::once(&known.record).chain(&known.evidence);
-        let evidence: Option<&GridRecord> =
-            records.find(|record| Some(record.signed().identity()) == body.evidence);
+        let evidence: Option<&GridRecord> = records.find(|record| Some(record.signed().identity()) == body.evidence);
         if let Some(record) = evidence.filter(|_| body.price.0 > 0) {
             let kept = self.ledger.keep(record.signed(), self.clock.now()).await;
             kept.map_err(|error| PeerError::Books(error.to_string()))?;
@@ -122,6 +124,14 @@ impl HomeJudge {
         let drafts = offers.as_array().into_iter().flatten().filter(|offer| offer["kind"] == "terms");
         for offer in drafts {
             let Ok(draft) = serde_json::from_value::<Octets>(offer["draft_base64url"].clone()) else { continue };
+            let wanted = TermsProposal::from_bytes(&draft.0).map_err(|error| error.to_string()).and_then(|draft| {
+                let policy = self.rules.policy().map_err(|error| error.to_string())?;
+                policy.accepts(draft.body(), self.clock.now()).map_err(|error| error.to_string())
+            });
+            if let Err(reason) = wanted {
+                info!(%payee, reason, "offered terms are for a person to accept");
+                continue;
+            }
             let terms = match self.terms.accept(&draft.0, &payee, self.limit.as_ref(), &self.key).await {
                 Ok(terms) => terms,
                 Err(error) => {

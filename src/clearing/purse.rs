@@ -1,16 +1,15 @@
 //! The payer's side: lanes that are open with a gateway, and vouchers for what was verified on them.
 
 use crate::clearing::purse_lane::{PurseLane, Spent};
-use crate::clearing::transcript::file_under;
-use crate::clearing::words::{
-    LaneAgreed, LaneOffer, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, Octets, lane_text,
-};
+use crate::clearing::transcript::file_names;
+use crate::clearing::words::{LaneAgreed, LaneOffer, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, Octets, lane_text};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::ledger::{Ledger, Part};
 use crate::peer::{GatewayClient, PaidRequest, Payer, PeerError, Purchase};
 use crate::rate::Asset;
 use crate::signed::Identity;
+use crate::tariff::lane::LaneSecret;
 use crate::tariff::wire::{Deck, LaneId, LaneOpenBody, LaneProposal, Voucher};
 use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds};
 use futures::FutureExt;
@@ -18,7 +17,6 @@ use futures::future::BoxFuture;
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,7 +102,7 @@ pub(super) struct Inner {
     /// Signs vouchers, as long as this process runs.
     pub(super) session: SecretKey,
     /// Under which files are counted in the books.
-    files: [u8; 32],
+    files: LaneSecret,
     pub(super) spent: Mutex<Spent>,
     lanes: Mutex<Lanes>,
 }
@@ -132,7 +130,7 @@ impl Purse {
     /// A purse with no lane open.
     pub fn new(parts: PurseParts) -> Self {
         let PurseParts { ledger, payer, key, judge, budget, clock } = parts;
-        let files = Sha256::new().chain_update(b"files in the books").chain_update(*key.seed()).finalize().into();
+        let files = file_names(&key);
         Self(Arc::new(Inner {
             ledger,
             payer,
@@ -192,11 +190,11 @@ impl Purse {
             },
         };
         let index = purchase.file.storage_index();
-        let index: &[u8] = index.as_ref().map_or(&[], |index| index.as_bytes());
-        let file = file_under(&self.0.files, index);
+        let index = index.map_or([0; 16], |index| *index.as_bytes());
+        let file = self.0.files.object(&index);
         let purse = self.clone();
         let back = Box::new(move |lane| purse.lanes().idle.entry(place).or_default().push(lane));
-        Ok(Some(lane.begin(&self.0, index, file, on_behalf_of, purchase.octets, back)?))
+        Ok(Some(lane.begin(&self.0, &index, file, on_behalf_of, purchase.octets, back)?))
     }
 
     fn idle(&self, place: ([u8; 32], GridId)) -> Option<PurseLane> {
@@ -225,7 +223,8 @@ impl Purse {
                         debug!("a gateway without lanes");
                         return Ok(None);
                     }
-                    let offers = refusal.filter(|refusal| refusal.status == 402).and_then(|refusal| refusal.offers.as_ref());
+                    let offers =
+                        refusal.filter(|refusal| refusal.status == 402).and_then(|refusal| refusal.offers.as_ref());
                     match offers {
                         Some(offers) if may_ask_again && self.0.judge.offered(client, offers).await? => {
                             may_ask_again = false;
@@ -252,7 +251,8 @@ impl Purse {
             (Ok(nonce), Ok(secret)) => (nonce, secret),
             _ => return Err(PeerError::Books("no random numbers".to_owned())),
         };
-        let secret_hash: [u8; 32] = Sha256::digest(secret).into();
+        let secret = LaneSecret::new(secret);
+        let secret_hash = secret.hash();
         let octets = |identity: Option<Identity>| identity.map(|identity| Octets(identity.0.to_vec()));
         let offer = LaneOffer {
             destination: *destination,
@@ -281,7 +281,9 @@ impl Purse {
             _ if body.payer_nonce != nonce => Some("it answers another offer"),
             _ if body.secret_hash != secret_hash => Some("it has another secret"),
             _ if body.position != wanted.position => Some("it names another position"),
-            _ if wanted.asset.is_some_and(|asset| body.price.0 > 0 && asset != body.asset) => Some("it is in another asset"),
+            _ if wanted.asset.is_some_and(|asset| body.price.0 > 0 && asset != body.asset) => {
+                Some("it is in another asset")
+            }
             _ if body.price.0 > 0 && body.terms != wanted.terms => Some("it is under other terms"),
             _ if body.not_after <= now.plus(WORTHWHILE) => Some("it ends at once"),
             _ => None,
@@ -302,7 +304,7 @@ impl Purse {
         ledger.open_lane(Part::Payer, open.clone(), now).await.map_err(books)?;
         let agreed = LaneAgreed {
             lane_open_base64url: Octets(open.bytes().to_vec()),
-            secret_base64url: Octets(secret.to_vec()),
+            secret_base64url: Octets(secret.octets().to_vec()),
         };
         let _: crate::clearing::words::LaneOpened = post(client, "/v1/lanes", &agreed).await?;
         let lane = PurseLane::start(Arc::clone(&self.0), client.clone(), open, secret, Bytes(answer.window_bytes));

@@ -1,11 +1,12 @@
 //! One lane in a purse: what was verified on it, and the task that signs, keeps and sends vouchers for it.
 
 use crate::clearing::purse::{Budget, Inner, price_text};
-use crate::clearing::transcript::{Delivered, Transcript, file_under};
+use crate::clearing::transcript::served;
 use crate::clearing::words::{MAX_ANSWER_BYTES, lane_text};
 use crate::keys::PublicKey;
 use crate::ledger::{Part, Reading};
 use crate::peer::{Came, GatewayClient, PaidRequest, PeerError};
+use crate::tariff::lane::{LaneSecret, Transcript, VOUCHER_EVERY};
 use crate::tariff::wire::{LaneOpen, Voucher, VoucherBody};
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
 use hyper::Method;
@@ -15,8 +16,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// What is verified and not vouched for at most, before a voucher for it is signed.
-const CHUNK: u64 = 1 << 20;
 /// Of a small window a share, so that the payee never waits for the rest of a chunk.
 const SHARE_OF_WINDOW: u64 = 4;
 /// After how long without anything new a voucher is signed for less.
@@ -40,7 +39,7 @@ pub(super) struct PurseLane(Arc<Shared>);
 
 struct Shared {
     open: LaneOpen,
-    secret: [u8; 32],
+    secret: LaneSecret,
     chunk: u64,
     state: Mutex<State>,
     /// Tells the task that there is something to do.
@@ -90,7 +89,7 @@ impl PurseLane {
         purse: Arc<Inner>,
         client: GatewayClient,
         open: LaneOpen,
-        secret: [u8; 32],
+        secret: LaneSecret,
         window: Bytes,
     ) -> Self {
         let state = State {
@@ -102,7 +101,7 @@ impl PurseLane {
             closed: false,
             broken: false,
         };
-        let chunk = CHUNK.min(window.0 / SHARE_OF_WINDOW).max(1);
+        let chunk = VOUCHER_EVERY.0.min(window.0 / SHARE_OF_WINDOW).max(1);
         let lane = Self(Arc::new(Shared {
             open,
             secret,
@@ -129,7 +128,7 @@ impl PurseLane {
     pub(super) fn begin(
         self,
         purse: &Arc<Inner>,
-        index: &[u8],
+        index: &[u8; 16],
         file: [u8; 32],
         on_behalf_of: Option<PublicKey>,
         octets: Option<Bytes>,
@@ -162,7 +161,7 @@ impl PurseLane {
             }
             spent.reserved += reserved;
         }
-        let files = (file_under(&self.0.secret, index), file);
+        let files = (self.0.secret.object(index), file);
         Ok(Box::new(Use { lane: self, purse: Arc::clone(purse), files, on_behalf_of, reserved, back: Some(back) }))
     }
 
@@ -208,7 +207,11 @@ impl PurseLane {
                 match self.send(&client, voucher).await {
                     Ok(()) => sent = voucher.body().cum_bytes.0,
                     // It is refused for good: it stays in the books, and no more is read on this lane.
-                    Err(error) if error.refusal().is_some_and(|refusal| (400..500).contains(&refusal.status) && refusal.status != 429) => {
+                    Err(error)
+                        if error
+                            .refusal()
+                            .is_some_and(|refusal| (400..500).contains(&refusal.status) && refusal.status != 429) =>
+                    {
                         debug!(%error, "a voucher is refused");
                         self.state().closed = true;
                         break;
@@ -240,7 +243,8 @@ impl PurseLane {
         }
         if self.state().broken {
             let path = format!("/v1/lanes/{}", lane_text(&id));
-            let told = client.send(Method::DELETE, &path, "application/json", Vec::new().into(), MAX_ANSWER_BYTES).await;
+            let told =
+                client.send(Method::DELETE, &path, "application/json", Vec::new().into(), MAX_ANSWER_BYTES).await;
             if let Err(error) = told {
                 debug!(%error, "the other side was not told that a lane is closed");
             }
@@ -287,7 +291,7 @@ impl<F: FnOnce(PurseLane) + Send> PaidRequest for Use<F> {
     }
 
     fn verified(&mut self, came: Came, octets: Bytes) {
-        let delivered = Delivered { file: self.files.0, came, octets: octets.0 };
+        let delivered = served(self.files.0, came, octets);
         let body = self.lane.0.open.body();
         let mut state = self.lane.state();
         let charge = |octets: u64| body.charge(Bytes(octets)).unwrap_or(MinorUnits::MAX).0;

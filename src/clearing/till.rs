@@ -3,7 +3,7 @@
 use crate::clearing::till_account::{Account, AccountKey, WrittenOff};
 use crate::clearing::till_error::TillError;
 use crate::clearing::till_lane::Lane;
-use crate::clearing::transcript::{Delivered, file_under};
+use crate::clearing::transcript::{file_names, served};
 use crate::clearing::words::{CheckedOffer, LaneStanding, Octets};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
@@ -11,12 +11,10 @@ use crate::ledger::{Ledger, LedgerError, Part};
 use crate::peer::Came;
 use crate::rate::Asset;
 use crate::signed::Identity;
-use crate::tariff::wire::{
-    LaneId, LaneOpen, LaneOpenBody, LaneProposal, LaneReport, LaneReportBody, Voucher,
-};
+use crate::tariff::lane::LaneSecret;
+use crate::tariff::wire::{LaneId, LaneOpen, LaneOpenBody, LaneProposal, LaneReport, LaneReportBody, Voucher};
 use crate::tariff::{Ask, Ticket};
 use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -55,7 +53,7 @@ struct Inner {
     /// Signs reports, as long as this process runs.
     session: SecretKey,
     /// Under which files are counted in the books.
-    files: [u8; 32],
+    files: LaneSecret,
     state: Mutex<State>,
 }
 
@@ -123,7 +121,7 @@ impl Till {
     pub async fn open(parts: TillParts) -> Result<Self, LedgerError> {
         let debts = parts.ledger.unvouchered().await?;
         let TillParts { ledger, grid, key, clock } = parts;
-        let files = Sha256::new().chain_update(b"files in the books").chain_update(*key.seed()).finalize().into();
+        let files = file_names(&key);
         let state = Mutex::new(State { debts, ..State::default() });
         let session = SecretKey::generate();
         Ok(Self(Arc::new(Inner { ledger, grid, key, clock, session, files, state })))
@@ -168,7 +166,7 @@ impl Till {
     pub async fn agree(&self, agreed: &[u8], secret: [u8; 32], sale: &Sale) -> Result<LaneId, TillError> {
         let open = LaneOpen::from_bytes(agreed)?;
         let (body, now, id) = (open.body(), self.0.clock.now(), open.identity());
-        let hash: [u8; 32] = Sha256::digest(secret).into();
+        let secret = LaneSecret::new(secret);
         match body {
             _ if body.payee_key != self.0.key.public() || body.payee != self.0.grid => {
                 return Err(TillError::NotProposed("another gateway's key signs for the payee"));
@@ -179,7 +177,7 @@ impl Till {
             _ if body.payee_instance != self.0.ledger.instance() || body.payee_session != self.0.session.public() => {
                 return Err(TillError::Closed("it was proposed before this gateway was started"));
             }
-            _ if hash != body.secret_hash => return Err(TillError::NotProposed("the secret is another one")),
+            _ if secret.hash() != body.secret_hash => return Err(TillError::NotProposed("the secret is another one")),
             _ if now > body.opened_at.plus(PROPOSED) || now >= body.not_after => {
                 return Err(TillError::Closed("the proposal is too old"));
             }
@@ -328,8 +326,12 @@ impl Till {
         let known = self.state().lanes.get(&lane).map(|lane| {
             let body = lane.open.body();
             let open = lane.closed.is_none() && now < body.not_after;
-            let report =
-                LaneReportBody { lane: lane.open.identity(), cum_bytes: lane.sent(), time: now, transcript: lane.transcript().0 };
+            let report = LaneReportBody {
+                lane: lane.open.identity(),
+                cum_bytes: lane.sent(),
+                time: now,
+                transcript: lane.transcript().0,
+            };
             let report = LaneReport::issue(&report, &lane.open, &self.0.session);
             (body.payer, open, report, lane.best().map(|best| best.bytes().to_vec()))
         });
@@ -528,11 +530,7 @@ impl LaneUse {
             return Ok(());
         }
         let decimal = |units: i128| self.asset.decimal(u64::try_from(units).unwrap_or_default());
-        Err(TillError::Credit {
-            owed: decimal(owed),
-            limit: decimal(i128::from(limit.0)),
-            asset: self.asset.code(),
-        })
+        Err(TillError::Credit { owed: decimal(owed), limit: decimal(i128::from(limit.0)), asset: self.asset.code() })
     }
 
     /// What would be owed with this unit and all that is under way.
@@ -562,13 +560,12 @@ impl Drop for LaneUse {
 
 impl Delivery {
     /// The unit goes out now: this of the file with this storage index.
-    pub fn goes_out(mut self, storage_index: &[u8], came: Came) {
+    pub fn goes_out(mut self, storage_index: &[u8; 16], came: Came) {
         let till = self.till.clone();
         let mut state = till.state();
-        let file = file_under(&till.0.files, storage_index);
+        let file = till.0.files.object(storage_index);
         if let Some(lane) = state.lanes.get_mut(&self.lane) {
-            let of_lane = file_under(&lane.secret, storage_index);
-            let delivered = Delivered { file: of_lane, came, octets: self.octets.0 };
+            let delivered = served(lane.secret.object(storage_index), came, self.octets);
             let ticket = self.account.take().map(|(_, ticket)| ticket);
             lane.deliver(&delivered, ticket, file);
         }

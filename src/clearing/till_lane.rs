@@ -2,9 +2,9 @@
 
 use crate::clearing::till_account::AccountKey;
 use crate::clearing::till_error::TillError;
-use crate::clearing::transcript::{Delivered, Transcript};
 use crate::ledger::Reading;
 use crate::tariff::Ticket;
+use crate::tariff::lane::{LaneSecret, Served, Transcript};
 use crate::tariff::wire::{LaneOpen, Voucher};
 use crate::units::{Bytes, MinorUnits};
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) open: LaneOpen,
-    pub(super) secret: [u8; 32],
+    pub(super) secret: LaneSecret,
     /// Which account it is on; none where nothing is charged and nobody is held to a window.
     pub(super) account: Option<AccountKey>,
     /// What may be owed and not settled.
@@ -45,7 +45,7 @@ struct Out {
 impl Lane {
     pub(super) fn new(
         open: LaneOpen,
-        secret: [u8; 32],
+        secret: LaneSecret,
         account: Option<AccountKey>,
         credit: Option<MinorUnits>,
     ) -> Self {
@@ -93,11 +93,11 @@ impl Lane {
     }
 
     /// A unit goes out.
-    pub(super) fn deliver(&mut self, delivered: &Delivered, ticket: Option<Ticket>, file: [u8; 32]) {
-        self.sent += delivered.octets;
+    pub(super) fn deliver(&mut self, delivered: &Served, ticket: Option<Ticket>, file: [u8; 32]) {
+        self.sent += delivered.length.0;
         self.transcript = self.transcript.and(delivered);
         let (until, transcript) = (self.sent, self.transcript);
-        self.out.push_back(Out { until, transcript, octets: delivered.octets, ticket, file });
+        self.out.push_back(Out { until, transcript, octets: delivered.length.0, ticket, file });
     }
 
     /// What a voucher is for, if it is for what went out here; `None` if it is not above the one held.

@@ -11,9 +11,12 @@ use crate::cli::join::JoinArgs;
 use crate::cli::ledger::LedgerCommand;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
+use crate::cli::quote::QuoteArgs;
+use crate::cli::rates::RatesArgs;
 use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::spent::UsageArgs;
 use crate::cli::status::StatusArgs;
 use crate::cli::web::WebArgs;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -51,6 +54,9 @@ pub(super) enum Command {
     Get(GetArgs),
     Ls(LsArgs),
     Web(WebArgs),
+    Quote(QuoteArgs),
+    Rates(RatesArgs),
+    Usage(UsageArgs),
     #[command(subcommand)]
     Record(RecordCommand),
     Delegate(DelegateArgs),

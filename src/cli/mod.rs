@@ -24,8 +24,12 @@ mod joined;
 mod ledger;
 mod ls;
 mod manual;
+mod money;
 mod network_args;
+mod plot;
 mod progress;
+mod quote;
+mod rates;
 mod read_failures;
 mod reading;
 mod record;
@@ -33,6 +37,7 @@ mod resolve;
 mod resolver_address;
 mod run;
 mod spending;
+mod spent;
 mod status;
 mod table;
 mod terminal;
@@ -89,6 +94,9 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Get(args) => get::run(&args, terminal),
         Command::Ls(args) => ls::run(&args, terminal),
         Command::Web(args) => web::run(&args, terminal),
+        Command::Quote(args) => quote::run(&args, &terminal),
+        Command::Rates(args) => rates::run(&args, &terminal),
+        Command::Usage(args) => spent::run(&args, &terminal),
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Join(args) => join::run(&args, terminal),

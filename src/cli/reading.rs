@@ -1,6 +1,7 @@
 //! What `get` and `ls` share: what is to be read, through whom, and what happens on Ctrl-C.
 
 use crate::address::PrivateAddresses;
+use crate::clearing::Purse;
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
@@ -8,7 +9,6 @@ use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
 use crate::cli::spending::{self, Spending};
 use crate::cli::terminal::Terminal;
-use crate::clearing::Purse;
 use crate::clock::Clock;
 use crate::config::{ClientConfig, Home, read_key};
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};

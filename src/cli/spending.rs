@@ -1,9 +1,9 @@
 //! What a command may spend, and the purse that it pays from.
 
+use crate::clearing::{Budget, ClientJudge, Purse, PurseParts};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::terminal::Terminal;
-use crate::clearing::{Budget, ClientJudge, Purse, PurseParts};
 use crate::clock::Clock;
 use crate::config::{Home, create_private_dir};
 use crate::keys::SecretKey;

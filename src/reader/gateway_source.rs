@@ -74,7 +74,8 @@ impl Source for GatewaySource {
         async move {
             let client = self.client().await?;
             let count = units.end - units.start;
-            let manifest = client.manifest(target.grid(), target.cap(), units.start, count, self.payer().as_deref()).await?;
+            let manifest =
+                client.manifest(target.grid(), target.cap(), units.start, count, self.payer().as_deref()).await?;
             let cipher = manifest
                 .decryptor(target.cap())
                 .map_err(|error| SourceError::new(Trouble::Integrity, error.to_string()))?;
@@ -175,7 +176,8 @@ impl From<PeerError> for SourceError {
         };
         let hint = match (&error, refusal) {
             (PeerError::Price { .. }, _) => Some(
-                "`clearinghouse quote CAP` says what it costs in all, and `--max-price AMOUNT` pays up to so much".to_owned(),
+                "`clearinghouse quote CAP` says what it costs in all, and `--max-price AMOUNT` pays up to so much"
+                    .to_owned(),
             ),
             (_, Some(refusal)) => refusal.hint.clone(),
             (PeerError::WrongKey { .. } | PeerError::OtherGrid { .. }, _) => Some(

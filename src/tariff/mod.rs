@@ -3,8 +3,8 @@
 //! Decides and counts; takes the time as an argument and moves no byte. [`wire`] has the signed objects of money.
 
 mod allowance;
-pub mod lane;
 pub mod bundle;
+pub mod lane;
 mod pool;
 mod window;
 pub mod wire;

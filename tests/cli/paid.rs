@@ -41,9 +41,8 @@ impl Testnet {
     fn cap(&self, number: usize, name: &str) -> String {
         let grid = self.grid(number).to_string();
         let files = self.ready["files"].as_array().unwrap();
-        let is_it = |file: &&Value| {
-            file["name"] == name && file["foreign_cap"].as_str().is_some_and(|cap| cap.contains(&grid))
-        };
+        let is_it =
+            |file: &&Value| file["name"] == name && file["foreign_cap"].as_str().is_some_and(|cap| cap.contains(&grid));
         files.iter().find(is_it).unwrap()["foreign_cap"].as_str().unwrap().to_owned()
     }
 
@@ -85,16 +84,56 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
     let testnet = Testnet::up(&place, "");
     testnet.join(&place, 0, "client");
     let cap = testnet.cap(1, "letter.txt");
-    let got = place.run_words(["get", &cap, "-o", "letter.txt", "-d", "client"]);
-    assert_eq!(got.status, 0, "{}{}", got.stdout, got.stderr);
     let (home, abroad) = (testnet.grid(0), testnet.grid(1));
+    let get = |file: &str, max: &[&str]| {
+        let words = ["get", &cap, "-o", file, "-d", "client"];
+        place.run_words(words.iter().chain(max))
+    };
+
+    // Nothing is paid that nobody said, and nothing is fetched for it.
+    let quote = place.run_words(["quote", &cap, "-d", "client", "--json"]).json();
+    assert_eq!((&quote["price"]["asset"], &quote["decision"]), (&"USD".into(), &"allowed".into()), "{quote}");
+    let refused = get("letter.txt", &[]);
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("5 USD per GiB"), "{}", refused.stderr);
+    let refused = get("letter.txt", &["--max-price", "0.000000001 USD"]);
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert_eq!(owed(&testnet.node_dir(1), Part::Payee, home, abroad), 0);
+
+    let got = get("letter.txt", &["--max-price", "1 USD"]);
+    assert_eq!(got.status, 0, "{}{}", got.stdout, got.stderr);
     let payer = owed(&testnet.node_dir(0), Part::Payer, home, abroad);
     let payee = owed(&testnet.node_dir(1), Part::Payee, home, abroad);
     assert!(payer > 0, "something is owed");
     assert_eq!(payer, payee);
-    // A second time costs as much again, whoever reads.
-    testnet.join(&place, 0, "another");
-    let got = place.run_words(["get", &cap, "-o", "again.txt", "-d", "another"]);
-    assert_eq!(got.status, 0, "{}{}", got.stdout, got.stderr);
-    assert!(owed(&testnet.node_dir(0), Part::Payer, home, abroad) > payer);
+    // The client's own books say what it was charged; the home's say the same.
+    let usage = place.run_words(["usage", "-d", "client", "--json", "--plot", "usage.svg"]).json();
+    let charged: u64 = usage["lines"].as_array().unwrap().iter().map(amount).sum();
+    assert!(charged > 0, "{usage}");
+    let node = testnet.node_dir(0);
+    let usage = place.run_words(["usage", "-d", node.to_str().unwrap(), "--json"]).json();
+    let to_client = usage["lines"].as_array().unwrap().iter().filter(|line| line["direction"] == "to_client");
+    assert_eq!(to_client.map(amount).sum::<u64>(), charged, "{usage}");
+    assert!(String::from_utf8(place.read("usage.svg")).unwrap().contains("<rect"));
+    for number in [0, 1] {
+        let node = testnet.node_dir(number);
+        let verified = place.run_words(["ledger", "verify", "-d", node.to_str().unwrap()]);
+        assert_eq!(verified.status, 0, "{}{}", verified.stdout, verified.stderr);
+    }
+
+    // The operator's rules are read again without a restart.
+    let rules = "[[rule]]\nname = \"the rest\"\naction = \"deny\"\nmessage = \"that is a 1-900 number\"\n";
+    let policy = std::fs::read_to_string(node.join("policy.toml")).unwrap();
+    let (head, _) = policy.split_once("[[rule]]").unwrap();
+    std::fs::write(node.join("policy.toml"), format!("{head}{rules}")).unwrap();
+    let refused = get("again.txt", &["--max-price", "1 USD"]);
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("that is a 1-900 number"), "{}", refused.stderr);
+    let rates = place.run_words(["rates", &abroad.to_string(), "-d", "client", "--json"]).json();
+    assert_eq!(rates["now"][0]["price_per_gib"]["amount"], "5000000000", "{rates}");
+}
+
+/// The charge of a line of `usage`.
+fn amount(line: &Value) -> u64 {
+    line["charge"]["amount"].as_str().unwrap().parse().unwrap()
 }

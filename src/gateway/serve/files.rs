@@ -6,11 +6,12 @@ use crate::gateway::file::{Opened, UnitStream};
 use crate::gateway::serve::access::{Admitted, Way, admit};
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::lanes::wanted_lane;
-use crate::gateway::serve::room::{Place, Room};
+use crate::gateway::serve::leases::Payer;
 use crate::gateway::serve::range;
 use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::room::{Place, Room};
+use crate::gateway::serve::rules::may_read;
 use crate::gateway::serve::shared::Shared;
-use crate::gateway::serve::leases::Payer;
 use crate::gateway::traffic::Way as Direction;
 use crate::gateway::unit::Unit;
 use crate::keys::GridId;
@@ -59,7 +60,8 @@ pub(super) async fn manifest(
         return Err(Refusal::malformed(format!("`count` is 1 to {MAX_UNITS}")));
     }
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
-    let room = Room::of(&shared, &admitted, &grid)?;
+    let remaining = may_read(&shared, &admitted).await?;
+    let room = Room::of(&shared, &admitted, &grid, remaining)?;
     let asked = first..first.saturating_add(count);
     let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked).await?;
     let units = file.layout().units();
@@ -97,7 +99,8 @@ pub(super) async fn ciphertext(
     let (grid, cap) = named(path)?;
     let tag = wanted_tag(&headers)?;
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
-    let room = Room::of(&shared, &admitted, &grid)?;
+    let remaining = may_read(&shared, &admitted).await?;
+    let room = Room::of(&shared, &admitted, &grid, remaining)?;
     if cap.is_mutable() && tag.is_none() {
         return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
             .hint("the `ETag` of the manifest is its name"));
@@ -126,7 +129,8 @@ pub(super) async fn ciphertext(
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, "too many readers are being served")
                 .after(BUSY)
         })?;
-        let answer = Answer { admitted, connection, grid, index: index(&cap), layout, octets: octets.end - octets.start };
+        let answer =
+            Answer { admitted, connection, grid, index: index(&cap), layout, octets: octets.end - octets.start };
         begin(&shared, answer, room, &file, units, place).await?
     };
     let mut response = body.into_response();
@@ -190,6 +194,7 @@ impl Sending {
     async fn run(self, first: Unit, place: Place, mut stream: UnitStream, room: Room) {
         let mut next = Some((first, place));
         let mut left = self.answer.octets;
+        let mut decided_by = self.shared.rules.version();
         while let Some((unit, place)) = next.take() {
             let after = unit.index + 1;
             left -= unit.len().0.min(left);
@@ -203,6 +208,13 @@ impl Sending {
             let Answer { admitted, connection, grid, layout, .. } = &self.answer;
             if let Err(refusal) = admit(&self.shared, connection, *grid, admitted.lane) {
                 return self.break_off(refusal.detail()).await;
+            }
+            let rules = self.shared.rules.version();
+            if rules != decided_by {
+                decided_by = rules;
+                if let Err(refusal) = may_read(&self.shared, admitted).await {
+                    return self.break_off(refusal.detail()).await;
+                }
             }
             let reserved = tokio::select! {
                 reserved = room.reserve(layout.unit_len(after), Octets(left)) => reserved,
@@ -262,7 +274,7 @@ impl AsRef<[u8]> for Leased {
     }
 }
 
-async fn opened(
+pub(super) async fn opened(
     shared: &Shared,
     admitted: &Admitted,
     cap: &Capability,
@@ -288,7 +300,7 @@ async fn opened(
 }
 
 /// The grid and the verify cap in a path. Nothing of a path is ever repeated: it may be somebody's key.
-fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<(GridId, Capability), Refusal> {
+pub(super) fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<(GridId, Capability), Refusal> {
     let bad = || Refusal::malformed("no grid id and verify cap stand in the path");
     let Path((grid, cap)) = path.map_err(|_| bad())?;
     let grid = grid.parse().map_err(|_| bad())?;

@@ -143,8 +143,12 @@ pub(super) fn wanted_lane(headers: &HeaderMap) -> Result<Option<LaneId>, Refusal
 pub(super) fn refusal(error: &TillError) -> Refusal {
     match error {
         TillError::NoLane => Refusal::because(StatusCode::NOT_FOUND, Code::NotFound, error),
-        TillError::Closed(_) => Refusal::because(StatusCode::CONFLICT, Code::LaneClosed, error).hint("open another lane"),
-        TillError::Busy => Refusal::because(StatusCode::CONFLICT, Code::Refused, error).hint("open a lane for each request"),
+        TillError::Closed(_) => {
+            Refusal::because(StatusCode::CONFLICT, Code::LaneClosed, error).hint("open another lane")
+        }
+        TillError::Busy => {
+            Refusal::because(StatusCode::CONFLICT, Code::Refused, error).hint("open a lane for each request")
+        }
         TillError::OtherDestination | TillError::NotProposed(_) => {
             Refusal::because(StatusCode::FORBIDDEN, Code::Refused, error)
         }

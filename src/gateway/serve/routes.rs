@@ -4,6 +4,7 @@ use crate::gateway::serve::access::caller;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::files;
 use crate::gateway::serve::lanes;
+use crate::gateway::serve::quotes;
 use crate::gateway::serve::records;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::session;
@@ -24,6 +25,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/grids/{grid}", get(records::read))
         .route("/v1/grids/{grid}/manifest/{cap}", get(files::manifest))
         .route("/v1/grids/{grid}/ciphertext/{cap}", get(files::ciphertext))
+        .route("/v1/grids/{grid}/quote/{cap}", get(quotes::quote))
         .route("/v1/lanes/offer", post(lanes::offer))
         .route("/v1/lanes", post(lanes::open))
         .route("/v1/lanes/{lane}", get(lanes::standing).delete(lanes::close))

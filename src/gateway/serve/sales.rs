@@ -3,8 +3,10 @@
 use crate::clearing::Sale;
 use crate::gateway::serve::leases::CLIENT_WINDOW;
 use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::rules::{allowed, ruled};
 use crate::gateway::serve::shared::Shared;
 use crate::keys::{GridId, PublicKey};
+use crate::policy::Confirmed;
 use crate::rate::Asset;
 use crate::record::{GridRecord, binding};
 use crate::session::Caller;
@@ -35,12 +37,7 @@ pub(super) async fn sale(
     }
 }
 
-async fn to_grid(
-    shared: &Shared,
-    grid: &GridId,
-    key: &PublicKey,
-    asset: Option<Asset>,
-) -> Result<Sale, Refusal> {
+async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<Asset>) -> Result<Sale, Refusal> {
     let now = shared.clock.now();
     let record = (shared.own_record)();
     let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
@@ -59,9 +56,7 @@ async fn to_grid(
         });
     }
     let agreed = shared.terms.between(grid, &shared.grid).await;
-    let agreed = agreed.map_err(|error| {
-        Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error)
-    })?;
+    let agreed = agreed.map_err(|error| Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error))?;
     let wanted = |terms: &&crate::tariff::wire::Terms| asset.is_none_or(|asset| asset == terms.body().asset);
     let Some(terms) = agreed.iter().find(wanted) else {
         return Err(no_terms(shared, grid, key, record.as_ref()));
@@ -117,7 +112,7 @@ async fn to_client(
     shared: &Shared,
     key: &PublicKey,
     destination: &GridId,
-    _confirmed: bool,
+    confirmed: bool,
 ) -> Result<(Sale, Option<Deck>), Refusal> {
     let now = shared.clock.now();
     let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
@@ -126,7 +121,15 @@ async fn to_client(
         let envelope = Envelope::from_bytes(membership.bytes()).ok()?;
         Some(Identity::of(ObjectType::Membership, &shared.grid, envelope.payload()))
     });
-    let priced = retail(shared, key, destination).await?;
+    let priced = if *destination == shared.grid {
+        None
+    } else {
+        let confirmed = if confirmed { Confirmed::Yes } else { Confirmed::No };
+        let ruled = ruled(shared, key, destination, confirmed).await?;
+        allowed(&ruled)?;
+        let deck = ruled.deck(&shared.rules, key, destination, &shared.secret_key);
+        deck.map_err(|error| Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error))?
+    };
     let (asset, price, deck) = match priced {
         None => (Asset::FREE, PricePerGib(0), None),
         Some(deck) => (deck.body().asset, deck.body().price, Some(deck)),
@@ -145,9 +148,4 @@ async fn to_client(
         credit: None,
     };
     Ok((sale, deck))
-}
-
-/// What a client pays for files of `destination`: nothing, until the operator writes down otherwise.
-async fn retail(_shared: &Shared, _client: &PublicKey, _destination: &GridId) -> Result<Option<Deck>, Refusal> {
-    Ok(None)
 }

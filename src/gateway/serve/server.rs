@@ -1,6 +1,6 @@
 //! The gateway as a whole: started, asked how it stands, stopped.
 
-use crate::clearing::{AgreedTerms, Till};
+use crate::clearing::{AgreedTerms, HouseRules, Till};
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::gateway::away::Away;
@@ -61,6 +61,8 @@ pub struct GatewayParts {
     pub till: Till,
     /// What is agreed with other grids.
     pub terms: AgreedTerms,
+    /// What the grid's clients may fetch of other grids.
+    pub rules: HouseRules,
     /// The most that is lent to another grid without a person.
     pub credit_limit: Option<Limit>,
     /// The counts of octets.
@@ -123,6 +125,7 @@ impl Gateway {
             leases: Arc::clone(&leases),
             till: parts.till,
             terms: parts.terms,
+            rules: parts.rules,
             credit_limit: parts.credit_limit,
             secret_key: identity.key.clone(),
             traffic: traffic.clone(),

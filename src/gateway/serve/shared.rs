@@ -1,6 +1,6 @@
 //! What every request may look at.
 
-use crate::clearing::{AgreedTerms, Till};
+use crate::clearing::{AgreedTerms, HouseRules, Till};
 use crate::clock::Clock;
 use crate::gateway::away::Away;
 use crate::gateway::serve::leases::Leases;
@@ -55,6 +55,8 @@ pub(super) struct Parts {
     pub(super) till: Till,
     /// What is agreed with other grids.
     pub(super) terms: AgreedTerms,
+    /// What our clients may fetch of other grids.
+    pub(super) rules: HouseRules,
     /// The most that is lent without a person.
     pub(super) credit_limit: Option<Limit>,
     /// The secret half of `key`.
