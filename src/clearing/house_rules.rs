@@ -10,12 +10,12 @@ use crate::policy::{
     Account, Call, Confirmed, Decision, MAX_POLICY_BYTES, NoRetail, Outcome, Period, Policy, PolicyError, Priced, Step,
     Unpriced, Used, priced,
 };
-use crate::resolver::ResolveError;
+use crate::resolver::{Answer, ResolveError};
 use crate::session::Membership;
 use crate::tariff::wire::{Deck, WireError};
-use crate::units::{Bytes, MinorUnits, PricePerGib};
+use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use tracing::warn;
@@ -110,7 +110,7 @@ impl HouseRules {
         }
         let policy = match version {
             None => Ok(Arc::new(Policy::free_only())),
-            Some(_) => self.read(),
+            Some(_) => policy_at(&self.0.path),
         };
         if let Err(error) = &policy {
             warn!(%error, "clients are served nothing of other grids until it is mended");
@@ -119,38 +119,73 @@ impl HouseRules {
         policy
     }
 
-    fn read(&self) -> Result<Arc<Policy>, PolicyFault> {
-        let bytes =
-            read_at_most(&self.0.path, MAX_POLICY_BYTES).map_err(|error| PolicyFault::File(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| PolicyFault::File("it is not UTF-8".to_owned()))?;
-        Ok(Arc::new(text.parse::<Policy>()?))
-    }
-
     /// What comes of a call of `client` to `grid`.
     pub async fn decide(&self, client: &Membership, grid: &GridId, confirmed: Confirmed) -> Result<Ruled, RuleError> {
         let (version, policy) = (self.version(), self.policy()?);
         let now = self.0.clock.now();
         let answer = self.0.fresh.of(grid).await?;
-        let abroad = priced(&answer.record, &answer.evidence, policy.retail.as_ref(), now)?;
+        let used = self.0.ledger.usage(Period::Month.began(now), now.plus(Seconds(1))).await?;
+        let members = self.0.members.clients(now);
+        let case = Case { home: self.0.grid, client, members: &members, grid, answer: &answer, used: &used, now };
+        case.ruled(policy, version, confirmed)
+    }
+}
+
+/// The policy in the file at `path`; where there is none, what is free and nothing else.
+pub fn read_policy(path: &Path) -> Result<Arc<Policy>, PolicyFault> {
+    if path.exists() { policy_at(path) } else { Ok(Arc::new(Policy::free_only())) }
+}
+
+fn policy_at(path: &Path) -> Result<Arc<Policy>, PolicyFault> {
+    let bytes = read_at_most(path, MAX_POLICY_BYTES).map_err(|error| PolicyFault::File(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| PolicyFault::File("it is not UTF-8".to_owned()))?;
+    Ok(Arc::new(text.parse::<Policy>()?))
+}
+
+/// All that a decision is made from.
+#[derive(Debug)]
+pub struct Case<'c> {
+    /// The grid whose rules they are.
+    pub home: GridId,
+    /// Who asks.
+    pub client: &'c Membership,
+    /// All clients, for what groups have used.
+    pub members: &'c [Arc<Membership>],
+    /// The grid whose file it is.
+    pub grid: &'c GridId,
+    /// Its record.
+    pub answer: &'c Answer,
+    /// What was read in the month that is now.
+    pub used: &'c [UsageLine],
+    /// When.
+    pub now: UnixSeconds,
+}
+
+impl Case<'_> {
+    /// What comes of it by `policy`, which is the file in state `version`.
+    pub fn ruled(&self, policy: Arc<Policy>, version: Version, confirmed: Confirmed) -> Result<Ruled, RuleError> {
+        let abroad = priced(&self.answer.record, &self.answer.evidence, policy.retail.as_ref(), self.now)?;
         let retail = match &policy.retail {
             Some(retail) => retail.price(abroad.asset, abroad.price)?,
             None => PricePerGib(0),
         };
-        let lines = self.0.ledger.usage(Period::Month.began(now), now.plus(crate::units::Seconds(1))).await?;
-        let draft = client.draft();
-        let call =
-            Call { client: client.key(), label: client.label(), groups: &draft.groups, grid, priced: &abroad, retail };
-        let members = self.0.members.clients(now);
+        let call = Call {
+            client: self.client.key(),
+            label: self.client.label(),
+            groups: &self.client.draft().groups,
+            grid: self.grid,
+            priced: &abroad,
+            retail,
+        };
         let home = policy.retail.as_ref().map(|retail| retail.asset);
         let used = |account: &Account, period: Period| {
-            let began = period.began(now);
-            let of = |line: &&UsageLine| line.day >= began && self.is_of(account, line, &members);
+            let began = period.began(self.now);
             let counts = |line: &UsageLine| match account {
                 Account::Grid(_) => line.asset == abroad.asset,
                 Account::Client(_) | Account::Group(_) => Some(line.asset) == home,
             };
             let mut used = Used::default();
-            for line in lines.iter().filter(of) {
+            for line in self.used.iter().filter(|line| line.day >= began && self.is_of(account, line)) {
                 used.bytes = Bytes(used.bytes.0.saturating_add(line.bytes.0));
                 if counts(line) {
                     used.money = MinorUnits(used.money.0.saturating_add(line.amount.0));
@@ -163,14 +198,14 @@ impl HouseRules {
     }
 
     /// Whether a line of the books counts for an account. Of a group all that its present members read counts.
-    fn is_of(&self, account: &Account, line: &UsageLine, members: &[Arc<Membership>]) -> bool {
-        let retail = line.part == Part::Payee && line.grid != self.0.grid;
+    fn is_of(&self, account: &Account, line: &UsageLine) -> bool {
+        let retail = line.part == Part::Payee && line.grid != self.home;
         match account {
             Account::Client(key) => retail && line.party == *key,
             Account::Group(group) => {
                 let is_in =
                     |member: &Arc<Membership>| *member.key() == line.party && member.draft().groups.contains(group);
-                retail && members.iter().any(is_in)
+                retail && self.members.iter().any(is_in)
             }
             Account::Grid(grid) => line.part == Part::Payer && line.party == *grid.key(),
         }

@@ -11,6 +11,7 @@ use crate::cli::join::JoinArgs;
 use crate::cli::ledger::LedgerCommand;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
+use crate::cli::policy::PolicyCommand;
 use crate::cli::quote::QuoteArgs;
 use crate::cli::rates::RatesArgs;
 use crate::cli::record::RecordCommand;
@@ -54,6 +55,8 @@ pub(super) enum Command {
     Get(GetArgs),
     Ls(LsArgs),
     Web(WebArgs),
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     Quote(QuoteArgs),
     Rates(RatesArgs),
     Usage(UsageArgs),

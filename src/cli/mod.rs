@@ -27,6 +27,7 @@ mod manual;
 mod money;
 mod network_args;
 mod plot;
+mod policy;
 mod progress;
 mod quote;
 mod rates;
@@ -94,6 +95,7 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Get(args) => get::run(&args, terminal),
         Command::Ls(args) => ls::run(&args, terminal),
         Command::Web(args) => web::run(&args, terminal),
+        Command::Policy(command) => policy::run(&command, &terminal),
         Command::Quote(args) => quote::run(&args, &terminal),
         Command::Rates(args) => rates::run(&args, &terminal),
         Command::Usage(args) => spent::run(&args, &terminal),

@@ -12,6 +12,11 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
+const USUAL_UNIT: u64 = 131_072;
+/// What an immutable file's manifest has beside its hashes at most: the URI extension block, and the form around it.
+const CHK_FRAME_BYTES: u64 = 2_100;
+const HASH_BYTES: u64 = 32;
 /// How often another lane is tried where the one at hand has just ended.
 pub(super) const LANES_TRIED: u32 = 2;
 /// The most octets of an immutable file's manifest: 4,096 leaves, two paths of uncles, 2,000 octets of UEB, and some room.
@@ -33,7 +38,8 @@ impl GatewayClient {
         let (file, limit) = self.asked_for(cap)?;
         let count = count.clamp(1, MAX_UNITS);
         let path = format!("/v1/grids/{grid}/manifest/{}?first={first}&count={count}", escaped(&file));
-        let purchase = Purchase { grid: *grid, file: file.clone(), octets: None };
+        let octets = file.size().map(|size| manifest_estimate(size, count));
+        let purchase = Purchase { grid: *grid, file: file.clone(), octets };
         let mut again = LANES_TRIED;
         let (body, paid) = loop {
             let paid = match payer {
@@ -81,6 +87,13 @@ impl GatewayClient {
         let limit = if verify_cap.is_mutable() { MAX_MUTABLE_BYTES } else { MAX_CHK_BYTES };
         Ok((Capability::File(verify_cap.file().clone()), limit))
     }
+}
+
+/// How many octets the manifest of `count` units of an immutable file of this size has at most, in segments of the usual size.
+pub fn manifest_estimate(size: Octets, count: u64) -> Octets {
+    let units = size.0.div_ceil(USUAL_UNIT);
+    let uncles = 2 * u64::from(u64::BITS - units.leading_zeros());
+    Octets(CHK_FRAME_BYTES + HASH_BYTES * (units.min(count) + uncles))
 }
 
 impl UnitCheck for Manifest {

@@ -121,6 +121,11 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
         assert_eq!(verified.status, 0, "{}{}", verified.stdout, verified.stderr);
     }
 
+    let node_text = node.to_str().unwrap();
+    let checked = place.run_words(["policy", "check", "client", &cap, "-d", node_text]);
+    assert_eq!(checked.status, 0, "{}{}", checked.stdout, checked.stderr);
+    assert!(checked.stdout.contains("rule `everybody`: matches and allows"), "{}", checked.stdout);
+
     // The operator's rules are read again without a restart.
     let rules = "[[rule]]\nname = \"the rest\"\naction = \"deny\"\nmessage = \"that is a 1-900 number\"\n";
     let policy = std::fs::read_to_string(node.join("policy.toml")).unwrap();

@@ -8,7 +8,7 @@ use crate::gateway::serve::files::{named, opened};
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::rules::{may_read, ruled};
 use crate::gateway::serve::shared::Shared;
-use crate::lafs::manifest::MAX_UNITS;
+use crate::peer::manifest_estimate;
 use crate::policy::{Confirmed, Outcome};
 use crate::rate::Asset;
 use crate::session::Caller;
@@ -20,11 +20,9 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
-const USUAL_UNIT: u64 = 131_072;
-/// What a manifest has beside its hashes, at most: the URI extension block, and the forms around it.
-const MANIFEST_FRAME: u64 = 2_100;
-const HASH: u64 = 32;
+/// How many units a reader asks to have the manifest of at once, and how much content that is in segments of the usual size.
+const PAGE_UNITS: u64 = 1_024;
+const PAGE_BYTES: u64 = PAGE_UNITS << 17;
 
 /// What a file will cost.
 #[derive(Serialize)]
@@ -133,11 +131,8 @@ fn size_in(cap: &Capability) -> Option<u64> {
     cap.size().map(|size| size.0)
 }
 
-/// How many octets of manifests come with so many of content, at most, in segments of the usual size: readers ask for a page of
-/// hashes at a time.
+/// How many octets of manifests come with so many of content, at most: readers ask for them a page at a time.
 fn manifest_bytes(content: u64) -> u64 {
-    let units = content.div_ceil(USUAL_UNIT);
-    let pages = units.div_ceil(MAX_UNITS / 4).max(1);
-    let uncles = 2 * u64::from(64 - units.leading_zeros());
-    units * HASH + pages * (MANIFEST_FRAME + uncles * HASH)
+    let pages = content.div_ceil(PAGE_BYTES).max(1);
+    pages.saturating_mul(manifest_estimate(Bytes(content), PAGE_UNITS).0)
 }
