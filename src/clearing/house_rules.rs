@@ -32,8 +32,12 @@ struct Inner {
     ledger: Ledger,
     members: Members,
     clock: Clock,
-    read: Mutex<Option<(Version, Result<Arc<Policy>, PolicyFault>)>>,
+    /// What the file was read as last.
+    read: Mutex<Option<AsRead>>,
 }
+
+/// A state of the file, and what stood in it.
+type AsRead = (Version, Result<Arc<Policy>, PolicyFault>);
 
 /// Which state of the file it is: none, or when it was changed and how long it is.
 pub type Version = Option<(SystemTime, u64)>;

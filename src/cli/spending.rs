@@ -45,7 +45,7 @@ pub(super) async fn open(
     let ledger = match books(home, clock).await {
         Ok(ledger) => ledger,
         Err(error) if spending.max_price.is_none() => {
-            terminal.note(&format!("what is read is not counted, and nothing is paid for: {error}"));
+            terminal.note(format!("what is read is not counted, and nothing is paid for: {error}"));
             return Ok(None);
         }
         Err(error) => return Err(Failure::because(ExitCode::Failed, &error)),

@@ -95,7 +95,7 @@ async fn what_a_calling_grid_shows_is_held_against_what_the_network_holds() {
     let client = called(&gateway, &shown).await.unwrap();
     // The session ends, and what was found keeps it from being opened again.
     let refused = loop {
-        match client.manifest(&gateway.grid(), &cap(), 0, 1).await.unwrap_err() {
+        match client.manifest(&gateway.grid(), &cap(), 0, 1, None).await.unwrap_err() {
             error if refusal_status(&error) == Some(503) => tokio::task::yield_now().await,
             error => break error,
         }
