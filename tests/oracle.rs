@@ -9,6 +9,9 @@ mod caps;
 #[path = "oracle/erasure.rs"]
 mod erasure;
 #[cfg(feature = "node")]
+#[path = "oracle/foreign/mod.rs"]
+mod foreign;
+#[cfg(feature = "node")]
 #[path = "oracle/gateway.rs"]
 mod gateway;
 #[cfg(feature = "node")]
@@ -22,11 +25,24 @@ mod immutable;
 #[cfg(feature = "node")]
 #[path = "oracle/mutable.rs"]
 mod mutable;
+#[cfg(feature = "node")]
+#[path = "cli/place.rs"]
+#[expect(dead_code, reason = "the tests of the program use more of it")]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod place;
 #[path = "oracle/python.rs"]
 mod python;
+#[cfg(feature = "node")]
+mod raw_client;
+#[cfg(feature = "node")]
+#[path = "oracle/real_client.rs"]
+mod real_client;
 #[cfg(feature = "node")]
 #[path = "oracle/storage.rs"]
 mod storage;
 #[cfg(feature = "node")]
 #[path = "oracle/tahoe_nodes.rs"]
 mod tahoe_nodes;
+#[cfg(feature = "node")]
+#[path = "oracle/two_grids.rs"]
+mod two_grids;

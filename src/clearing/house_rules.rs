@@ -10,8 +10,9 @@ use crate::policy::{
     Account, Call, Confirmed, Decision, MAX_POLICY_BYTES, NoRetail, Outcome, Period, Policy, PolicyError, Priced, Step,
     Unpriced, Used, priced,
 };
+use crate::record::Nickname;
 use crate::resolver::{Answer, ResolveError};
-use crate::session::Membership;
+use crate::session::{Group, Membership};
 use crate::tariff::wire::{Deck, WireError};
 use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 use std::fs;
@@ -124,7 +125,7 @@ impl HouseRules {
     }
 
     /// What comes of a call of `client` to `grid`.
-    pub async fn decide(&self, client: &Membership, grid: &GridId, confirmed: Confirmed) -> Result<Ruled, RuleError> {
+    pub async fn decide(&self, client: &Asker, grid: &GridId, confirmed: Confirmed) -> Result<Ruled, RuleError> {
         let (version, policy) = (self.version(), self.policy()?);
         let now = self.0.clock.now();
         let answer = self.0.fresh.of(grid).await?;
@@ -146,13 +147,31 @@ fn policy_at(path: &Path) -> Result<Arc<Policy>, PolicyFault> {
     Ok(Arc::new(text.parse::<Policy>()?))
 }
 
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// Its accounting key.
+    pub key: PublicKey,
+    /// What the operator calls it.
+    pub label: Nickname,
+    /// The groups that it is in.
+    pub groups: Vec<Group>,
+}
+
+impl From<&Membership> for Asker {
+    fn from(membership: &Membership) -> Self {
+        let draft = membership.draft();
+        Self { key: *membership.key(), label: membership.label().clone(), groups: draft.groups.clone() }
+    }
+}
+
 /// All that a decision is made from.
 #[derive(Debug)]
 pub struct Case<'c> {
     /// The grid whose rules they are.
     pub home: GridId,
     /// Who asks.
-    pub client: &'c Membership,
+    pub client: &'c Asker,
     /// All clients, for what groups have used.
     pub members: &'c [Arc<Membership>],
     /// The grid whose file it is.
@@ -174,9 +193,9 @@ impl Case<'_> {
             None => PricePerGib(0),
         };
         let call = Call {
-            client: self.client.key(),
-            label: self.client.label(),
-            groups: &self.client.draft().groups,
+            client: &self.client.key,
+            label: &self.client.label,
+            groups: &self.client.groups,
             grid: self.grid,
             priced: &abroad,
             retail,

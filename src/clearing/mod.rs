@@ -25,7 +25,7 @@ pub use agreed::{AgreedTerms, TermsError};
 pub use client_judge::ClientJudge;
 pub use fresh::FreshRecords;
 pub use home_judge::HomeJudge;
-pub use house_rules::{Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};
+pub use house_rules::{Asker, Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};
 pub use purse::{Budget, Judge, Judged, Purse, PurseParts, Wanted};
 pub use till::{Delivery, LaneUse, Sale, Till, TillParts};
 pub use till_error::TillError;

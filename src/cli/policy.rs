@@ -1,6 +1,6 @@
 //! `policy check`: what the operator's rules make of a call, rule by rule.
 
-use crate::clearing::{Case, read_policy};
+use crate::clearing::{Asker, Case, read_policy};
 use crate::cli::api::{Successors, about_grid};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
@@ -79,7 +79,8 @@ pub(super) fn run(command: &PolicyCommand, terminal: &Terminal) -> Outcome<()> {
         ledger.close().await;
         used
     })?;
-    let case = Case { home: own, client, members: &members, grid: &grid, answer: &answer, used: &used, now };
+    let client = Asker::from(&**client);
+    let case = Case { home: own, client: &client, members: &members, grid: &grid, answer: &answer, used: &used, now };
     let retail = policy.retail.as_ref().map(|retail| retail.asset);
     let ruled = case.ruled(policy, None, Confirmed::No).map_err(|error| faulty(&error))?;
     let (outcome, message) = match &ruled.decision.outcome {

@@ -29,16 +29,16 @@ impl Progress {
             Form::Json => ProgressDrawTarget::hidden(),
         };
         let style = ProgressStyle::with_template(FILE).expect("the template is well formed");
+        // Nothing is drawn before the size of the first file is known.
         let bar = ProgressBar::with_draw_target(None, target).with_style(style.progress_chars("=> "));
-        bar.set_message(short(root));
-        Self(bar)
+        Self(bar.with_message(short(root)))
     }
 
     /// The next file begins.
     pub(super) fn begin(&self, path: &Path, size: u64) {
-        self.0.reset();
         self.0.set_length(size);
         self.0.set_message(short(path));
+        self.0.reset();
     }
 
     /// So many bytes of it are there.

@@ -11,11 +11,17 @@ use crate::store::Floors;
 use crate::units::{Seconds, UnixSeconds};
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
 
 /// A view with eight pieces of evidence takes about 20 kB.
 const MAX_BODY_BYTES: u64 = 1 << 16;
+
+/// What to do where TLS is not to be had.
+const DISTRUSTED: &str = "this machine must trust the certificate: install its authority (Debian: `update-ca-certificates`) or \
+                          name its file in `SSL_CERT_FILE`; or ask the operator for an `http://` address: records are verified here";
 
 /// What is read of an answer: all the rest is what the server says about these bytes.
 #[derive(Debug, Deserialize)]
@@ -32,7 +38,9 @@ pub(super) fn ask(url: &str, grid: &GridId, deadline: Duration, home: &Home, now
             ExitCode::NotFound => {
                 "this server holds no record of it: ask another, or the network with `--bootstrap ADDR`"
             }
-            ExitCode::Unreachable => "is the address right, and does `resolver-listen` name it there?",
+            ExitCode::Unreachable if failure.hint.is_none() => {
+                "is the address right, and does `resolver-listen` name it there?"
+            }
             ExitCode::Integrity => "do not rely on this server: ask another, or the network with `--bootstrap ADDR`",
             ExitCode::Moved => {
                 "ask another server, or the network with `--bootstrap ADDR`: it may know more of the move"
@@ -60,19 +68,28 @@ fn follow(url: &str, grid: &GridId, until: Instant, home: &Home, now: UnixSecond
 }
 
 fn fetch(url: &str, grid: &GridId, deadline: Duration) -> Outcome<(Given, Seconds)> {
-    if !url.starts_with("http://") {
-        let https = url.starts_with("https://");
-        let problem = if https { "`https` is not spoken here" } else { "not an `http://` address" };
-        return Err(Failure::new(ExitCode::Malformed, problem).hint(
-            "records are signed and verified here, so that plain HTTP is enough: ask the operator for the `http://` address",
-        ));
+    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(Failure::new(ExitCode::Malformed, "neither an `http://` nor an `https://` address")
+            .hint("ask the operator for the address: records are signed and verified here, so that either will do"));
     }
     if deadline.is_zero() {
         return Err(Failure::new(ExitCode::Unreachable, "no answer in time"));
     }
-    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(deadline));
+    // Whom the machine trusts: an operator's proxy may have its certificate from an authority of their own.
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .build();
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(deadline));
     let agent: Agent = config.build().into();
-    let unreachable = |error: ureq::Error| Failure::new(ExitCode::Unreachable, chain(&error));
+    let unreachable = |error: ureq::Error| {
+        let failure = Failure::new(ExitCode::Unreachable, chain(&error));
+        if is_of_tls(&error) { failure.hint(DISTRUSTED) } else { failure }
+    };
     let request =
         agent.get(format!("{}/v1/grids/{grid}", url.trim_end_matches('/'))).header("Accept", "application/json");
     let mut response = request.call().map_err(unreachable)?;
@@ -87,6 +104,15 @@ fn fetch(url: &str, grid: &GridId, deadline: Duration) -> Outcome<(Given, Second
         Ok(problem) => problem.into(),
         Err(_) => Failure::new(ExitCode::Failed, format!("answers {status}, and with no record")),
     })
+}
+
+/// Whether the address speaks no TLS, or shows a certificate that does not count here.
+fn is_of_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        ureq::Error::Io(error) => error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
+        _ => false,
+    }
 }
 
 fn accept(given: &Given, grid: &GridId, home: &Home, now: UnixSeconds) -> Outcome<Answer> {

@@ -317,7 +317,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 26);
+        assert_eq!(keys.len(), 27);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

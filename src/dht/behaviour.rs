@@ -21,6 +21,15 @@ use std::time::Duration;
 /// How long a connection may take to be set up. A silent peer costs a QUIC dial this long; libp2p's 5 s would hold up
 /// every walk that meets one.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Streams that a peer may have open on one connection: kad's 32, ours, and those of identify, ping and AutoNAT. QUIC makes
+/// room for each of them beforehand.
+const MAX_STREAMS: u32 = 96;
+/// Streams of both sides on one connection over TCP. Each may hold 256 KiB that nobody has read yet.
+const MAX_STREAMS_TCP: usize = 128;
+/// Octets that a peer may send on one stream before we read them: two of the largest messages there are.
+const STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// The same on one connection. Streams that are stuck hold no more than this together; libp2p would take 15 MB.
+const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
 /// How long an answer may take once connected.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Our driver closes idle connections itself, the least useful first; libp2p's own limit of 10 s would make every
@@ -97,12 +106,17 @@ pub(crate) fn swarm(
         .with_other_transport(|_| {
             let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
             let secured = Gate::new(tcp, private).upgrade(Version::V1Lazy).authenticate(noise);
-            secured.multiplex(yamux::Config::default())
+            let mut yamux = yamux::Config::default();
+            yamux.set_max_num_streams(MAX_STREAMS_TCP);
+            secured.multiplex(yamux)
         })
         .unwrap_or_else(|never| match never {})
         .with_other_transport(|keypair| {
             let mut config = quic::Config::new(keypair);
             config.handshake_timeout = HANDSHAKE_TIMEOUT;
+            config.max_concurrent_stream_limit = MAX_STREAMS;
+            config.max_stream_data = STREAM_WINDOW_BYTES;
+            config.max_connection_data = CONNECTION_WINDOW_BYTES;
             Gate::new(quic::tokio::Transport::new(config), private)
         })
         .unwrap_or_else(|never| match never {})

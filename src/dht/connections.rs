@@ -26,6 +26,8 @@ pub(super) struct Connections(HashMap<PeerId, Neighbour>);
 struct Neighbour {
     links: Vec<Link>,
     last_used: Instant,
+    /// When it asked us something last.
+    last_asked: Option<Instant>,
     open_questions: u32,
 }
 
@@ -79,8 +81,24 @@ impl Connections {
         }
     }
 
-    /// Notes that a connection was of use.
-    pub(super) fn used(&mut self, peer: &PeerId) {
+    /// Notes that a peer asked us something.
+    pub(super) fn asked(&mut self, peer: &PeerId) {
+        if let Some(neighbour) = self.0.get_mut(peer) {
+            neighbour.last_used = Instant::now();
+            neighbour.last_asked = Some(neighbour.last_used);
+        }
+    }
+
+    /// Whether a connection may go as soon as our own question is answered: we made it, more stand than are kept idle, and
+    /// the peer has no use for it that we know of.
+    pub(super) fn is_spare(&self, peer: &PeerId, now: Instant) -> bool {
+        let Some(neighbour) = self.0.get(peer) else { return false };
+        let asks = neighbour.last_asked.is_some_and(|asked| now.saturating_duration_since(asked) < IDLE_AFTER);
+        let ours = !neighbour.links.is_empty() && neighbour.links.iter().all(|link| link.dialled);
+        ours && !asks && neighbour.open_questions == 0 && self.len() > Self::IDLE
+    }
+
+    fn used(&mut self, peer: &PeerId) {
         if let Some(neighbour) = self.0.get_mut(peer) {
             neighbour.last_used = Instant::now();
         }
@@ -164,7 +182,7 @@ impl Connections {
 
 impl Neighbour {
     fn new() -> Self {
-        Self { links: Vec::new(), last_used: Instant::now(), open_questions: 0 }
+        Self { links: Vec::new(), last_used: Instant::now(), last_asked: None, open_questions: 0 }
     }
 }
 
@@ -203,6 +221,22 @@ mod tests {
         assert!(connections.superfluous(now).is_empty(), "none is idle yet");
         assert_eq!(connections.superfluous(now + Duration::from_secs(11)).len(), 12);
         assert_eq!(connections.superfluous(now + Duration::from_secs(61)).len(), 15);
+    }
+
+    #[test]
+    fn a_connection_made_for_one_question_may_go_when_it_is_answered() {
+        let (mut connections, peers) = connected(Connections::IDLE);
+        let (now, another) = (Instant::now(), PeerId::random());
+        assert!(!connections.is_spare(&peers[0], now), "so many are kept");
+        connections.opened(another, id(100), addr("/ip4/127.0.99.1/tcp/1"), false);
+        assert!(connections.is_spare(&peers[0], now));
+        assert!(!connections.is_spare(&another, now), "it came for something");
+        connections.begin(&peers[0]);
+        assert!(!connections.is_spare(&peers[0], now), "a question is open");
+        connections.end(&peers[0]);
+        connections.asked(&peers[0]);
+        assert!(!connections.is_spare(&peers[0], Instant::now()), "it may ask on");
+        assert!(connections.is_spare(&peers[0], Instant::now() + IDLE_AFTER));
     }
 
     #[test]

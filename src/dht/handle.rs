@@ -20,6 +20,7 @@ pub(crate) enum Command {
     Ask { server: Server, request: Request, reply: oneshot::Sender<Result<(Response, Option<Network>), AskError>> },
     Nearest { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
     NearestMet { target: Point, count: usize, reply: oneshot::Sender<Vec<Server>> },
+    Part { peer: PeerId },
     Everybody { target: Point, hearsay: usize, reply: oneshot::Sender<Vec<Server>> },
     Connected { target: Point, reply: oneshot::Sender<Vec<Server>> },
     Servers { reply: oneshot::Sender<Vec<Server>> },
@@ -138,6 +139,12 @@ impl Dht {
     pub async fn ask_whence(&self, server: &Server, request: Request) -> Result<(Response, Option<Network>), AskError> {
         let server = server.clone();
         self.call(|reply| Command::Ask { server, request, reply }).await.unwrap_or(Err(AskError::Stopped))
+    }
+
+    /// Says that there is nothing more to ask a peer for now: a connection that was made for it goes at once, where more stand
+    /// than are kept. A hundred of them, one for each question, would stay in a process's memory when they are closed.
+    pub async fn part(&self, peer: PeerId) {
+        let _ = self.commands.send(Command::Part { peer }).await;
     }
 
     /// The `count` known servers nearest to `target`, nearest first.

@@ -1,6 +1,6 @@
 //! The local API of a running node, asked without the program.
 
-use crate::place::{Place, Running};
+use crate::place::{Ended, Place, Running};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::record::{GridRecord, KeyDigest, RecordDraft, Signer};
@@ -196,12 +196,84 @@ fn a_record_is_read_from_a_resolver_address_and_verified() {
          clearinghouse: hint: this server holds no record of it: ask another, or the network with `--bootstrap ADDR`\n",
     );
     assert_eq!(place.run(&format!("resolve {grid} --from http://127.0.0.1:1 -d reader")).status, 8);
-    place.run(&format!("resolve {grid} --from https://127.0.0.1:1 -d reader")).is(
+    place.run(&format!("resolve {grid} --from gopher://127.0.0.1:1 -d reader")).is(
         2,
         "",
-        "clearinghouse: error: --from https://127.0.0.1:1: `https` is not spoken here\n\
-         clearinghouse: hint: records are signed and verified here, so that plain HTTP is enough: ask the operator for the `http://` address\n",
+        "clearinghouse: error: --from gopher://127.0.0.1:1: neither an `http://` nor an `https://` address\n\
+         clearinghouse: hint: ask the operator for the address: records are signed and verified here, so that either will do\n",
     );
+}
+
+/// Operators put a proxy that speaks TLS before what they open to others.
+#[test]
+fn a_resolver_address_behind_tls_is_asked_if_the_machine_trusts_its_certificate() {
+    let place = Place::new();
+    let (_node, plain) = open_node(&place, "node");
+    let record = signed(7, |_| {});
+    let grid = *record.signed().grid();
+    offer(&plain, &record);
+    let proxy = TlsProxy::before(plain.strip_prefix("http://").unwrap());
+    place.write("authority.pem", &proxy.authority);
+    let resolve = |trusted: &str, url: &str| {
+        let mut command = place.command(["resolve", &grid.to_string(), "--json", "--from", url, "-d", "reader"]);
+        Ended::of(command.env("SSL_CERT_FILE", place.path(trusted)).output().unwrap())
+    };
+    let found = resolve("authority.pem", &proxy.url).json();
+    assert_eq!(found["grid_id"], grid.to_string());
+    // Another authority, as good as any, that has not signed this one.
+    place.write("other.pem", TlsProxy::before("127.0.0.1:1").authority);
+    for (trusted, url) in [("other.pem", proxy.url.clone()), ("authority.pem", plain.replace("http:", "https:"))] {
+        let refused = resolve(trusted, &url);
+        assert_eq!(refused.status, 8, "{}", refused.stdout);
+        let error = &serde_json::from_str::<serde_json::Value>(&refused.stdout).unwrap()["error"];
+        assert!(error["hint"].as_str().unwrap().contains("SSL_CERT_FILE"), "{error}");
+    }
+}
+
+/// A proxy that ends TLS for `localhost`; it goes on until the test's process ends.
+struct TlsProxy {
+    url: String,
+    /// The certificate that signed its own, in PEM.
+    authority: String,
+}
+
+impl TlsProxy {
+    fn before(plain: &str) -> Self {
+        let (authority_key, key) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = parameters.self_signed(&authority_key).unwrap();
+        let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = parameters.signed_by(&key, &authority, &authority_key).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key.serialize_der().try_into().unwrap())
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let plain = plain.to_owned();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                while let Ok((stream, _)) = listener.accept().await {
+                    // Whoever does not trust it hangs up.
+                    let Ok(mut outside) = acceptor.accept(stream).await else { continue };
+                    let mut inside = tokio::net::TcpStream::connect(&plain).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                }
+            });
+        });
+        let der = data_encoding::BASE64.encode(authority.der());
+        let lines: Vec<&str> = der.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let authority = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+        Self { url, authority }
+    }
 }
 
 /// A grid of these tests, its record's changes made by `change`.

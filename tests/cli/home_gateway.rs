@@ -1,5 +1,6 @@
 //! The least of a home gateway: sessions over real TLS for the clients of a data directory, and records to hand out.
 
+use crate::given::given;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -116,10 +117,4 @@ async fn answer(
         }
         None => given(StatusCode::NOT_FOUND, &serde_json::json!({"code": "not_found", "detail": "nobody has it"})),
     }
-}
-
-fn given(status: StatusCode, json: &serde_json::Value) -> Response<Full<Bytes>> {
-    let kind = if status.is_success() { "application/json" } else { "application/problem+json" };
-    let response = Response::builder().status(status).header("content-type", kind);
-    response.body(Full::new(json.to_string().into())).unwrap()
 }

@@ -293,6 +293,18 @@ fn a_restored_backup_publishes_above_what_the_network_holds() {
     assert!(found["sequence"].as_u64() > newest["sequence"].as_u64(), "{found}");
     assert_eq!(found["authority"]["serial"], newest["authority"]["serial"]);
     assert_eq!(status["yields_to"], serde_json::Value::Null);
+    // Of the two rules that could have found the newer record it was the first one: it looked before it published.
+    assert_eq!(takes_over(&place, "node"), [LOOKED_FIRST]);
+}
+
+/// What a node logs of a newer record of its grid that it found: when it started, and later.
+const LOOKED_FIRST: &str = "the network holds a newer record of this grid than this directory";
+const HEARD_LATER: &str = "another node of this grid has published";
+
+/// Which of the two a node has logged.
+fn takes_over(place: &Place, dir: &str) -> Vec<&'static str> {
+    let log = String::from_utf8(place.read(&format!("{dir}.log"))).unwrap();
+    [LOOKED_FIRST, HEARD_LATER].into_iter().filter(|line| log.contains(line)).collect()
 }
 
 #[test]

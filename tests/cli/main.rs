@@ -10,12 +10,18 @@ mod caps;
 mod clients;
 mod endings;
 mod gateways;
+mod given;
 mod home_gateway;
 mod init;
+mod lies;
 mod life;
+mod lying_gateway;
 mod nodes;
 mod paid;
 mod place;
+#[path = "../raw_client/mod.rs"]
+#[expect(dead_code, reason = "the tests over a real grid use more of it")]
+mod raw_client;
 mod readers;
 mod records;
 mod resolving;

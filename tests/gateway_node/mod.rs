@@ -17,7 +17,8 @@ use std::time::Duration;
 pub(crate) struct GatewayNode {
     pub(crate) node: Node,
     key: SecretKey,
-    _dir: tempfile::TempDir,
+    /// Its data directory is `node` in it.
+    pub(crate) _dir: tempfile::TempDir,
 }
 
 impl GatewayNode {

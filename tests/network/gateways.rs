@@ -1,5 +1,6 @@
 //! Two grids' gateways with no storage behind them: who is let in, what it costs, and whose refusal it is.
 
+use super::federation::eventually;
 use crate::gateway_node::GatewayNode;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::Capability;
@@ -35,6 +36,12 @@ async fn what_is_not_free_is_refused_by_the_foreign_gateway_with_its_offers() {
     home.add_client("alice", &alice);
     let client = home.session(&alice).await;
 
+    // Without rules of its own the home fetches only what is free.
+    let error = client.manifest(&foreign.grid(), &cap(), 0, 1, None).await.unwrap_err();
+    assert_eq!(refusal(error), (403, RefusalCode::Refused, None));
+    // Its clients pay nothing: a conversion of 0.
+    let policy = home._dir.path().join("node/policy.toml");
+    std::fs::write(policy, "[retail]\nasset = \"USD\"\nmarkup = \"0 %\"\n[retail.conversions]\nUSD = \"0\"\n[[rule]]\nname = \"all\"\naction = \"allow\"\n").unwrap();
     let error = client.manifest(&foreign.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error), (402, RefusalCode::ForeignRefused, Some(serde_json::json!([]))));
     // The home hands over the record, of which the client sees the price for itself.
@@ -94,12 +101,12 @@ async fn what_a_calling_grid_shows_is_held_against_what_the_network_holds() {
     gateway.node.dht.offer(newer.signed()).await;
     let client = called(&gateway, &shown).await.unwrap();
     // The session ends, and what was found keeps it from being opened again.
-    let refused = loop {
-        match client.manifest(&gateway.grid(), &cap(), 0, 1, None).await.unwrap_err() {
-            error if refusal_status(&error) == Some(503) => tokio::task::yield_now().await,
-            error => break error,
-        }
-    };
+    let refused = eventually(async || {
+        let error = client.manifest(&gateway.grid(), &cap(), 0, 1, None).await.unwrap_err();
+        // Until then it is told that there are no storage servers here.
+        (refusal_status(&error) != Some(503)).then_some(error)
+    });
+    let refused = refused.await;
     assert_eq!(refusal_status(&refused), Some(403), "{refused}");
     let again = called(&gateway, &shown).await.unwrap_err();
     assert_eq!(refusal_status(&again), Some(403), "{again}");

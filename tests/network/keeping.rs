@@ -1,13 +1,13 @@
 //! Records outlive their publishers and their holders, and no more than that: days pass on a clock that all nodes share.
 
-use super::federation::{Federation, addrs, eventually};
-use super::records::{grid, record_at, with_promise};
+use super::federation::{Federation, PATIENCE, addrs, eventually};
+use super::records::{grid, record, record_at, with_promise};
 use super::stranger::{Stranger, peer_of};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::dht::message::{Body, Request, Response};
 use lafs_clearinghouse::dht::server::Point;
 use lafs_clearinghouse::node::Node;
-use lafs_clearinghouse::record::BrokenView;
+use lafs_clearinghouse::record::{BrokenView, HOLDERS};
 use lafs_clearinghouse::resolver::{Policy, Question};
 use lafs_clearinghouse::units::Seconds;
 use libp2p::PeerId;
@@ -149,6 +149,45 @@ async fn a_promise_that_is_broken_after_its_records_end_is_shown_to_who_comes_th
             assert_eq!((view.broken.len(), proof.len()), (1, 2));
         }
     }
+}
+
+/// In a network larger than it is held whole by, twenty hold a record. Where most of them die, those who come next to its
+/// place hold it instead, with nobody publishing it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dead_holders_held_falls_to_those_who_come_next() {
+    const NODES: usize = 24;
+    const DEAD: usize = 12;
+    let mut federation = Federation::of(NODES, 0, 0).await;
+    federation.acquainted().await;
+    let held = record(420);
+    let place = Point::of(grid(420).record_key().as_bytes());
+    federation.nodes.sort_by_key(|member| place.distance(&Point::of(&member.node.dht.peer_id().to_bytes())));
+    for member in &federation.nodes[..HOLDERS] {
+        member.node.dht.offer(held.signed()).await;
+    }
+    let without = federation.nodes[HOLDERS..].iter().map(|member| member.node.dht.peer_id());
+    let without: Vec<PeerId> = without.collect();
+    let dying: Vec<_> = federation.nodes.drain(..DEAD).collect();
+    for member in &federation.nodes {
+        let holds = member.node.dht.row(&grid(420)).await.is_some();
+        assert_eq!(
+            holds,
+            !without.contains(&member.node.dht.peer_id()),
+            "twenty hold it, and it is for nobody else to hold"
+        );
+    }
+    for member in dying {
+        member.node.stop().await;
+    }
+    // Each has to find out by itself who is dead.
+    let made_good = tokio::time::timeout(4 * PATIENCE, async {
+        for member in &federation.nodes {
+            while member.node.dht.row(&grid(420)).await.is_none() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    made_good.await.expect("the survivors hold it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,13 +22,21 @@ pub(crate) struct TahoeNodes {
 #[derive(Deserialize)]
 pub(crate) struct Described {
     pub(crate) grid_id: GridId,
-    /// Three of them. Any two shares of a file give it back.
+    /// The folder of the real `grid-manager`.
+    pub(crate) grid_manager: PathBuf,
+    pub(crate) introducer: Introducer,
     pub(crate) servers: Vec<Server>,
     pub(crate) client: Client,
 }
 
 #[derive(Deserialize)]
+pub(crate) struct Introducer {
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Server {
+    pub(crate) pid: u32,
     /// The node's folder; its shares are under `storage/shares`.
     pub(crate) dir: PathBuf,
     #[serde(deserialize_with = "from_text")]
@@ -48,14 +56,23 @@ fn from_text<'de, D: serde::Deserializer<'de>, T: std::str::FromStr>(deserialize
 }
 
 impl TahoeNodes {
-    /// A grid that is ready; `None` where there is no Python to run it with, which counts as skipped.
+    /// A grid that is ready, of three storage servers; any two shares of a file give it back. `None` where there is no Python to
+    /// run it with, which counts as skipped.
     ///
     /// # Panics
     /// If it does not come about.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(3, 2)
+    }
+
+    /// The same with so many storage servers, any `needed` of whose shares are enough.
+    pub(crate) fn start_with(servers: usize, needed: u16) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("grid");
-        let mut child = python::spawn("../../scripts/tahoe_nodes.py", &[path.to_str().expect("UTF-8")])?;
+        let mut child = python::spawn(
+            "../../scripts/tahoe_nodes.py",
+            &[path.to_str().expect("UTF-8"), &servers.to_string(), &needed.to_string()],
+        )?;
         let alive = child.stdin.take();
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");

@@ -22,7 +22,7 @@ impl Driver {
         match event {
             request_response::Event::Message { peer, connection_id, message } => match message {
                 request_response::Message::Request { request, channel, .. } => {
-                    self.connections.used(&peer);
+                    self.connections.asked(&peer);
                     let network = self.connections.network_of(&peer, connection_id);
                     let body = request.map_or(Body::Unsupported, |request| self.answer(peer, network, request));
                     let response = Response { time: self.clock.now(), body };
@@ -186,7 +186,7 @@ impl Driver {
             kad::Event::InboundRequest {
                 request: InboundRequest::PutRecord { source, connection, record: Some(record) },
             } => {
-                self.connections.used(&source);
+                self.connections.asked(&source);
                 if let Some(grid) = RecordKey::grid_id(record.key.as_ref()) {
                     let network = self.connections.network_of(&source, connection);
                     self.offer_from(Origin::Kad, source, network, &grid, &record.value);

@@ -88,6 +88,13 @@ impl Driver {
         }
     }
 
+    /// Hangs up on a peer with whom we are done, unless the connection is of use.
+    pub(super) fn part(&mut self, peer: PeerId) {
+        if self.connections.is_spare(&peer, Instant::now()) && !self.trusted.contains(&peer) {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
     /// Keeps `peers` connected whatever the limits say, and no others.
     pub(super) fn trust(&mut self, peers: Vec<PeerId>) {
         let limits = &mut self.swarm.behaviour_mut().limits;

@@ -178,6 +178,7 @@ impl Driver {
                 let _ = reply.send(connected);
             }
             Command::Everybody { target, hearsay, reply } => drop(reply.send(self.peers.everybody(target, hearsay))),
+            Command::Part { peer } => self.part(peer),
             Command::Servers { reply } => drop(reply.send(self.peers.all())),
             Command::Note { servers } => {
                 for server in servers {

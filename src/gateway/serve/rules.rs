@@ -1,6 +1,6 @@
 //! The operator's own rules for a client's call to another grid, asked before each request and again when the file changes.
 
-use crate::clearing::{RuleError, Ruled};
+use crate::clearing::{Asker, RuleError, Ruled};
 use crate::gateway::refusals::resolve_refusal;
 use crate::gateway::serve::access::{Admitted, Way};
 use crate::gateway::serve::leases::Payer;
@@ -18,11 +18,14 @@ pub(super) async fn ruled(
     grid: &GridId,
     confirmed: Confirmed,
 ) -> Result<Ruled, Refusal> {
-    let membership = shared.members.client(client, &shared.spki_hash, shared.clock.now());
-    let membership = membership.ok_or_else(|| {
+    // The operator is a client too, without a membership.
+    let label = shared.client(client).ok_or_else(|| {
         Refusal::new(StatusCode::FORBIDDEN, Code::Refused, format!("the key {client} is no client's here"))
     })?;
-    shared.rules.decide(&membership, grid, confirmed).await.map_err(|error| match &error {
+    let membership = shared.members.client(client, &shared.spki_hash, shared.clock.now());
+    let groups = membership.map(|membership| membership.draft().groups.clone()).unwrap_or_default();
+    let asker = Asker { key: *client, label, groups };
+    shared.rules.decide(&asker, grid, confirmed).await.map_err(|error| match &error {
         RuleError::Resolve(error) => resolve_refusal(error),
         RuleError::Books(_) => {
             Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error).after(Seconds(30))

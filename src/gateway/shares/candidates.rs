@@ -45,7 +45,19 @@ struct Share<Open> {
 enum Standing<Open> {
     New,
     Open(Arc<Open>),
+    /// Its server did not give it: it is tried again where nothing else is left, by whoever begins to read afterwards.
+    Away {
+        since: Instant,
+        open: Option<Arc<Open>>,
+    },
+    /// Its octets are wrong.
     Lost,
+}
+
+impl<Open> Standing<Open> {
+    fn is_usable(&self) -> bool {
+        matches!(self, Self::New | Self::Open(_))
+    }
 }
 
 impl<Open> Candidates<Open> {
@@ -156,7 +168,7 @@ impl<Open> Candidates<Open> {
         let health: Vec<_> = state.servers.iter().map(|server| server.health()).collect();
         order.sort_by(|a, b| health[*a].compare(&health[*b]));
         let rank = |server: usize| order.iter().position(|other| *other == server).unwrap_or(usize::MAX);
-        let usable = state.shares.iter().enumerate().filter(|(_, share)| !matches!(share.standing, Standing::Lost));
+        let usable = state.shares.iter().enumerate().filter(|(_, share)| share.standing.is_usable());
         let choices: Vec<Choice> = usable
             .map(|(candidate, share)| Choice {
                 candidate,
@@ -177,7 +189,7 @@ impl<Open> Candidates<Open> {
         let share = &state.shares[candidate];
         let open = match &share.standing {
             Standing::Open(open) => Some(Arc::clone(open)),
-            Standing::New | Standing::Lost => None,
+            Standing::New | Standing::Away { .. } | Standing::Lost => None,
         };
         (Arc::clone(&state.servers[share.server]), open)
     }
@@ -187,7 +199,7 @@ impl<Open> Candidates<Open> {
         let state = self.state();
         let open = state.shares.iter().enumerate().filter_map(|(candidate, share)| match &share.standing {
             Standing::Open(open) => Some((candidate, Arc::clone(open))),
-            Standing::New | Standing::Lost => None,
+            Standing::New | Standing::Away { .. } | Standing::Lost => None,
         });
         open.collect()
     }
@@ -216,10 +228,16 @@ impl<Open> Candidates<Open> {
     pub(super) fn lose(&self, candidate: usize, fault: &ShareFault) {
         let mut state = self.state();
         let share = &mut state.shares[candidate];
-        if matches!(share.standing, Standing::Lost) {
-            return;
-        }
-        share.standing = Standing::Lost;
+        share.standing = match std::mem::replace(&mut share.standing, Standing::Lost) {
+            Standing::Lost => return,
+            _ if fault.is_corruption() => Standing::Lost,
+            Standing::New => Standing::Away { since: Instant::now(), open: None },
+            Standing::Open(open) => Standing::Away { since: Instant::now(), open: Some(open) },
+            away @ Standing::Away { .. } => {
+                share.standing = away;
+                return;
+            }
+        };
         let (server, number) = (share.server, share.number);
         let server = Arc::clone(&state.servers[server]);
         let name = server.name();
@@ -232,10 +250,48 @@ impl<Open> Candidates<Open> {
         state.faults.push(format!("share {number} on server {name}: {fault}"));
     }
 
+    /// Has the shares tried again whose servers did not give them before `began`: a file stays open for minutes, in which
+    /// servers come back. Whether there are any.
+    pub(super) fn revive(&self, began: Instant) -> bool {
+        let mut state = self.state();
+        let State { servers, shares, faults, .. } = &mut *state;
+        let mut revived = false;
+        for share in shares {
+            match &mut share.standing {
+                Standing::Away { since, open } if *since < began => {
+                    share.standing = open.take().map_or(Standing::New, Standing::Open);
+                    let told = format!("share {} on server {}: ", share.number, servers[share.server].name());
+                    faults.retain(|fault| !fault.starts_with(&told));
+                    revived = true;
+                }
+                _ => {}
+            }
+        }
+        revived
+    }
+
+    /// Adds a share that was found just now. One that was away is back.
+    pub(super) fn learn(&self, server: Arc<dyn ShareServer>, number: u16, open: Arc<Open>) {
+        let mut state = self.state();
+        let State { servers, shares, answered, .. } = &mut *state;
+        let place = servers.iter().position(|other| Arc::ptr_eq(other, &server)).unwrap_or_else(|| {
+            servers.push(server);
+            *answered += 1;
+            servers.len() - 1
+        });
+        match shares.iter_mut().find(|share| (share.server, share.number) == (place, number)) {
+            Some(share) if matches!(share.standing, Standing::New | Standing::Away { .. }) => {
+                (share.standing, share.slow) = (Standing::Open(open), 0);
+            }
+            Some(_) => {}
+            None => shares.push(Share { number, server: place, slow: 0, standing: Standing::Open(open) }),
+        }
+    }
+
     /// How many different shares are not lost.
     pub(super) fn different(&self) -> usize {
         let state = self.state();
-        let usable = state.shares.iter().filter(|share| !matches!(share.standing, Standing::Lost));
+        let usable = state.shares.iter().filter(|share| share.standing.is_usable());
         usable.map(|share| share.number).collect::<HashSet<_>>().len()
     }
 
@@ -248,6 +304,11 @@ impl<Open> Candidates<Open> {
             true => ReadError::NotFound { servers: state.answered },
             false => ReadError::TooFewShares { found, needed, faults: state.faults.clone() },
         }
+    }
+
+    /// Why a version cannot be read of which `found` different shares of the `needed` are there.
+    pub(super) fn too_few_of(&self, found: usize, needed: usize) -> ReadError {
+        ReadError::TooFewShares { found, needed, faults: self.state().faults.clone() }
     }
 
     fn state(&self) -> MutexGuard<'_, State<Open>> {

@@ -102,9 +102,10 @@ impl Files {
         }
         let entry = open.entry(name.clone()).or_insert_with(|| (kind.clone(), Instant::now()));
         if entry.1.elapsed() >= OPEN_FOR {
-            *entry = (kind, Instant::now());
+            *entry = (kind.clone(), Instant::now());
         }
-        // One that is kept knows more of the same version.
+        // One that is kept knows more of the same version, and the one that was found now where its shares are now.
+        entry.0.learn(&kind);
         let kind = entry.0.clone();
         drop(open);
         Ok(File { kind, name, files: self.clone() })
@@ -120,6 +121,14 @@ impl Kind {
         match self {
             Self::Chk(file) => file.etag(),
             Self::Mutable(file) => file.etag(),
+        }
+    }
+
+    fn learn(&self, found: &Self) {
+        if let (Self::Mutable(file), Self::Mutable(found)) = (self, found)
+            && !Arc::ptr_eq(file, found)
+        {
+            file.learn(found);
         }
     }
 

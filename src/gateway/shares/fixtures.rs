@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use hyper::body::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// How a server behaves, from a number of reads on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,19 +36,50 @@ pub(super) enum Manner {
 pub(super) struct MemoryServer {
     pub(super) name: &'static str,
     shares: BTreeMap<u16, Vec<u8>>,
-    manner: Manner,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    reads: usize,
+    manner: Manner,
+    asked: Asked,
     blamed: u32,
+    answer_after: Duration,
+}
+
+/// What a server was asked for, whether or not it gave it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    pub(super) reads: usize,
+    pub(super) octets: u64,
+    /// In one read.
+    pub(super) longest: u64,
+}
+
+impl Asked {
+    pub(super) fn within(&self, most: &Self) -> bool {
+        self.reads <= most.reads && self.octets <= most.octets && self.longest <= most.longest
+    }
 }
 
 impl MemoryServer {
     pub(super) fn new(name: &'static str, shares: BTreeMap<u16, Vec<u8>>, manner: Manner) -> Arc<Self> {
-        Arc::new(Self { name, shares, manner, state: Mutex::default() })
+        Arc::new(Self {
+            name,
+            shares,
+            state: Mutex::new(State { manner, asked: Asked::default(), blamed: 0, answer_after: Duration::ZERO }),
+        })
+    }
+
+    /// How it behaves from now on; its reads are counted from the first one.
+    pub(super) fn behave(&self, manner: Manner) {
+        let mut state = self.state.lock().unwrap();
+        (state.manner, state.asked) = (manner, Asked::default());
+    }
+
+    /// It takes so long to say which shares it has.
+    pub(super) fn answer_after(&self, time: Duration) {
+        self.state.lock().unwrap().answer_after = time;
     }
 
     pub(super) fn blamed(&self) -> u32 {
@@ -55,7 +87,11 @@ impl MemoryServer {
     }
 
     pub(super) fn reads(&self) -> usize {
-        self.state.lock().unwrap().reads
+        self.asked().reads
+    }
+
+    pub(super) fn asked(&self) -> Asked {
+        self.state.lock().unwrap().asked
     }
 }
 
@@ -73,7 +109,15 @@ impl ShareServer for MemoryServer {
     }
 
     fn shares(&self, _: ShareKind, _: StorageIndex) -> BoxFuture<'_, Result<Vec<u16>, ServerError>> {
-        futures::future::ready(Ok(self.shares.keys().copied().collect())).boxed()
+        let time = self.state.lock().unwrap().answer_after;
+        let numbers = self.shares.keys().copied().collect();
+        async move {
+            if !time.is_zero() {
+                tokio::time::sleep(time).await;
+            }
+            Ok(numbers)
+        }
+        .boxed()
     }
 
     fn read(
@@ -84,19 +128,24 @@ impl ShareServer for MemoryServer {
         offset: u64,
         length: u64,
     ) -> BoxFuture<'_, Result<Bytes, ServerError>> {
-        let reads = {
+        let (reads, manner) = {
             let mut state = self.state.lock().unwrap();
-            state.reads += 1;
-            state.reads
+            let asked = &mut state.asked;
+            *asked = Asked {
+                reads: asked.reads + 1,
+                octets: asked.octets.saturating_add(length),
+                longest: asked.longest.max(length),
+            };
+            (asked.reads, state.manner)
         };
         async move {
-            match self.manner {
+            match manner {
                 Manner::StallsAfter { reads: after } if reads > after => std::future::pending().await,
                 Manner::DiesAfter { reads: after } if reads > after => return Err(ServerError::TimedOut),
                 _ => {}
             }
             let mut octets = self.shares.get(&share).ok_or(ServerError::NoSuchShare)?.clone();
-            match self.manner {
+            match manner {
                 Manner::Flips { at } => octets[at] ^= 1,
                 Manner::CutsOff { at } => octets.truncate(at),
                 _ => {}

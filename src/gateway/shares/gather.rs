@@ -32,6 +32,7 @@ pub(super) async fn gather<'f, Open, Part>(
     let mut under_way: Vec<Choice> = Vec::new();
     let mut hedge_at = began + PATIENCE;
     let mut extra = 0;
+    let mut all_answered = false;
     while gathered.len() < wanted {
         let missing = (wanted + extra).saturating_sub(gathered.len() + under_way.len());
         if missing > 0 {
@@ -45,11 +46,12 @@ pub(super) async fn gather<'f, Open, Part>(
             }
         }
         if reading.is_empty() {
-            if !candidates.more().await {
-                return Err(candidates.too_few(wanted));
+            if candidates.revive(began) || candidates.more().await {
+                continue;
             }
-            continue;
+            return Err(candidates.too_few(wanted));
         }
+        let short = wanted + extra > gathered.len() + under_way.len();
         tokio::select! {
             Some((choice, part)) = reading.next() => {
                 under_way.retain(|other| other.candidate != choice.candidate);
@@ -68,7 +70,10 @@ pub(super) async fn gather<'f, Open, Part>(
                 }
                 extra = under_way.len();
                 hedge_at = Instant::now() + PATIENCE.max(began.elapsed());
+                candidates.revive(began);
             }
+            // A server that says only now which shares it has may replace one that stalls.
+            more = candidates.more(), if short && !all_answered => all_answered = !more,
         }
     }
     Ok(gathered)

@@ -11,6 +11,8 @@ mod files;
 #[cfg(test)]
 mod fixtures;
 mod gather;
+#[cfg(test)]
+mod hostile;
 mod mutable;
 mod mutable_share;
 mod open_share;

@@ -17,7 +17,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use hyper::body::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -87,7 +87,17 @@ impl MutableFile {
                 }
             }
         }
-        let mut failure = not_served.map_or_else(|| search.too_few(1), |what| ReadError::NotServed { what });
+        // Should no version have enough: how much there is of the newest, whose k is known.
+        let newest = shares.iter().map(|share| share.prefix()).max_by_key(|prefix| prefix.version());
+        let mut failure = match (newest, not_served) {
+            (Some(newest), _) => {
+                let found: HashSet<u16> =
+                    shares.iter().filter(|share| share.prefix() == newest).map(|share| share.number()).collect();
+                search.too_few_of(found.len(), newest.shares().needed().into())
+            }
+            (None, Some(what)) => ReadError::NotServed { what },
+            (None, None) => search.too_few(1),
+        };
         for version in versions(shares.iter().map(|share| (share.prefix(), share.number(), Arc::clone(share)))) {
             let shares: Vec<Arc<MutableShare>> = version.shares.into_values().flatten().collect();
             let prefix = version.prefix.clone();
@@ -203,6 +213,13 @@ impl MutableFile {
     ) -> impl Future<Output = Result<Vec<SaltedBlock>, ShareFault>> + Send + 'static {
         let (_, share) = self.candidates.get(choice.candidate);
         async move { share.ok_or(ShareFault::Slow)?.blocks(units).await }
+    }
+
+    /// Takes over where its shares were found just now: servers come and go while a file is open.
+    pub(super) fn learn(&self, found: &Self) {
+        for (_, share) in found.candidates.open() {
+            self.candidates.learn(share.server(), share.number(), share);
+        }
     }
 
     /// Reads, verifies and decodes neighbouring units. The pieces hold `held`.

@@ -8,18 +8,19 @@ use crate::lafs::immutable::{ChkEncoding, ChkKey, EncodedFile, encode};
 use crate::lafs::mutable::{self, FileKey, MutableEncoding};
 use crate::units::Bytes;
 use futures::StreamExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use Manner::{CutsOff, DiesAfter, Flips, Honest, StallsAfter};
 
 const SIZE: usize = 40_000;
 const SEGMENT: Bytes = Bytes(4_096);
 
-fn content(size: usize) -> Vec<u8> {
+pub(super) fn content(size: usize) -> Vec<u8> {
     (0..size).map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect()
 }
 
-fn encoded(needed: u16, total: u16) -> (EncodedFile, Capability) {
+pub(super) fn encoded(needed: u16, total: u16) -> (EncodedFile, Capability) {
     let shares = ShareCounts::new(needed, total).unwrap();
     let encoding = ChkEncoding { max_segment: SEGMENT, ..ChkEncoding::new(shares) };
     let file = encode(&content(SIZE), ChkKey::Convergent(b"secret"), encoding).unwrap();
@@ -28,7 +29,7 @@ fn encoded(needed: u16, total: u16) -> (EncodedFile, Capability) {
 }
 
 /// The plaintext of a file, as whoever has the read cap gets it: by the manifest, unit by unit.
-async fn read(files: &Files, cap: &Capability) -> Result<Vec<u8>, ReadError> {
+pub(super) async fn read(files: &Files, cap: &Capability) -> Result<Vec<u8>, ReadError> {
     let verify = cap.verify_cap().unwrap();
     let file = files.open(&verify, None).await?;
     let units = file.layout().units();
@@ -131,6 +132,59 @@ async fn a_server_that_stalls_or_dies_in_mid_file_is_replaced_unnoticed() {
     }
 }
 
+/// A gateway keeps a file open for minutes: what was lost in it because a server was away came back with no server.
+#[tokio::test]
+async fn a_server_that_was_away_and_came_back_is_asked_again() {
+    let key = FileKey::generate();
+    let (chk, chk_cap) = encoded(2, 3);
+    let (sdmf, sdmf_cap) = version(&key, MutableFormat::Sdmf, 1, &content(SIZE));
+    for (shares, cap) in [(chk.shares, chk_cap), (sdmf, sdmf_cap)] {
+        let servers = one_each(&shares, &[Honest; 3]);
+        let files = Files::on(list(&servers));
+        let verify = cap.verify_cap().unwrap();
+        let tag = files.open(&verify, None).await.unwrap().etag();
+        for away in [0, 1, 2, 0] {
+            for manner in [DiesAfter { reads: 0 }, StallsAfter { reads: 0 }] {
+                servers[away].behave(manner);
+                // By the name of its version, so that it is the one that is open.
+                let file = files.open(&verify, Some(tag.clone())).await.unwrap();
+                let came = file.units(0..file.layout().units()).map(|unit| unit.map(drop)).collect::<Vec<_>>().await;
+                assert!(came.iter().all(Result::is_ok), "without s{away}, {manner:?}: {came:?}");
+                servers[away].behave(Honest);
+            }
+        }
+    }
+}
+
+/// A reader asks for the newest version, and then for its content by the name that it has: the servers that were found for the
+/// first question are those that answer the second.
+#[tokio::test]
+async fn what_was_found_last_is_what_is_read() {
+    let key = FileKey::generate();
+    let (shares, cap) = version(&key, MutableFormat::Mdmf, 1, &content(9_000));
+    let servers = one_each(&shares, &[Honest; 3]);
+    let there = Arc::new(Mutex::new(list(&servers[..2])()));
+    let listed = Arc::clone(&there);
+    let files = Files::on(Arc::new(move || listed.lock().unwrap().clone()));
+    assert!(read(&files, &cap).await.unwrap() == content(9_000));
+    servers[0].behave(DiesAfter { reads: 0 });
+    *there.lock().unwrap() = list(&servers[1..])();
+    let verify = cap.verify_cap().unwrap();
+    let tag = files.open(&verify, None).await.unwrap().etag();
+    let file = files.open(&verify, Some(tag)).await.unwrap();
+    let came = file.units(0..file.layout().units()).map(|unit| unit.map(drop)).collect::<Vec<_>>().await;
+    assert!(came.iter().all(Result::is_ok), "{came:?}");
+}
+
+/// Which server has what is told while another one stalls: the file comes without waiting for that one's deadline.
+#[tokio::test]
+async fn a_server_that_answers_late_takes_the_place_of_one_that_stalls() {
+    let (file, cap) = encoded(2, 3);
+    let servers = one_each(&file.shares, &[StallsAfter { reads: 1 }, Honest, Honest]);
+    servers[2].answer_after(Duration::from_millis(100));
+    assert!(read_from(&servers, &cap).await.unwrap() == content(SIZE));
+}
+
 #[tokio::test]
 async fn what_is_nowhere_is_not_found_and_what_is_not_enough_is_counted() {
     let (file, cap) = encoded(2, 3);
@@ -141,7 +195,12 @@ async fn what_is_nowhere_is_not_found_and_what_is_not_enough_is_counted() {
     assert!(matches!(read_from(&one, &cap).await, Err(ReadError::TooFewShares { found: 1, needed: 2, .. })));
 }
 
-fn version(key: &FileKey, format: MutableFormat, sequence: u64, content: &[u8]) -> (Vec<Vec<u8>>, Capability) {
+pub(super) fn version(
+    key: &FileKey,
+    format: MutableFormat,
+    sequence: u64,
+    content: &[u8],
+) -> (Vec<Vec<u8>>, Capability) {
     let shares = ShareCounts::new(2, 3).unwrap();
     let made = mutable::encode(content, key, MutableEncoding { format, shares, sequence, segment: SEGMENT }).unwrap();
     let cap = Capability::File(FileCap::MutableWrite(made.cap));
@@ -182,6 +241,14 @@ async fn of_a_mutable_file_too_every_octet_counts_or_does_no_harm() {
         for at in (0..shares[0].len()).step_by(97) {
             let servers = one_each(&shares, &[Flips { at }, Honest, Honest]);
             assert!(read_from(&servers, &cap).await.unwrap() == content(9_000), "{format:?}, octet {at}");
+            // With nothing to read around with: how many shares are needed is known from the one that is left.
+            match read_from(&servers[..2], &cap).await {
+                Ok(read) => assert!(read == content(9_000), "{format:?}, octet {at}"),
+                Err(ReadError::TooFewShares { found: 1, needed: 2, faults }) => {
+                    assert!(faults[0].starts_with("share 0 on server s0: "), "{faults:?}");
+                }
+                Err(error) => panic!("{format:?}, octet {at}: {error}"),
+            }
         }
     }
 }
@@ -208,7 +275,7 @@ async fn a_mutable_file_in_too_large_a_piece_is_refused_by_name() {
     assert!(matches!(error, ReadError::NotServed { .. }), "{error}");
     assert_eq!(
         error.to_string(),
-        "the file is not served: a segment of 47.7 MiB where at most 16.0 MiB are read at once"
+        "the file is not served: a segment of 47.6 MiB where at most 16.0 MiB are read at once"
     );
     assert_eq!(error.refusal().status(), axum::http::StatusCode::FORBIDDEN);
     // As long as there is a version that is served, that one is.

@@ -83,13 +83,23 @@ pub(super) fn directory(cap: &str, names: &[String], target: &Target, listing: &
             "<table>\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\" class=\"number\">Size</th>\
              <th scope=\"col\" class=\"time\">Put there</th><th scope=\"col\">Save</th></tr></thead>\n<tbody>\n",
         );
-        for entry in &listing.entries {
+        for entry in by_name(&listing.entries) {
             row(&mut body, &path, entry);
         }
         body.push_str("</tbody>\n</table>\n");
     }
     body.push_str("</main>\n");
     Page { status: StatusCode::OK, title, body }
+}
+
+/// Directories first, and capital letters beside small ones: as people look for a name.
+fn by_name(entries: &[Entry]) -> Vec<&Entry> {
+    let mut entries: Vec<&Entry> = entries.iter().collect();
+    entries.sort_by_cached_key(|entry| {
+        let directory = entry.child.as_ref().is_ok_and(Target::is_directory);
+        (!directory, entry.name.to_lowercase(), entry.name.clone())
+    });
+    entries
 }
 
 fn step(body: &mut String, path: &str, name: &str, here: bool) {

@@ -1,8 +1,11 @@
 //! The address as a whole, over a source in memory, by plain HTTP.
 
+use crate::http::web::file::{self, Manner};
 use crate::http::web::server::WebAddress;
 use crate::reader::memory::{Memory, abroad, home};
 use crate::reader::{SourceError, Target, Trouble};
+use axum::body::HttpBody;
+use axum::http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -110,6 +113,22 @@ async fn a_head_and_a_version_that_is_had_cost_no_download() {
     assert_eq!(place.memory.asked().1, 0);
 }
 
+/// A transfer begins with its body, and the server drops that of a HEAD unread: over the wire none is told from one that
+/// was begun and given up at once.
+#[tokio::test]
+async fn the_answer_to_a_head_has_no_transfer_in_it() {
+    let place = Place::new().await;
+    let target = place.memory.immutable(abroad(), 1, &content(5_500), 1000);
+    let file = place.memory.reader(place.folder.path()).open(&target).await.unwrap();
+    let body_of = |method| {
+        let answer = file::answer(&method, &HeaderMap::new(), &file, &Manner { name: None, save: false });
+        assert_eq!(answer.headers()["content-length"], "5500", "{method}");
+        answer.into_body()
+    };
+    assert!(body_of(Method::HEAD).is_end_stream());
+    assert!(!body_of(Method::GET).is_end_stream());
+}
+
 #[tokio::test]
 async fn what_strangers_wrote_can_do_nothing() {
     let place = Place::new().await;
@@ -144,7 +163,12 @@ async fn a_directory_is_a_page_that_leads_on() {
         abroad(),
         3,
         1,
-        &[("inner", &inner.text(&abroad())), ("new", "URI:NEW:x"), ("a.txt", &file.text(&abroad()))],
+        &[
+            ("inner", &inner.text(&abroad())),
+            ("new", "URI:NEW:x"),
+            ("B.txt", &file.text(&abroad())),
+            ("a.txt", &file.text(&abroad())),
+        ],
     );
     let answer = place.get(&address(&top)).await;
     let page = answer.text();
@@ -155,10 +179,12 @@ async fn a_directory_is_a_page_that_leads_on() {
         "2.0 KiB".to_owned(),
         "2023-11-14 22:13".to_owned(),
         "a cap of a kind that this program does not know".to_owned(),
-        "3 entries; may change".to_owned(),
+        "4 entries; may change".to_owned(),
     ] {
         assert!(page.contains(&expected), "{expected} in {page}");
     }
+    let place_of = |name: &str| page.find(&format!(">{name}<")).unwrap_or_else(|| panic!("{name} in {page}"));
+    assert!(place_of("inner/") < place_of("a.txt") && place_of("a.txt") < place_of("B.txt"), "{page}");
     // A link of the page leads on, and the names say what it is.
     let answer = place.get(&format!("{base}/inner/b%20c.txt")).await;
     assert_eq!((answer.status, &answer.body), (200, &content(2_048)));

@@ -3,4 +3,5 @@
 
 mod answers;
 mod kad;
+mod octets;
 mod places;
