@@ -1,7 +1,10 @@
 //! The composition: builds the parts from the settings, runs them, and takes them down in the right order.
 
 use crate::address::PrivateAddresses;
-use crate::clearing::{AgreedTerms, Budget, FreshRecords, HomeJudge, HouseRules, Purse, PurseParts, Till, TillParts};
+use crate::clearing::{
+    AgreedTerms, Budget, Desk, DeskParts, FreshRecords, HomeJudge, HouseRules, NettingFolder, Purse, PurseParts, Round,
+    Settler, SettlerParts, Till, TillParts,
+};
 use crate::clock::Clock;
 use crate::config::{
     FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
@@ -38,6 +41,9 @@ use tracing::{debug, info, warn};
 /// How often floors that a full disk did not take are tried again.
 const FLOORS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is looked what is due to be claimed, and what other clearing nodes have booked.
+const SETTLE_EVERY: Duration = Duration::from_secs(60);
+
 /// A node at work: it stores records for others, publishes its own grid's, and answers questions.
 #[derive(Debug)]
 pub struct Node {
@@ -50,6 +56,9 @@ pub struct Node {
     /// The clients of its grid; `None` for a node that speaks for no grid.
     pub members: Option<Members>,
     gateway: Option<Gateway>,
+    /// Claims what is owed; `None` where there is no gateway.
+    pub settler: Option<Settler>,
+    settling: Option<JoinHandle<()>>,
     /// What the record says of that gateway.
     own_entry: Option<GatewayEntry>,
     api: Api,
@@ -122,6 +131,8 @@ impl Node {
             }
             _ => None,
         };
+        let (gateway, settler) = gateway.unzip();
+        let settling = settler.clone().map(|settler| tokio::spawn(settle(settler)));
         let local_nurl =
             gateway.as_ref().zip(identity.as_ref()).and_then(|(gateway, identity)| identity.local_nurl(gateway.addr()));
         let web = match (config.web_listen, grid, identity, &local_nurl) {
@@ -144,6 +155,7 @@ impl Node {
             resolver: resolver.clone(),
             publisher: publisher.clone(),
             members: members.clone(),
+            settler: settler.clone(),
             gateway_nurl: nurl(own_entry.as_ref()),
             gateway_local_nurl: local_nurl.map(|nurl| nurl.to_string()),
             storage,
@@ -172,6 +184,8 @@ impl Node {
             publisher,
             members,
             gateway,
+            settler,
+            settling,
             own_entry,
             api,
             resolver_address,
@@ -269,6 +283,9 @@ impl Node {
 
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
+        if let Some(settling) = self.settling {
+            settling.abort();
+        }
         if let Some(web) = self.web {
             web.stop().await;
         }
@@ -319,7 +336,7 @@ impl OpenGateway {
         dht: &Dht,
         (storage, ledger): (Option<Grid>, Ledger),
         clock: Clock,
-    ) -> Result<Gateway, NodeError> {
+    ) -> Result<(Gateway, Settler), NodeError> {
         let grid = *publisher.grid();
         let traffic = Traffic::open(home, clock.now())?;
         let fresh = FreshRecords::new(resolver.clone(), clock);
@@ -329,7 +346,7 @@ impl OpenGateway {
         let judge = HomeJudge {
             grid,
             key: key.clone(),
-            fresh,
+            fresh: fresh.clone(),
             terms: terms.clone(),
             ledger: ledger.clone(),
             limit: config.credit_limit,
@@ -344,7 +361,7 @@ impl OpenGateway {
             budget: Budget::Open,
             clock,
         });
-        let till = Till::open(TillParts { ledger, grid, key, clock }).await?;
+        let till = Till::open(TillParts { ledger: ledger.clone(), grid, key, clock }).await?;
         let published = publisher.changes();
         let own_record: OwnRecord = Arc::new(move || published.borrow().record.clone());
         let record = Arc::clone(&own_record);
@@ -352,6 +369,7 @@ impl OpenGateway {
             key: self.identity.key.clone(),
             record: Arc::new(move || record().map(|record| record.signed().clone())),
         };
+        let settler = settler(home, &me, &self.identity, grid, config, ledger, &fresh, clock);
         let metrics = dht.metrics().clone();
         let away = Away::new(AwayParts {
             me,
@@ -362,7 +380,7 @@ impl OpenGateway {
             metrics: metrics.clone(),
             clock,
         });
-        Ok(Gateway::start(GatewayParts {
+        let gateway = Gateway::start(GatewayParts {
             grid,
             network: config.network.to_string(),
             identity: self.identity,
@@ -376,10 +394,56 @@ impl OpenGateway {
             terms,
             rules,
             credit_limit: config.credit_limit,
+            settler: settler.clone(),
             traffic,
             metrics,
             clock,
-        })?)
+        })?;
+        Ok((gateway, settler))
+    }
+}
+
+/// The grid's own side of clearing, and its clearing node.
+#[expect(clippy::too_many_arguments, reason = "the one place where its parts meet")]
+fn settler(
+    home: &Home,
+    me: &CallerIdentity,
+    identity: &GatewayIdentity,
+    grid: GridId,
+    config: &NodeConfig,
+    ledger: Ledger,
+    fresh: &FreshRecords,
+    clock: Clock,
+) -> Settler {
+    let (key, records) = (identity.key.clone(), fresh.as_records());
+    let nettings = NettingFolder::new(home.nettings());
+    let desk = DeskParts {
+        ledger: ledger.clone(),
+        grid,
+        key: key.clone(),
+        records: Arc::clone(&records),
+        nettings: nettings.clone(),
+        clock,
+    };
+    Settler::new(SettlerParts {
+        ledger,
+        desk: Desk::new(desk),
+        grid,
+        nettings,
+        key,
+        me: me.clone(),
+        guard: DialGuard::new(config.allow_private_addresses),
+        records,
+        clock,
+    })
+}
+
+/// Claims what is due, until told to end.
+async fn settle(settler: Settler) {
+    let mut tick = tokio::time::interval(SETTLE_EVERY);
+    loop {
+        tick.tick().await;
+        settler.round(Round::WhatIsDue).await;
     }
 }
 
@@ -541,12 +605,12 @@ pub enum NodeError {
     /// The network part did not start: a port in use, mostly.
     #[error(transparent)]
     Dht(#[from] StartError),
-    /// The local API did not start.
-    #[error(transparent)]
-    Api(#[from] ApiError),
     /// The books cannot be opened.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The local API did not start.
+    #[error(transparent)]
+    Api(#[from] ApiError),
     /// The gateway's place is taken.
     #[error("the gateway cannot listen on {listen}: choose another in `gateway-listen`")]
     GatewayListen {

@@ -7,6 +7,7 @@ mod gateway_node;
 
 mod network {
     mod beginning;
+    mod clearing;
     mod clock;
     mod evidence;
     mod federation;

@@ -66,6 +66,7 @@ fn each_command_has_the_options_it_is_shown_with() {
         ("docs/share.md", 2),
         ("docs/gateway.md", 12),
         ("docs/ledger.md", 10),
+        ("docs/money.md", 15),
     ];
     for (page, at_least) in pages {
         let seen = options_of(page);

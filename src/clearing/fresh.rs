@@ -1,5 +1,6 @@
 //! Records that say who may spend and agree: fetched from the holders themselves within the hour.
 
+use crate::clearing::desk::{Fetched, Records};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey};
 use crate::rate::Asset;
@@ -43,6 +44,20 @@ impl FreshRecords {
         self.anew(grid).await
     }
 
+    /// As a function, for those who need no more of it.
+    pub fn as_records(&self) -> Records {
+        let fresh = self.clone();
+        Arc::new(move |grid, fetched| {
+            let fresh = fresh.clone();
+            Box::pin(async move {
+                match fetched {
+                    Fetched::WithinTheHour => fresh.of(&grid).await,
+                    Fetched::Now => fresh.anew(&grid).await,
+                }
+            })
+        })
+    }
+
     /// The same, asked for now: something has changed.
     pub async fn anew(&self, grid: &GridId) -> Result<Arc<Answer>, ResolveError> {
         let question = Question { grid: *grid, policy: Policy::Fresh, deadline: DEFAULT_DEADLINE };
@@ -77,4 +92,9 @@ pub(super) fn may_agree(record: &GridRecord, key: &PublicKey, asset: Asset, cred
         || record.gateways().iter().any(|gateway| {
             gateway.key() == Some(key) && gateway.roles().any_of(Roles::TERMS) && gateway.limit().is_some_and(within)
         })
+}
+
+/// Whether `key` is the grid key or its publisher's.
+pub(super) fn is_own_key(record: &GridRecord, key: &PublicKey) -> bool {
+    key == record.grid().key() || record.signed().authority().publisher() == Some(key)
 }

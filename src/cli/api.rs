@@ -3,7 +3,10 @@
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome, chain};
 use crate::config::{Home, peer_id, read_key};
-use crate::http::{ApiFile, Code, InstalledView, Problem, ReceiptView, ReloadedView, StatusView, answer_from_body};
+use crate::http::{
+    ApiFile, Code, ComparedView, InstalledView, Problem, ReceiptView, ReloadedView, SettledView, StatusView, TakenView,
+    answer_from_body,
+};
 use crate::keys::GridId;
 use crate::resolver::{Answer, Question};
 use serde::de::DeserializeOwned;
@@ -92,6 +95,21 @@ impl Api {
     /// Hands over a record or a delegation.
     pub(super) fn install(&self, bytes: &[u8]) -> Outcome<InstalledView> {
         self.post("/v1/install", bytes)
+    }
+
+    /// Has the node claim what is owed and fetch what others have booked.
+    pub(super) fn settle(&self) -> Outcome<SettledView> {
+        self.post("/v1/settle", &[])
+    }
+
+    /// How a lane's vouchers compare with those of the other side.
+    pub(super) fn compare_lane(&self, lane: &str) -> Outcome<ComparedView> {
+        self.get(&format!("/v1/dispute?lane={lane}"), WORK)
+    }
+
+    /// Hands over what the operator has signed.
+    pub(super) fn take_signed(&self, bytes: &[u8]) -> Outcome<TakenView> {
+        self.post("/v1/signed", bytes)
     }
 
     /// Has the node read its settings again.

@@ -3,6 +3,7 @@
 use crate::cli::cap::CapCommand;
 use crate::cli::client::ClientCommand;
 use crate::cli::delegate::DelegateArgs;
+use crate::cli::dispute::DisputeCommand;
 use crate::cli::exit::ExitCode;
 use crate::cli::gateway::GatewayCommand;
 use crate::cli::get::GetArgs;
@@ -11,6 +12,7 @@ use crate::cli::join::JoinArgs;
 use crate::cli::ledger::LedgerCommand;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
+use crate::cli::netting::NettingCommand;
 use crate::cli::policy::PolicyCommand;
 use crate::cli::quote::QuoteArgs;
 use crate::cli::rates::RatesArgs;
@@ -18,7 +20,9 @@ use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
 use crate::cli::spent::UsageArgs;
+use crate::cli::statement::StatementArgs;
 use crate::cli::status::StatusArgs;
+use crate::cli::terms::TermsCommand;
 use crate::cli::web::WebArgs;
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -68,6 +72,13 @@ pub(super) enum Command {
     Client(ClientCommand),
     #[command(subcommand)]
     Gateway(GatewayCommand),
+    #[command(subcommand)]
+    Terms(TermsCommand),
+    Statement(StatementArgs),
+    #[command(subcommand)]
+    Netting(NettingCommand),
+    #[command(subcommand)]
+    Dispute(DisputeCommand),
     #[command(subcommand)]
     Ledger(LedgerCommand),
     #[command(subcommand)]

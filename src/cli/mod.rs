@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod delegate;
 mod directory;
+mod dispute;
 mod exit;
 mod failure;
 mod failures;
@@ -25,6 +26,7 @@ mod ledger;
 mod ls;
 mod manual;
 mod money;
+mod netting;
 mod network_args;
 mod plot;
 mod policy;
@@ -39,9 +41,11 @@ mod resolver_address;
 mod run;
 mod spending;
 mod spent;
+mod statement;
 mod status;
 mod table;
 mod terminal;
+mod terms;
 mod usage;
 mod wait;
 mod web;
@@ -103,6 +107,10 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Join(args) => join::run(&args, terminal),
         Command::Client(command) => client::run(&command, terminal),
+        Command::Terms(command) => terms::run(&command, terminal),
+        Command::Dispute(command) => dispute::run(&command, terminal),
+        Command::Netting(command) => netting::run(&command, terminal),
+        Command::Statement(args) => statement::run(&args, terminal),
         Command::Gateway(command) => gateway::run(&command, terminal),
         Command::Ledger(command) => ledger::run(&command, terminal),
         Command::Cap(command) => cap::run(&command, terminal),

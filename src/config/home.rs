@@ -67,6 +67,11 @@ impl Home {
         self.0.join("traffic")
     }
 
+    /// Proposals of nettings, one file each.
+    pub fn nettings(&self) -> PathBuf {
+        self.0.join("nettings")
+    }
+
     /// The books, where they are in no PostgreSQL database. Must not be lost.
     pub fn ledger(&self) -> PathBuf {
         self.0.join("ledger.sqlite")

@@ -9,6 +9,9 @@
 //! POST /v1/install                                    body: a record or a delegation that the grid key signed
 //! GET  /v1/openapi.json                               all this as OpenAPI, made from the types that are answered with
 //! GET  /metrics                                       figures for Prometheus
+//! POST /v1/settle                                     claims what is owed, and fetches what others have booked
+//! POST /v1/signed                                     body: terms, a payment or a revocation that the operator has signed
+//! GET  /v1/dispute?lane=…                             where the other side's vouchers of a lane part from ours
 //! POST /v1/reload                                     reads the settings again, as SIGHUP does
 //! ```
 //!
@@ -26,6 +29,7 @@ mod problem;
 mod record_text;
 mod resolver_address;
 mod routes;
+mod settling;
 mod standing;
 mod status;
 mod views;
@@ -41,5 +45,7 @@ pub use record_text::RecordText;
 pub use resolver_address::{ResolverAddress, ResolverAddressError, ResolverSettings};
 pub use routes::{ApiParts, RELOADS, ReloadRequest, SettingsStanding};
 pub use status::{DelegationView, FinalRecord, Mode, OtherNodeView, StatusView};
-pub use views::{HealthView, InstalledView, ReceiptView, ReloadedView};
+pub use views::{
+    ComparedView, HealthView, InstalledView, ReceiptView, ReloadedView, SettledView, TakenView, UntoldView,
+};
 pub use web::{WebAddress, WebAddressError};

@@ -57,7 +57,7 @@ impl Problem {
         Self { status: status.as_u16(), title, detail: detail.into(), code, record_base64url: None }
     }
 
-    fn of(status: StatusCode, code: Code, error: &(dyn Error + 'static)) -> Self {
+    pub(super) fn of(status: StatusCode, code: Code, error: &(dyn Error + 'static)) -> Self {
         let mut detail = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {

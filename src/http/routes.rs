@@ -1,5 +1,6 @@
 //! What each path of the local API does.
 
+use crate::clearing::Settler;
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::dht::{Dht, DhtStatus};
@@ -8,6 +9,7 @@ use crate::http::answer::AnswerBody;
 use crate::http::guard::guard;
 use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, document};
 use crate::http::problem::{Code, Problem};
+use crate::http::settling;
 use crate::http::standing::standing;
 use crate::http::status::StatusView;
 use crate::http::views::{HealthView, InstalledView, ReceiptView, ReloadedView};
@@ -56,6 +58,8 @@ pub struct ApiParts {
     pub publisher: Option<Publisher>,
     /// The clients of its grid; `None` where the node speaks for no grid.
     pub members: Option<Members>,
+    /// What its grid is owed and owes; `None` where the node has no gateway.
+    pub settler: Option<Settler>,
     /// The NURL of its own gateway.
     pub gateway_nurl: Option<String>,
     /// The same for programs on this machine.
@@ -100,8 +104,8 @@ pub struct ReloadRequest {
 }
 
 #[derive(Clone)]
-struct Shared {
-    parts: ApiParts,
+pub(super) struct Shared {
+    pub(super) parts: ApiParts,
     stopping: watch::Receiver<bool>,
     document: DocumentBody,
 }
@@ -116,6 +120,9 @@ pub(super) fn router(parts: ApiParts, stopping: watch::Receiver<bool>) -> Router
         .routes(routes!(resolve))
         .routes(routes!(publish))
         .routes(routes!(install_bytes))
+        .routes(routes!(settling::settle))
+        .routes(routes!(settling::take_signed))
+        .routes(routes!(settling::dispute))
         .routes(routes!(reload))
         .routes(routes!(figures))
         .routes(routes!(description))

@@ -19,6 +19,94 @@ pub(super) fn count(number: usize, of: &str) -> String {
     format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }
 
+/// What a round of settling came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SettledView {
+    /// How many lanes there is a receipt for.
+    pub claimed: u64,
+    /// How many positions were received, agree with the own books and are kept.
+    pub positions: u64,
+    /// What went wrong, for people.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for SettledView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (claimed, positions) = (self.claimed, self.positions);
+        writeln!(f, "Claimed {claimed} lanes; {positions} new positions agree with the books here.")?;
+        self.problems.iter().try_for_each(|problem| writeln!(f, "Not done: {problem}"))
+    }
+}
+
+/// How two sides' vouchers of a lane compare. Amounts are strings of digits in minor units of the lane's asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ComparedView {
+    /// The lane.
+    pub lane: String,
+    /// The grid on the other side.
+    pub other: String,
+    /// What our best voucher is for.
+    pub our_bytes: u64,
+    /// Its charge.
+    pub our_amount: String,
+    /// What theirs is for.
+    pub their_bytes: u64,
+    /// Its charge.
+    pub their_amount: String,
+    /// The last point that both have and at which they agree; 0 if there is none.
+    pub agree_to_bytes: u64,
+    /// The first point that both have and at which they differ.
+    pub differ_at_bytes: Option<u64>,
+}
+
+impl fmt::Display for ComparedView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "We hold an acknowledgement of {} bytes, {} one of {}.",
+            self.our_bytes, self.other, self.their_bytes
+        )?;
+        match self.differ_at_bytes {
+            Some(at) => writeln!(
+                f,
+                "Both agree on the deliveries up to {} bytes and differ at {at}: what lies between is in dispute.",
+                self.agree_to_bytes
+            ),
+            None => writeln!(f, "Wherever both have a point they agree, up to {} bytes.", self.agree_to_bytes),
+        }
+    }
+}
+
+/// What was taken into the books.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TakenView {
+    /// `terms`, `payment`, `consent` or `revoke`.
+    pub kind: String,
+    /// Its identity.
+    pub identity: String,
+    /// The grids that were told.
+    pub told: Vec<String>,
+    /// Those that could not be.
+    pub untold: Vec<UntoldView>,
+}
+
+/// A grid that could not be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UntoldView {
+    /// The grid.
+    pub grid_id: String,
+    /// Why not, for people.
+    pub reason: String,
+}
+
+impl fmt::Display for TakenView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "In the books: {} {}", self.kind, self.identity)?;
+        self.told.iter().try_for_each(|grid| writeln!(f, "Told {grid}"))?;
+        self.untold.iter().try_for_each(|untold| writeln!(f, "Could not tell {}: {}", untold.grid_id, untold.reason))
+    }
+}
+
 /// What came of publishing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptView {

@@ -7,6 +7,7 @@
 
 mod act;
 mod backup;
+mod chain;
 mod entries;
 mod error;
 mod export;
@@ -27,6 +28,7 @@ mod verify_rest;
 mod vouchers;
 mod writer;
 
+pub use chain::{Chain, Claimable, Pair};
 pub use entries::Account;
 pub use error::LedgerError;
 pub use export::{BundleFilter, EntryLine, LaneLine, TableCount};

@@ -7,6 +7,7 @@
 mod abroad;
 mod api;
 mod caps;
+mod clearing;
 mod clients;
 mod endings;
 mod gateways;

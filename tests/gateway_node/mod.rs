@@ -16,8 +16,9 @@ use std::time::Duration;
 /// A node with a gateway, and what it lives on.
 pub(crate) struct GatewayNode {
     pub(crate) node: Node,
-    key: SecretKey,
-    /// Its data directory is `node` in it.
+    /// The grid key.
+    pub(crate) key: SecretKey,
+    /// The data directory is its folder `node`.
     pub(crate) _dir: tempfile::TempDir,
 }
 

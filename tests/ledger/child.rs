@@ -18,6 +18,11 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn start(location: &Location) -> Self {
+        Self::of(location, "child::writes_until_it_is_killed")
+    }
+
+    /// The same for another test that is a child.
+    pub(crate) fn of(location: &Location, test: &str) -> Self {
         let text = match location {
             Location::Sqlite(path) => path.display().to_string(),
             Location::Postgres(url) => url.clone(),
@@ -26,7 +31,7 @@ impl Writer {
         // A file that may grow no further is told by a signal, which ends whoever does not ignore it.
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program);
-        command.args(["child::writes_until_it_is_killed", "--exact", "--ignored", "--nocapture"]).env(LEDGER, text);
+        command.args([test, "--exact", "--ignored", "--nocapture"]).env(LEDGER, text);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(process.stdout.take().unwrap()).lines();
         let stdin = process.stdin.take().unwrap();
@@ -46,13 +51,17 @@ impl Drop for Writer {
     }
 }
 
+/// The ledger that a child is to work on.
+pub(crate) fn location() -> Location {
+    std::env::var(LEDGER).expect("started by another test").parse().unwrap()
+}
+
 /// Run by [`Writer::start`] alone. For each lane a task that raises it by a mebibyte, waits for the acknowledgement, and says
 /// so. What is refused because the disk is full is tried again for each line that comes in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the child of other tests"]
 async fn writes_until_it_is_killed() {
-    let location: Location = std::env::var(LEDGER).expect("started by another test").parse().unwrap();
-    let ledger = Ledger::open(location, NOW).await.unwrap();
+    let ledger = Ledger::open(location(), NOW).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     let (again, _) = tokio::sync::watch::channel(0_u64);
     for nth in 0..LANES {

@@ -11,6 +11,7 @@ mod both;
 mod child;
 mod cli;
 mod crash;
+mod desk;
 mod full_disk;
 mod objects;
 mod postgres;

@@ -96,6 +96,12 @@ async fn the_local_document_is_what_is_answered() {
         (asker, "POST", "/v1/install", String::new(), own.bytes()),
         (asker, "POST", "/v1/install", String::new(), b"nonsense"),
         (asker, "POST", "/v1/install", String::new(), &[0; 3_000]),
+        // Without a gateway there are no books; what they answer is the test of three operators.
+        (asker, "POST", "/v1/settle", String::new(), b""),
+        (asker, "POST", "/v1/signed", String::new(), b"nonsense"),
+        (asker, "POST", "/v1/signed", String::new(), &[0; 3_000]),
+        (asker, "GET", "/v1/dispute", "?lane=x".to_owned(), b""),
+        (asker, "GET", "/v1/dispute", format!("?lane={}", "0".repeat(64)), b""),
         (asker, "GET", "/v1/openapi.json", String::new(), b""),
         (asker, "GET", "/metrics", String::new(), b""),
     ] {

@@ -96,7 +96,7 @@ impl LedgerArg {
     }
 
     /// Does `work` with the books, open for reading.
-    fn reading<T>(&self, work: impl AsyncFnOnce(&Ledger) -> Outcome<T>) -> Outcome<T> {
+    pub(super) fn reading<T>(&self, work: impl AsyncFnOnce(&Ledger) -> Outcome<T>) -> Outcome<T> {
         let location = self.location()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error))?;

@@ -4,6 +4,7 @@ use crate::dht::behaviour::Role;
 use crate::dht::connections::Connections;
 use crate::dht::doubts::Change;
 use crate::dht::driver::task::Driver;
+use crate::dht::give_back::give_back;
 use crate::dht::message::Response;
 use crate::dht::peers::Word;
 use crate::dht::server::{Point, Server};
@@ -55,6 +56,10 @@ impl Driver {
             self.retry_lost();
         }
         self.book().sweep();
+        if self.give_back.is_due() {
+            // Beside the node's work: nobody waits for it.
+            drop(tokio::task::spawn_blocking(give_back));
+        }
     }
 
     /// Dials servers until [`Connections::WARM`] connections stand: a question over one of them takes one round trip.

@@ -9,6 +9,7 @@ use crate::dht::connections::Connections;
 use crate::dht::dial_backs::DialBacks;
 use crate::dht::doubts::Doubts;
 use crate::dht::driver::minding::TICK;
+use crate::dht::give_back::GiveBack;
 use crate::dht::handle::{AskError, Command, DhtStatus, Known};
 use crate::dht::message::{Request, Response};
 use crate::dht::peers::{Peers, Word};
@@ -63,6 +64,7 @@ pub(crate) struct Driver {
     pub(super) last_saved: Instant,
     pub(super) warned_clock: bool,
     pub(super) trusted: HashSet<PeerId>,
+    pub(super) give_back: GiveBack,
     /// For how many ticks nobody has been connected.
     pub(super) ticks_alone: u32,
 }
@@ -125,6 +127,7 @@ impl Driver {
             last_saved: Instant::now(),
             warned_clock: false,
             trusted: HashSet::new(),
+            give_back: GiveBack::default(),
             ticks_alone: 0,
         }
     }
@@ -280,6 +283,7 @@ impl Driver {
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
                 self.connections.closed(&peer_id, connection_id);
+                self.give_back.closed();
             }
             SwarmEvent::OutgoingConnectionError { peer_id, connection_id, error } => {
                 self.blind_dials.remove(&connection_id);

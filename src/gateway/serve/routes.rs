@@ -1,6 +1,7 @@
 //! The paths.
 
 use crate::gateway::serve::access::caller;
+use crate::gateway::serve::clearing;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::files;
 use crate::gateway::serve::lanes;
@@ -31,6 +32,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/lanes/{lane}", get(lanes::standing).delete(lanes::close))
         .route("/v1/lanes/{lane}/vouchers", post(lanes::voucher))
         .route("/v1/terms", post(lanes::terms))
+        .merge(clearing::paths())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(lanes::MAX_BODY_BYTES))

@@ -1,6 +1,6 @@
 //! The gateway as a whole: started, asked how it stands, stopped.
 
-use crate::clearing::{AgreedTerms, HouseRules, Till};
+use crate::clearing::{AgreedTerms, HouseRules, Settler, Till};
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::gateway::away::Away;
@@ -53,6 +53,8 @@ pub struct GatewayParts {
     pub members: Members,
     /// Finds other grids' records.
     pub resolver: Resolver,
+    /// What the grid is owed and owes, and the clearing node.
+    pub settler: Settler,
     /// The grid's files; `None` where there are no storage servers to read from.
     pub files: Option<Files>,
     /// Other grids' files.
@@ -118,6 +120,7 @@ impl Gateway {
             operator: identity.operator.public(),
             members: parts.members,
             resolver: parts.resolver,
+            settler: parts.settler,
             files: parts.files,
             away: parts.away,
             nonces: Mutex::new(Nonces::new()),

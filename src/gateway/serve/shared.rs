@@ -1,6 +1,6 @@
 //! What every request may look at.
 
-use crate::clearing::{AgreedTerms, HouseRules, Till};
+use crate::clearing::{AgreedTerms, HouseRules, Settler, Till};
 use crate::clock::Clock;
 use crate::gateway::away::Away;
 use crate::gateway::serve::leases::Leases;
@@ -44,6 +44,8 @@ pub(super) struct Parts {
     pub(super) operator: PublicKey,
     pub(super) members: Members,
     pub(super) resolver: Resolver,
+    /// What the grid is owed and owes, and the clearing node.
+    pub(super) settler: Settler,
     /// The own grid's files; `None` where there are no storage servers to read from.
     pub(super) files: Option<Files>,
     /// Other grids' files, by their gateways.

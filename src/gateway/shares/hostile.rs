@@ -175,6 +175,8 @@ async fn a_file_that_says_it_is_enormous_costs_its_head() {
             panic!("{what}: {outcome:?}")
         };
         assert!(faults.len() == 3 && faults[0].starts_with("share "), "{what}: {faults:?}");
+        // By what the block says, before anything is looked for on account of it.
+        assert!(faults[0].contains("segment"), "{what}: {faults:?}");
         let most = Asked { reads: 3 * BOUND.reads, octets: 3 * BOUND.octets, longest: BOUND.longest };
         assert!(asked.within(&most), "{what}: {asked:?}");
     }

@@ -154,6 +154,57 @@ impl PositionBody {
         self.adds_up(body.totals())
     }
 
+    /// The position after `last` in the books of `clearing` for the first and the second of two grids, with what was booked
+    /// since. `None` if a total would grow beyond what amounts can say.
+    pub fn next(
+        last: Option<&Position>,
+        clearing: GridId,
+        signer: PublicKey,
+        (first, second, asset): (GridId, GridId, Asset),
+        time: UnixSeconds,
+        lanes: Vec<PositionLine>,
+        settled: Vec<Settlement>,
+    ) -> Option<Self> {
+        let [charged_first, charged_second, settled_first, settled_second] =
+            last.map_or([0; 4], |last| last.body().totals()).map(MinorUnits);
+        let mut next = Self {
+            clearing,
+            signer,
+            first,
+            second,
+            asset,
+            number: last.map_or(1, |last| last.body().number + 1),
+            previous: last.map(Position::identity),
+            // A clock that was set back does not turn the order of positions.
+            time: last.map_or(time, |last| time.max(last.body().time)),
+            lanes,
+            settled,
+            charged_first,
+            charged_second,
+            settled_first,
+            settled_second,
+        };
+        let add = |total: &mut MinorUnits, more: u64| {
+            let sum = total.0.checked_add(more).map(MinorUnits).filter(|sum| *sum <= MinorUnits::MAX)?;
+            *total = sum;
+            Some(())
+        };
+        for line in &next.lanes {
+            let more = line.to_amount.0.checked_sub(line.from_amount.0)?;
+            match line.debtor {
+                Party::First => add(&mut next.charged_first, more)?,
+                Party::Second => add(&mut next.charged_second, more)?,
+            }
+        }
+        for line in &next.settled {
+            match line.debtor {
+                Party::First => add(&mut next.settled_first, line.amount.0)?,
+                Party::Second => add(&mut next.settled_second, line.amount.0)?,
+            }
+        }
+        Some(next)
+    }
+
     fn totals(&self) -> [u64; 4] {
         [self.charged_first.0, self.charged_second.0, self.settled_first.0, self.settled_second.0]
     }

@@ -1,0 +1,244 @@
+//! Nettings among several grids: proposed by the clearing node, in force when every grid that they affect has consented.
+
+use crate::clearing::desk::Desk;
+use crate::clearing::desk_error::DeskError;
+use crate::clearing::fresh::is_own_key;
+use crate::config::{FileError, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
+use crate::keys::GridId;
+use crate::ledger::{Ledger, LedgerError, Pair, Part};
+use crate::netting::{Debt, NettingError, Proposal};
+use crate::rate::Asset;
+use crate::signed::{Identity, ObjectType};
+use crate::tariff::wire::Consent;
+use crate::units::MinorUnits;
+use data_encoding::HEXLOWER;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The most octets of a proposal that is kept or sent: a thousand grids with ten thousand debts.
+pub const MAX_NETTING_BYTES: usize = 256 << 10;
+/// The most proposals that are looked at.
+const MANY: usize = 256;
+
+/// What a netting comes to for one grid, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Netted {
+    /// What it owed.
+    pub owed: MinorUnits,
+    /// What was owed to it.
+    pub due: MinorUnits,
+    /// What it pays instead.
+    pub pays: MinorUnits,
+    /// What it receives instead.
+    pub receives: MinorUnits,
+}
+
+/// What `netting` comes to for `grid`. `None` for one that it does not affect, or beyond what amounts can say.
+pub fn netted(netting: &Proposal, grid: &GridId) -> Option<Netted> {
+    let sum = |debts: &[Debt], of: fn(&Debt) -> &GridId| {
+        let amounts = debts.iter().filter(|debt| of(debt) == grid).map(|debt| u128::from(debt.amount.0));
+        u64::try_from(amounts.sum::<u128>()).ok().map(MinorUnits).filter(|sum| *sum <= MinorUnits::MAX)
+    };
+    let netted = Netted {
+        owed: sum(netting.replaced(), |debt| &debt.debtor)?,
+        due: sum(netting.replaced(), |debt| &debt.creditor)?,
+        pays: sum(netting.transfers(), |debt| &debt.debtor)?,
+        receives: sum(netting.transfers(), |debt| &debt.creditor)?,
+    };
+    (netted.owed.0 > 0 || netted.due.0 > 0).then_some(netted)
+}
+
+/// Proposals on disk, one file each, named by its hash.
+#[derive(Debug, Clone)]
+pub struct NettingFolder(PathBuf);
+
+impl NettingFolder {
+    /// The folder at `path`, which need not be there.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Keeps a proposal.
+    pub fn keep(&self, netting: &Proposal) -> Result<(), FileError> {
+        create_private_dir(&self.0)?;
+        write_atomically(&self.path(&netting.hash()), &netting.to_bytes(), PUBLIC_MODE)
+    }
+
+    /// The proposal of this hash.
+    pub fn of(&self, hash: &[u8; 32]) -> Option<Proposal> {
+        read(&self.path(hash)).filter(|netting| netting.hash() == *hash)
+    }
+
+    /// All of them, by hash.
+    pub fn all(&self) -> Vec<Proposal> {
+        let Ok(entries) = std::fs::read_dir(&self.0) else { return Vec::new() };
+        let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "netting"));
+        paths.sort();
+        paths.iter().take(MANY).filter_map(|path| read(path)).collect()
+    }
+
+    fn path(&self, hash: &[u8; 32]) -> PathBuf {
+        self.0.join(format!("{}.netting", HEXLOWER.encode(hash)))
+    }
+}
+
+fn read(path: &Path) -> Option<Proposal> {
+    Proposal::from_bytes(&read_at_most(path, MAX_NETTING_BYTES).ok()?).ok()
+}
+
+/// Why nothing is proposed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// Nobody would pay less.
+    #[error("a netting would save nothing")]
+    SavesNothing,
+    /// More debts than one proposal holds.
+    #[error("a netting of {0} octets is more than the {MAX_NETTING_BYTES} that are sent: leave some grids out")]
+    TooLarge(usize),
+    /// The debts are not those of any books.
+    #[error(transparent)]
+    Netting(#[from] NettingError),
+    /// The books.
+    #[error(transparent)]
+    Books(#[from] LedgerError),
+}
+
+/// The debts in a clearing node's books, each pair's difference.
+async fn debts(ledger: &Ledger, asset: Asset) -> Result<Vec<Debt>, LedgerError> {
+    let mut debts = Vec::new();
+    for pair in ledger.pairs().await?.into_iter().filter(|pair| pair.asset == asset) {
+        let owed = net(ledger, pair.first, pair.second, asset).await?;
+        let (debtor, creditor) = if owed > 0 { (pair.first, pair.second) } else { (pair.second, pair.first) };
+        let amount = u64::try_from(owed.unsigned_abs()).map(MinorUnits);
+        let amount = amount.map_err(|_| LedgerError::TooLarge { what: "a debt" })?;
+        if amount.0 > 0 {
+            debts.push(Debt { asset, debtor, creditor, amount });
+        }
+    }
+    Ok(debts)
+}
+
+/// What one owes the other, less what it is owed.
+async fn net(ledger: &Ledger, one: GridId, other: GridId, asset: Asset) -> Result<i128, LedgerError> {
+    let owed = ledger.owed(Part::Clearing, *one.key(), *other.key(), asset).await?;
+    Ok(owed - ledger.owed(Part::Clearing, *other.key(), *one.key(), asset).await?)
+}
+
+/// What a netting of these books would come to, among all grids in them but those left out.
+pub async fn propose(
+    ledger: &Ledger,
+    clearing: GridId,
+    asset: Asset,
+    without: &BTreeSet<GridId>,
+) -> Result<Proposal, ProposeError> {
+    let debts = debts(ledger, asset).await?;
+    let grids = debts.iter().flat_map(|debt| [debt.debtor, debt.creditor]);
+    let taking_part: BTreeSet<GridId> = grids.filter(|grid| !without.contains(grid)).collect();
+    let netting = Proposal::new(clearing, asset, &debts, &taking_part)?.ok_or(ProposeError::SavesNothing)?;
+    let (gross, net) = totals(&netting);
+    let size = netting.to_bytes().len();
+    match size {
+        _ if gross <= net => Err(ProposeError::SavesNothing),
+        _ if size > MAX_NETTING_BYTES => Err(ProposeError::TooLarge(size)),
+        _ => Ok(netting),
+    }
+}
+
+/// What is owed before a netting, and what is paid instead, in minor units.
+pub fn totals(netting: &Proposal) -> (u128, u128) {
+    let total = |debts: &[Debt]| debts.iter().map(|debt| u128::from(debt.amount.0)).sum();
+    (total(netting.replaced()), total(netting.transfers()))
+}
+
+impl Desk {
+    /// Proposals that affect `caller` and are not in force.
+    pub async fn nettings(&self, caller: &GridId) -> Result<Vec<Proposal>, DeskError> {
+        let mut open = Vec::new();
+        for netting in self.folder().all() {
+            let is_for_caller = netting.clearing() == self.grid() && netted(&netting, caller).is_some();
+            if is_for_caller && !self.is_in_force(&netting).await? {
+                open.push(netting);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Keeps a consent of `caller`; books the netting if it was the last one that was missing.
+    pub async fn consent(&self, bytes: &[u8], caller: &GridId) -> Result<Consent, DeskError> {
+        let consent = Consent::from_bytes(bytes)?;
+        let body = consent.body();
+        if body.grid != *caller {
+            return Err(DeskError::OtherGrid(body.grid));
+        }
+        if body.clearing != self.grid() {
+            return Err(DeskError::OtherClearing(body.clearing));
+        }
+        let netting = self.folder().of(&body.netting).filter(|netting| netting.clearing() == self.grid());
+        let netting = netting.ok_or(DeskError::NoNetting("it is not known"))?;
+        let comes_to = netted(&netting, caller).ok_or(DeskError::NoNetting("it does not affect this grid"))?;
+        if (comes_to.owed, comes_to.due, comes_to.pays, comes_to.receives, netting.asset())
+            != (body.owed, body.due, body.pays, body.receives, body.asset)
+        {
+            return Err(DeskError::NoNetting("it comes to something else for this grid"));
+        }
+        if self.now() >= body.not_after {
+            return Err(DeskError::NoNetting("the time of the consent is over"));
+        }
+        if !self.grants(caller, |record| is_own_key(record, &body.signer)).await? {
+            return Err(DeskError::NoAuthority { grid: *caller, key: body.signer, object: "consent" });
+        }
+        self.ledger().keep(&consent, self.now()).await?;
+        self.complete(&netting).await?;
+        Ok(consent)
+    }
+
+    /// Books the proposals to which all have consented: what a crash has left.
+    pub(super) async fn complete_all(&self) -> Result<(), DeskError> {
+        for netting in self.folder().all().iter().filter(|netting| netting.clearing() == self.grid()) {
+            match self.complete(netting).await {
+                // A person has to propose anew.
+                Ok(()) | Err(DeskError::NoNetting(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_in_force(&self, netting: &Proposal) -> Result<bool, LedgerError> {
+        let Some(first) = netting.replaced().first() else { return Ok(false) };
+        let proof = Identity(netting.hash());
+        self.ledger().has_netted(proof, &first.debtor, &first.creditor, netting.asset()).await
+    }
+
+    async fn complete(&self, netting: &Proposal) -> Result<(), DeskError> {
+        let _one_at_a_time = self.settling().await;
+        if self.is_in_force(netting).await? {
+            return Ok(());
+        }
+        let (hash, now) = (netting.hash(), self.now());
+        let mut missing = netting.grids();
+        let papers = self.ledger().papers_of(ObjectType::Consent, None, Some(self.grid().as_bytes())).await?;
+        for consent in papers.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok()) {
+            if consent.body().netting == hash && now < consent.body().not_after {
+                missing.remove(&consent.body().grid);
+            }
+        }
+        if !missing.is_empty() {
+            return Ok(());
+        }
+        // What was paid or netted since cannot be netted again; what was charged since stands beside it.
+        for debt in netting.replaced() {
+            if net(self.ledger(), debt.debtor, debt.creditor, netting.asset()).await? < i128::from(debt.amount.0) {
+                return Err(DeskError::NoNetting("a debt in it has been paid or netted meanwhile"));
+            }
+        }
+        self.ledger().net(None, netting.clone(), now).await?;
+        let debts = netting.replaced().iter().chain(netting.transfers());
+        let pairs: BTreeSet<Pair> = debts.map(|debt| Pair::of(debt.debtor, debt.creditor, netting.asset())).collect();
+        for pair in pairs {
+            self.post(&pair).await?;
+        }
+        Ok(())
+    }
+}

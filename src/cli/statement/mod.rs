@@ -1,0 +1,107 @@
+//! `statement`: what is due between grids for a period, from the positions that were held against the own books.
+
+mod paid;
+mod period;
+mod view;
+
+use crate::clearing::{ageing, bill};
+use crate::cli::api::Api;
+use crate::cli::exit::ExitCode;
+use crate::cli::failure::{Failure, Outcome};
+use crate::cli::home_arg::HomeArg;
+use crate::cli::statement::period::Period;
+use crate::cli::statement::view::{BillView, StatementsView};
+use crate::cli::terminal::{Form, Terminal};
+use crate::clock::Clock;
+use crate::keys::GridId;
+use crate::ledger::{Ledger, Location};
+use crate::signed::ObjectType;
+use crate::tariff::wire::Terms;
+use crate::units::Seconds;
+use clap::{Args, Subcommand};
+
+/// Show what is due between this grid and others, or between the grids that it clears for
+///
+/// From signed positions that were held against this grid's own books, beside a node that runs. What is booked at a clearing
+/// node and not fetched yet is not in it: a node fetches every minute.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Example:
+  clearinghouse statement -d node --period 2027-01
+  clearinghouse statement pub-v0-… -d node --csv > january.csv"
+)]
+pub(super) struct StatementArgs {
+    /// Only with this grid
+    #[arg(value_name = "GRID_ID")]
+    grid: Option<GridId>,
+    /// A month in UTC, as in 2027-01, or two dates, as in 2027-01-01..2027-01-15, the second one not included
+    /// [default: this month]
+    #[arg(long, value_name = "PERIOD")]
+    period: Option<Period>,
+    /// First have the running node claim what is owed, and fetch what was booked
+    #[arg(long)]
+    now: bool,
+    /// Print lines for a spreadsheet, amounts in minor units
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    #[command(flatten)]
+    home: HomeArg,
+    #[command(subcommand)]
+    command: Option<StatementCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum StatementCommand {
+    Paid(paid::PaidArgs),
+}
+
+pub(super) fn run(args: &StatementArgs, terminal: &Terminal) -> Outcome<()> {
+    if let Some(StatementCommand::Paid(args)) = &args.command {
+        return paid::run(args, terminal);
+    }
+    let own = args.home.grid()?;
+    if args.now {
+        let settled = Api::needed(&args.home.home()?)?.settle()?;
+        settled.problems.iter().for_each(|problem| terminal.warn(problem));
+    }
+    let location = Location::Sqlite(args.home.home()?.ledger());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error))?;
+    let view = runtime.block_on(async {
+        let ledger = Ledger::open_reading(location).await?;
+        let view = statements(args, &own, &ledger).await;
+        ledger.close().await;
+        view
+    })?;
+    if args.csv && terminal.form() == Form::Text {
+        return terminal.print(&view.csv());
+    }
+    terminal.print(&view)
+}
+
+async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outcome<StatementsView> {
+    let now = Clock::system().now();
+    let period = match &args.period {
+        Some(period) => period.range(),
+        None => Period::month_of(now).range(),
+    };
+    let mut statements = Vec::new();
+    for (clearing, pair) in ledger.chains().await? {
+        let asked = args.grid.is_none_or(|grid| pair.has(&grid) && grid != *own || pair.has(&grid) && !pair.has(own));
+        if !asked {
+            continue;
+        }
+        let chain = ledger.positions_after(&clearing, &pair, 0, u32::MAX).await?;
+        let Some(bill) = bill(&chain, period.clone()) else { continue };
+        // What two grids agreed on says when a charge is due.
+        let terms =
+            ledger.papers_of(ObjectType::Terms, Some(bill.debtor.as_bytes()), Some(bill.creditor.as_bytes())).await?;
+        let settle = terms.iter().filter_map(|(_, _, bytes)| Terms::from_bytes(bytes).ok());
+        let settle = settle.map(|terms| terms.body().settle).min().unwrap_or(Seconds(0));
+        let ageing = ageing(&chain, &bill.debtor, settle, now);
+        statements.push(BillView::new(&bill, &chain, &ageing));
+    }
+    Ok(StatementsView::new(own, &period, statements))
+}

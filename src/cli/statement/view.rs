@@ -1,0 +1,203 @@
+//! Statements as JSON, as text and as lines for a spreadsheet, from one value.
+
+use crate::clearing::Bill;
+use crate::cli::table::Table;
+use crate::keys::GridId;
+use crate::netting::Ageing;
+use crate::rate::Asset;
+use crate::tariff::wire::{Position, SettledBy};
+use crate::units::UnixSeconds;
+use serde::Serialize;
+use std::fmt::{self, Write};
+use std::ops::Range;
+
+/// All statements of a period.
+#[derive(Debug, Serialize)]
+pub(super) struct StatementsView {
+    grid_id: String,
+    from_unix_seconds: UnixSeconds,
+    until_unix_seconds: UnixSeconds,
+    statements: Vec<BillView>,
+}
+
+/// One statement. Amounts are strings of digits in minor units of the asset.
+#[derive(Debug, Serialize)]
+pub(super) struct BillView {
+    #[serde(skip)]
+    asset_itself: Asset,
+    creditor: String,
+    debtor: String,
+    clearing: String,
+    asset: String,
+    scale: u32,
+    brought_forward: String,
+    charged: String,
+    set_off: String,
+    settled: String,
+    payable: String,
+    carried: String,
+    position: String,
+    ageing: AgeingView,
+    lines: Vec<LineView>,
+}
+
+/// How long what is due has been due.
+#[derive(Debug, Serialize)]
+struct AgeingView {
+    not_due: String,
+    to_30_days: String,
+    to_60_days: String,
+    to_90_days: String,
+    older: String,
+}
+
+/// What was booked in the period.
+#[derive(Debug, Serialize)]
+struct LineView {
+    booked_at_unix_seconds: UnixSeconds,
+    /// `lane`, `payment` or `netting`.
+    kind: &'static str,
+    /// The lane, or what proves that a debt is settled.
+    identity: String,
+    debtor: String,
+    bytes: u64,
+    amount: String,
+}
+
+impl StatementsView {
+    pub(super) fn new(grid: &GridId, period: &Range<UnixSeconds>, statements: Vec<BillView>) -> Self {
+        Self { grid_id: grid.to_string(), from_unix_seconds: period.start, until_unix_seconds: period.end, statements }
+    }
+
+    /// A header, and one line for whatever was booked.
+    pub(super) fn csv(&self) -> Csv {
+        let mut text = "booked_at,creditor,debtor,clearing,kind,identity,bytes,asset,scale,amount\n".to_owned();
+        for bill in &self.statements {
+            for line in &bill.lines {
+                let LineView { booked_at_unix_seconds: at, kind, identity, debtor, bytes, amount } = line;
+                let creditor = if *debtor == bill.debtor { &bill.creditor } else { &bill.debtor };
+                let BillView { clearing, asset, scale, .. } = bill;
+                // Of all these none has a comma or a quote in it.
+                let _ = writeln!(
+                    text,
+                    "{at},{creditor},{debtor},{clearing},{kind},{identity},{bytes},{asset},{scale},{amount}"
+                );
+            }
+        }
+        Csv(text)
+    }
+}
+
+/// Lines for a spreadsheet.
+#[derive(Debug, Serialize)]
+pub(super) struct Csv(String);
+
+impl fmt::Display for Csv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl BillView {
+    pub(super) fn new(bill: &Bill, chain: &[Position], ageing: &Ageing) -> Self {
+        let mut lines = Vec::new();
+        for position in chain.iter().map(Position::body).filter(|body| bill.period.contains(&body.time)) {
+            let grid =
+                |party| if party == crate::tariff::wire::Party::First { position.first } else { position.second };
+            for line in &position.lanes {
+                lines.push(LineView {
+                    booked_at_unix_seconds: position.time,
+                    kind: "lane",
+                    identity: line.lane.to_string(),
+                    debtor: grid(line.debtor).to_string(),
+                    bytes: line.to_bytes.0 - line.from_bytes.0,
+                    amount: (line.to_amount.0 - line.from_amount.0).to_string(),
+                });
+            }
+            for line in &position.settled {
+                lines.push(LineView {
+                    booked_at_unix_seconds: position.time,
+                    kind: if line.by == SettledBy::Payment { "payment" } else { "netting" },
+                    identity: line.proof.to_string(),
+                    debtor: grid(line.debtor).to_string(),
+                    bytes: 0,
+                    amount: line.amount.0.to_string(),
+                });
+            }
+        }
+        Self {
+            asset_itself: bill.asset,
+            creditor: bill.creditor.to_string(),
+            debtor: bill.debtor.to_string(),
+            clearing: bill.clearing.to_string(),
+            asset: bill.asset.code().to_owned(),
+            scale: bill.asset.scale(),
+            brought_forward: bill.brought_forward.to_string(),
+            charged: bill.charged.to_string(),
+            set_off: bill.set_off.to_string(),
+            settled: bill.settled.to_string(),
+            payable: bill.payable.to_string(),
+            carried: bill.carried.to_string(),
+            position: bill.position.to_string(),
+            ageing: AgeingView {
+                not_due: ageing.not_due.to_string(),
+                to_30_days: ageing.to_30_days.to_string(),
+                to_60_days: ageing.to_60_days.to_string(),
+                to_90_days: ageing.to_90_days.to_string(),
+                older: ageing.older.to_string(),
+            },
+            lines,
+        }
+    }
+
+    /// Minor units as people write amounts.
+    fn amount(&self, digits: &str) -> String {
+        match digits.parse() {
+            Ok(units) => format!("{} {}", self.asset_itself.decimal(units), self.asset),
+            Err(_) => format!("{digits} minor units of {}", self.asset),
+        }
+    }
+}
+
+impl fmt::Display for StatementsView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "From {} to {}", self.from_unix_seconds, self.until_unix_seconds)?;
+        if self.statements.is_empty() {
+            writeln!(f, "\nNothing was booked.")?;
+        }
+        for bill in &self.statements {
+            let mut table = Table::new();
+            table.row("owed by", &bill.debtor);
+            table.row("owed to", &bill.creditor);
+            let clears = if bill.clearing == bill.creditor { "the creditor itself" } else { &bill.clearing };
+            table.row("booked by", clears);
+            let mut lane_bytes = 0_u64;
+            bill.lines.iter().for_each(|line| lane_bytes = lane_bytes.saturating_add(line.bytes));
+            table.row("delivered", crate::units::Bytes(lane_bytes));
+            for (name, digits) in [
+                ("brought forward", &bill.brought_forward),
+                ("charged", &bill.charged),
+                ("set off", &bill.set_off),
+                ("paid or netted", &bill.settled),
+                ("payable", &bill.payable),
+                ("carried over", &bill.carried),
+            ] {
+                table.row(name, bill.amount(digits));
+            }
+            for (name, digits) in [
+                ("not due yet", &bill.ageing.not_due),
+                ("due to 30 days", &bill.ageing.to_30_days),
+                ("due to 60 days", &bill.ageing.to_60_days),
+                ("due to 90 days", &bill.ageing.to_90_days),
+                ("due longer", &bill.ageing.older),
+            ] {
+                if digits != "0" {
+                    table.row(name, bill.amount(digits));
+                }
+            }
+            table.row("last position", &bill.position);
+            write!(f, "\n{table}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! The local API's part in clearing: a round now, and what the operator has signed.
+
+use crate::clearing::{CompareError, Compared, Round, Settler, TakeError};
+use crate::http::openapi::LocalProblems;
+use crate::http::problem::{Code, Problem};
+use crate::http::routes::Shared;
+use crate::http::views::{ComparedView, SettledView, TakenView, UntoldView};
+use crate::signed::Identity;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use data_encoding::HEXLOWER;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Claims everything that is owed, hands on payments, and fetches and checks what clearing nodes have booked.
+#[utoipa::path(
+    post, path = "/v1/settle",
+    responses(
+        (status = 200, description = "what it came to; what failed is tried again by itself", body = SettledView),
+        (status = 404, description = "the node has no gateway and so no books", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
+pub(super) async fn settle(State(shared): State<Shared>) -> Result<Json<SettledView>, Problem> {
+    let rounded = settler(&shared)?.round(Round::Everything).await;
+    let crate::clearing::Rounded { claimed, positions, problems } = rounded;
+    Ok(Json(SettledView { claimed, positions, problems }))
+}
+
+/// Takes in what the operator has signed: agreed terms, a payment that has arrived, a revocation.
+#[utoipa::path(
+    post, path = "/v1/signed",
+    request_body(content = inline(Vec<u8>), content_type = "application/octet-stream",
+        description = "the signed bytes, as `terms` or `statement paid` made them"),
+    responses(
+        (status = 200, description = "it is in the books", body = TakenView),
+        (status = 403, description = "signed by a key that may not sign it", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "the node has no gateway and so no books", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 413, description = "more bytes than any of them has", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
+pub(super) async fn take_signed(
+    State(shared): State<Shared>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<TakenView>, Problem> {
+    let bytes = body.map_err(|error| Problem::new(error.status(), Code::Malformed, error.body_text()))?;
+    let taken = settler(&shared)?.take(&bytes).await?;
+    Ok(Json(TakenView {
+        kind: taken.kind.to_owned(),
+        identity: taken.identity.to_string(),
+        told: taken.told.iter().map(ToString::to_string).collect(),
+        untold: taken
+            .untold
+            .into_iter()
+            .map(|(grid, reason)| UntoldView { grid_id: grid.to_string(), reason })
+            .collect(),
+    }))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LaneQuery {
+    /// The lane, 64 hexadecimal digits.
+    lane: String,
+}
+
+/// Compares a lane's vouchers with those that the other side holds.
+#[utoipa::path(
+    get, path = "/v1/dispute", params(LaneQuery),
+    responses(
+        (status = 200, description = "how far both agree, and where they part", body = ComparedView),
+        (status = 404, description = "no such lane is in the books, or the node has none", body = Problem,
+            content_type = "application/problem+json"),
+        LocalProblems,
+    ),
+)]
+pub(super) async fn dispute(
+    State(shared): State<Shared>,
+    query: Result<Query<LaneQuery>, QueryRejection>,
+) -> Result<Json<ComparedView>, Problem> {
+    let malformed = |detail| Problem::new(StatusCode::BAD_REQUEST, Code::Malformed, detail);
+    let Query(query) = query.map_err(|_| malformed("the query takes `lane`, and nothing else"))?;
+    let lane = HEXLOWER.decode(query.lane.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    let lane = lane.map(Identity).ok_or_else(|| malformed("lane: 64 hexadecimal digits"))?;
+    let Compared { other, ours, theirs, agree_to, differ_at } = settler(&shared)?.compare(lane).await?;
+    Ok(Json(ComparedView {
+        lane: query.lane,
+        other: other.to_string(),
+        our_bytes: ours.0.0,
+        our_amount: ours.1.0.to_string(),
+        their_bytes: theirs.0.0,
+        their_amount: theirs.1.0.to_string(),
+        agree_to_bytes: agree_to.0,
+        differ_at_bytes: differ_at.map(|at| at.0),
+    }))
+}
+
+impl From<CompareError> for Problem {
+    fn from(error: CompareError) -> Self {
+        let (status, code) = match &error {
+            CompareError::UnknownLane => (StatusCode::NOT_FOUND, Code::NotFound),
+            CompareError::NoAnswer { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
+            CompareError::Books(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
+        };
+        Self::of(status, code, &error)
+    }
+}
+
+fn settler(shared: &Shared) -> Result<&Settler, Problem> {
+    shared.parts.settler.as_ref().ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            Code::NotFound,
+            "this node has no gateway and so no books: set `gateway-listen`",
+        )
+    })
+}
+
+impl From<TakeError> for Problem {
+    fn from(error: TakeError) -> Self {
+        let (status, code) = match &error {
+            TakeError::Neither => (StatusCode::BAD_REQUEST, Code::Malformed),
+            TakeError::OtherGrids | TakeError::NoAuthority { .. } => (StatusCode::FORBIDDEN, Code::Refused),
+            TakeError::NothingEnded => (StatusCode::NOT_FOUND, Code::NotFound),
+            TakeError::Resolve(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
+            TakeError::Books(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
+        };
+        Self::of(status, code, &error)
+    }
+}
