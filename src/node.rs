@@ -1,7 +1,10 @@
 //! The composition: builds the parts from the settings, runs them, and takes them down in the right order.
 
 use crate::address::PrivateAddresses;
-use crate::clearing::{Desk, DeskParts, FreshRecords, NettingFolder, Round, Settler, SettlerParts};
+use crate::clearing::{
+    AgreedTerms, Budget, Desk, DeskParts, FreshRecords, HomeJudge, HouseRules, NettingFolder, Purse, PurseParts, Round,
+    Settler, SettlerParts, Till, TillParts,
+};
 use crate::clock::Clock;
 use crate::config::{
     FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
@@ -123,8 +126,8 @@ impl Node {
         let gateway = match (opening, &publisher, &members) {
             (Some(opening), Some(publisher), Some(members)) => {
                 let ledger = Ledger::open(Location::Sqlite(home.ledger()), clock.now()).await?;
-                let storage = storage.clone();
-                Some(opening.start(home, config, publisher, members, &resolver, &dht, ledger, storage, clock)?)
+                let parts = (storage.clone(), ledger);
+                Some(opening.start(home, config, publisher, members, &resolver, &dht, parts, clock).await?)
             }
             _ => None,
         };
@@ -138,7 +141,7 @@ impl Node {
                 let place = GatewayPlace { nurl: nurl.clone(), grid, named: Named::ByUser };
                 let me = CallerIdentity::Client(identity.operator);
                 let guard = DialGuard::new(PrivateAddresses::Allowed);
-                Some(WebAddress::start(listen, Reader::through(place, me, home, clock, guard)).await?)
+                Some(WebAddress::start(listen, Reader::through(place, me, home, clock, guard, None)).await?)
             }
             _ => None,
         };
@@ -323,7 +326,7 @@ impl OpenGateway {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where the parts of a gateway meet")]
-    fn start(
+    async fn start(
         self,
         home: &Home,
         config: &NodeConfig,
@@ -331,12 +334,34 @@ impl OpenGateway {
         members: &Members,
         resolver: &Resolver,
         dht: &Dht,
-        ledger: Ledger,
-        storage: Option<Grid>,
+        (storage, ledger): (Option<Grid>, Ledger),
         clock: Clock,
     ) -> Result<(Gateway, Settler), NodeError> {
         let grid = *publisher.grid();
         let traffic = Traffic::open(home, clock.now())?;
+        let fresh = FreshRecords::new(resolver.clone(), clock);
+        let terms = AgreedTerms::new(ledger.clone(), grid, fresh.clone(), clock);
+        let key = self.identity.key.clone();
+        let rules = HouseRules::new(home.policy(), members.clone(), fresh.clone(), ledger.clone(), clock);
+        let judge = HomeJudge {
+            grid,
+            key: key.clone(),
+            fresh: fresh.clone(),
+            terms: terms.clone(),
+            ledger: ledger.clone(),
+            limit: config.credit_limit,
+            rules: rules.clone(),
+            clock,
+        };
+        let purse = Purse::new(PurseParts {
+            ledger: ledger.clone(),
+            payer: *grid.key(),
+            key: key.clone(),
+            judge: Arc::new(judge),
+            budget: Budget::Open,
+            clock,
+        });
+        let till = Till::open(TillParts { ledger: ledger.clone(), grid, key, clock }).await?;
         let published = publisher.changes();
         let own_record: OwnRecord = Arc::new(move || published.borrow().record.clone());
         let record = Arc::clone(&own_record);
@@ -344,13 +369,13 @@ impl OpenGateway {
             key: self.identity.key.clone(),
             record: Arc::new(move || record().map(|record| record.signed().clone())),
         };
-        let fresh = FreshRecords::new(resolver.clone(), clock);
         let settler = settler(home, &me, &self.identity, grid, config, ledger, &fresh, clock);
         let metrics = dht.metrics().clone();
         let away = Away::new(AwayParts {
             me,
             resolver: resolver.clone(),
             guard: DialGuard::new(config.allow_private_addresses),
+            purse,
             traffic: traffic.clone(),
             metrics: metrics.clone(),
             clock,
@@ -365,6 +390,10 @@ impl OpenGateway {
             resolver: resolver.clone(),
             files: storage.map(Files::of_grid),
             away,
+            till,
+            terms,
+            rules,
+            credit_limit: config.credit_limit,
             settler: settler.clone(),
             traffic,
             metrics,

@@ -121,6 +121,12 @@ struct UpArgs {
     /// Give each grid three storage servers with files to try, and its node a gateway to them
     #[arg(long)]
     files: bool,
+    /// Give every second grid, from the second on, a price for downloads, and all of them credit with each other
+    #[arg(long)]
+    rates: bool,
+    /// The grids settle through the grid of this node, such as node-00
+    #[arg(long, value_name = "NODE", requires = "rates")]
+    clearing: Option<String>,
     /// The same on grids of the real Tahoe-LAFS: an introducer, three storage servers and a client each, which a Python that has
     /// tahoe-lafs raises ($LAFS_TEST_PYTHON, the one that `scripts/setup` prepares, or that of `tahoe` on the PATH)
     #[arg(long, conflicts_with = "files")]
@@ -227,6 +233,8 @@ async fn up(args: UpArgs) -> ExitCode {
         keys: args.seed.map_or(GridKeys::Fresh, GridKeys::FromSeed),
         rtt: args.rtt,
         in_process: args.in_process,
+        rates: args.rates,
+        clearing: args.clearing,
         files,
     };
     let mut testnet = match Testnet::prepare(plan) {

@@ -53,7 +53,31 @@ pub(crate) struct Plan {
     pub(crate) in_process: bool,
     /// Whether each grid has storage servers with files, and its node a gateway to them.
     pub(crate) files: FilesOn,
+    /// Whether every second grid has a price, and all of them credit with each other.
+    pub(crate) rates: bool,
+    /// The node through whose grid they settle.
+    pub(crate) clearing: Option<String>,
 }
+
+/// What every second grid of a testnet with rates asks for.
+const PRICE: &str = "5 USD/GiB";
+/// What each of them allows its clients: everything, at what it costs abroad.
+const POLICY: &str = "\
+accept-terms-up-to = [\"10 USD\"]
+
+[retail]
+asset = \"USD\"
+markup = \"0 %\"
+
+[retail.conversions]
+USD = \"1\"
+
+[[rule]]
+name = \"everybody\"
+action = \"allow\"
+";
+/// What each of its grids lends and borrows without asking.
+const CREDIT: &str = "10 USD";
 
 /// Why a testnet is not up.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +98,12 @@ pub(crate) enum UpError {
         node: String,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// The node that is to clear speaks for no grid.
+    #[error("`{node}` speaks for no grid of this testnet, and so nobody can settle through it")]
+    NoClearing {
+        /// Its name.
+        node: String,
     },
     /// The files of a grid could not be made or served.
     #[error(transparent)]
@@ -146,7 +176,16 @@ impl Testnet {
             }
         });
         let files = files.collect::<Result<Vec<_>, _>>()?;
-        write_nodes(&layout, &files)?;
+        let clearing = match &plan.clearing {
+            None => None,
+            Some(name) => {
+                let at = layout.grids.iter().position(|grid| layout.nodes[grid.node].name == *name);
+                let at = at.ok_or_else(|| UpError::NoClearing { node: name.clone() })?;
+                Some(GridId::new(keys[at].public()))
+            }
+        };
+        let money = plan.rates.then_some(Money { clearing });
+        write_nodes(&layout, &files, money.as_ref())?;
         let standings = Arc::new(watch::Sender::new(vec![None; layout.nodes.len()]));
         let faults = Faults::none(layout.nodes.len());
         Ok(Self { layout, plan, grids, relays, files, supervisor: Supervisor::new(), standings, faults, began })
@@ -345,7 +384,7 @@ fn holders_needed(nodes: usize) -> usize {
 }
 
 /// Makes each node's data directory: its key and its settings, as `clearinghouse init` writes them.
-fn write_nodes(layout: &Layout, files: &[GridFiles]) -> Result<(), UpError> {
+fn write_nodes(layout: &Layout, files: &[GridFiles], money: Option<&Money>) -> Result<(), UpError> {
     let mut bootstrap = Vec::new();
     for node in &layout.nodes {
         let home = Home::new(&node.dir);
@@ -356,7 +395,8 @@ fn write_nodes(layout: &Layout, files: &[GridFiles]) -> Result<(), UpError> {
         }
     }
     for (index, node) in layout.nodes.iter().enumerate() {
-        let grid = layout.grids.iter().find(|grid| grid.node == index);
+        let number = layout.grids.iter().position(|grid| grid.node == index);
+        let grid = number.map(|number| &layout.grids[number]);
         let others = bootstrap.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, addr)| addr.clone());
         let config = NodeConfig {
             grid_manager: grid.map(|grid| grid.dir.clone()),
@@ -365,7 +405,8 @@ fn write_nodes(layout: &Layout, files: &[GridFiles]) -> Result<(), UpError> {
                 .map(|_| format!("mailto:{}@testnet.example", node.name).parse().expect("a plain address"))
                 .into_iter()
                 .collect(),
-            rate: grid.map(|_| RateLine::free(None)).into_iter().collect(),
+            rate: grid.map(|_| rate(number, money)).into_iter().collect(),
+            clearing: grid.and(money).and_then(|money| money.clearing).into_iter().collect(),
             network: layout.network.clone(),
             listen: SocketAddr::from(node.listen),
             external: Some(node.external.to_string().parse().expect("an address and its port")),
@@ -375,13 +416,33 @@ fn write_nodes(layout: &Layout, files: &[GridFiles]) -> Result<(), UpError> {
             ..NodeConfig::default()
         };
         let config = match files.iter().find(|files| files.node == index) {
-            Some(files) => files.settings(config),
+            Some(files) => {
+                let credit_limit = money.map(|_| CREDIT.parse().expect("an amount and an asset"));
+                NodeConfig { credit_limit, ..files.settings(config) }
+            }
             None => config,
         };
         let home = Home::new(&node.dir);
         create_new(&home.config(), config.to_commented_toml().as_bytes(), PUBLIC_MODE)?;
+        if money.is_some() && number.is_some() {
+            create_new(&home.policy(), POLICY.as_bytes(), PUBLIC_MODE)?;
+        }
     }
     Ok(())
+}
+
+/// What the grids of a testnet have of money.
+struct Money {
+    /// Through which grid they settle.
+    clearing: Option<GridId>,
+}
+
+/// The rate of the grid with this number: with money every second one has a price.
+fn rate(number: Option<usize>, money: Option<&Money>) -> RateLine {
+    match money {
+        Some(_) if number.is_some_and(|number| number % 2 == 1) => PRICE.parse().expect("a rate"),
+        _ => RateLine::free(None),
+    }
 }
 
 fn quic_addr(node: &NodePlace) -> Multiaddr {
@@ -439,6 +500,8 @@ mod tests {
             rtt: Some(Duration::from_millis(10)),
             in_process: false,
             files: FilesOn::Nothing,
+            rates: false,
+            clearing: None,
         };
         let testnet = Testnet::prepare(plan).unwrap();
         let configs: Vec<NodeConfig> =

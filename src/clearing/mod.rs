@@ -1,33 +1,57 @@
-//! Money: what grids agree on, who books what they owe each other, and how it is settled.
+//! Money: lanes and vouchers on the way of a fetch, what grids agree on, who books what they owe each other, and how it is settled.
 //!
 //! ```text
-//! payee          best vouchers → claim → receipt
+//! payer          offer → proposal judged → lane signed, kept → delivery verified → voucher signed, kept → sent
+//! payee          proposal signed → lane kept → unit reserved, noted → sent → voucher checked, kept → room for the next
+//!                best vouchers → claim → receipt
 //! clearing node  claim → each lane booked up to its highest voucher → position, chained → payments, nettings → statements
 //! both           position → held against what they hold themselves → kept
 //! ```
 //!
-//! The rules are those of `tariff` and `netting`; what was signed is kept by `ledger`. Specification: `docs/spec/clearing.md`.
+//! The rules are those of `tariff`, `policy` and `netting`; what was signed is kept by `ledger`. Specification:
+//! `docs/spec/clearing.md`.
 
 mod agreed;
 mod bill;
 mod claim_line;
+mod client_judge;
 mod counterparts;
 mod desk;
 mod desk_error;
 mod dispute;
 mod fresh;
+mod home_judge;
+mod house_rules;
 mod nettings;
 mod position_check;
+mod purse;
+mod purse_lane;
 mod settle;
 mod take;
+mod till;
+mod till_account;
+mod till_error;
+mod till_lane;
+mod transcript;
+mod words;
 
 pub use agreed::{AgreedTerms, TermsError};
 pub use bill::{Bill, ageing, bill};
+pub use client_judge::ClientJudge;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
 pub use desk_error::DeskError;
 pub use dispute::{CheckpointsDocument, CompareError, Compared};
 pub use fresh::FreshRecords;
+pub use home_judge::HomeJudge;
+pub use house_rules::{Asker, Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};
 pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};
 pub use position_check::PositionFault;
+pub use purse::{Budget, Judge, Judged, Purse, PurseParts, Wanted};
 pub use settle::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, Round, Rounded, Settler, SettlerParts};
 pub use take::{MAX_TAKEN_BYTES, TakeError, Taken};
+pub use till::{Delivery, LaneUse, Sale, Till, TillParts};
+pub use till_error::TillError;
+pub use words::{
+    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
+    Octets, lane_of_text, lane_text,
+};

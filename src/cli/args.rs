@@ -13,9 +13,13 @@ use crate::cli::ledger::LedgerCommand;
 use crate::cli::ls::LsArgs;
 use crate::cli::manual::{CompletionsArgs, ManArgs};
 use crate::cli::netting::NettingCommand;
+use crate::cli::policy::PolicyCommand;
+use crate::cli::quote::QuoteArgs;
+use crate::cli::rates::RatesArgs;
 use crate::cli::record::RecordCommand;
 use crate::cli::resolve::ResolveArgs;
 use crate::cli::run::RunArgs;
+use crate::cli::spent::UsageArgs;
 use crate::cli::statement::StatementArgs;
 use crate::cli::status::StatusArgs;
 use crate::cli::terms::TermsCommand;
@@ -55,6 +59,11 @@ pub(super) enum Command {
     Get(GetArgs),
     Ls(LsArgs),
     Web(WebArgs),
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    Quote(QuoteArgs),
+    Rates(RatesArgs),
+    Usage(UsageArgs),
     #[command(subcommand)]
     Record(RecordCommand),
     Delegate(DelegateArgs),

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::keys::{GridId, PublicKey};
 use crate::rate::RateLine;
-use crate::record::{ContactUri, Nickname};
+use crate::record::{ContactUri, Limit, Nickname};
 use crate::units::{Seconds, UnixSeconds};
 use clap::{ArgGroup, Args};
 use serde::Serialize;
@@ -85,6 +85,9 @@ pub(super) struct InitArgs {
     /// Where others reach that gateway [default: the host of --external, the port of --gateway-listen]
     #[arg(long, value_name = "HOST[:PORT]", requires = "gateway_listen")]
     gateway_external: Option<External>,
+    /// The most that the gateway lends to other grids, and borrows from them, without asking a person: `10 USD`
+    #[arg(long, value_name = "AMOUNT ASSET", requires = "gateway_listen")]
+    credit_limit: Option<Limit>,
     /// A grid manager whose certificates count for the storage servers, beside those in that node's tahoe.cfg; may be repeated
     #[arg(long, value_name = "KEY", requires = "tahoe_node")]
     grid_managers: Vec<PublicKey>,
@@ -193,6 +196,7 @@ fn config(
         tahoe_node,
         gateway_listen: args.gateway_listen,
         gateway_external: args.gateway_external,
+        credit_limit: args.credit_limit,
         grid_managers: args.grid_managers,
         web_listen: args.web_listen,
         allow_private_addresses: private,

@@ -77,6 +77,7 @@ impl Failure {
             RefusalCode::Expired => ExitCode::Expired,
             RefusalCode::Withdrawn => ExitCode::Withdrawn,
             RefusalCode::Moved => ExitCode::Moved,
+            RefusalCode::LaneClosed => ExitCode::Unreachable,
             RefusalCode::Failed => ExitCode::Failed,
         };
         let failure = Self::because(exit, error);

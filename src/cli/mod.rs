@@ -25,15 +25,22 @@ mod joined;
 mod ledger;
 mod ls;
 mod manual;
+mod money;
 mod netting;
 mod network_args;
+mod plot;
+mod policy;
 mod progress;
+mod quote;
+mod rates;
 mod read_failures;
 mod reading;
 mod record;
 mod resolve;
 mod resolver_address;
 mod run;
+mod spending;
+mod spent;
 mod statement;
 mod status;
 mod table;
@@ -92,6 +99,10 @@ fn dispatch(command: Command, terminal: &Terminal) -> Outcome<()> {
         Command::Get(args) => get::run(&args, terminal),
         Command::Ls(args) => ls::run(&args, terminal),
         Command::Web(args) => web::run(&args, terminal),
+        Command::Policy(command) => policy::run(&command, terminal),
+        Command::Quote(args) => quote::run(&args, terminal),
+        Command::Rates(args) => rates::run(&args, terminal),
+        Command::Usage(args) => spent::run(&args, terminal),
         Command::Record(command) => record::run(&command, terminal),
         Command::Delegate(args) => delegate::run(&args, terminal),
         Command::Join(args) => join::run(&args, terminal),

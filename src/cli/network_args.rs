@@ -8,7 +8,7 @@ use clap::Args;
 use multiaddr::Multiaddr;
 
 /// Which network, and where it begins.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(super) struct NetworkArgs {
     /// A node to begin with, as `clearinghouse status` prints it; may be repeated
     #[arg(long, value_name = "ADDR")]

@@ -1,11 +1,13 @@
 //! What `get` and `ls` share: what is to be read, through whom, and what happens on Ctrl-C.
 
 use crate::address::PrivateAddresses;
+use crate::clearing::Purse;
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::input;
+use crate::cli::spending::{self, Spending};
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{ClientConfig, Home, read_key};
@@ -20,6 +22,8 @@ pub(super) struct Subject {
     /// A cap, foreign or of the home grid, and perhaps a path below it; `-` reads them from standard input, out of sight of `ps`
     #[arg(value_name = "CAP[/PATH]")]
     subject: String,
+    #[command(flatten)]
+    spending: Spending,
     #[command(flatten)]
     home: HomeArg,
 }
@@ -40,12 +44,14 @@ pub(super) fn run(
         let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signal)?;
         let mut terminated = signal(SignalKind::terminate()).map_err(no_signal)?;
         let all = async {
-            let reader = open(&subject.home)?;
+            let (reader, purse) = open(&subject.home, &subject.spending, terminal).await?;
             let path = CapPath::parse(&text, reader.home_grid())?;
             if path.diminished {
                 terminal.note("the cap could write; it is only read by it");
             }
-            work(reader, path).await
+            let outcome = work(reader, path).await;
+            spending::close(purse).await;
+            outcome
         };
         tokio::select! {
             outcome = all => outcome,
@@ -58,8 +64,13 @@ pub(super) fn run(
     outcome
 }
 
-/// A reader through the home gateway that the directory has joined, or through the gateway of the node that runs there.
-pub(super) fn open(place: &HomeArg) -> Outcome<Reader> {
+/// A reader through the home gateway that the directory has joined, or through the gateway of the node that runs there; and the
+/// purse that pays for it, to be closed at the end.
+pub(super) async fn open(
+    place: &HomeArg,
+    spending: &Spending,
+    terminal: &Terminal,
+) -> Outcome<(Reader, Option<Purse>)> {
     let home = place.home()?;
     let place = match ClientConfig::find(&home.client())? {
         Some(config) => GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser },
@@ -70,10 +81,13 @@ pub(super) fn open(place: &HomeArg) -> Outcome<Reader> {
                 .hint("`clearinghouse join NURL` joins one: ask the operator of your grid for its address"));
         }
     };
-    let me = CallerIdentity::Client(read_key(&home.accounting_key())?);
+    let key = read_key(&home.accounting_key())?;
+    let purse = spending::open(&home, key.clone(), spending, terminal).await?;
+    let me = CallerIdentity::Client(key);
     // What the user typed is dialled as given.
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    Ok(Reader::through(place, me, &home, Clock::system(), guard))
+    let reader = Reader::through(place, me, &home, Clock::system(), guard, purse.clone());
+    Ok((reader, purse))
 }
 
 /// The gateway of the node that runs in `home`, whose operator is its client.

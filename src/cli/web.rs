@@ -4,6 +4,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::reading;
+use crate::cli::spending::{self, Spending};
 use crate::cli::terminal::Terminal;
 use crate::http::{WebAddress, WebAddressError};
 use clap::Args;
@@ -26,6 +27,8 @@ pub(super) struct WebArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8459")]
     listen: SocketAddr,
     #[command(flatten)]
+    spending: Spending,
+    #[command(flatten)]
     home: HomeArg,
 }
 
@@ -36,13 +39,15 @@ pub(super) fn run(args: &WebArgs, terminal: &Terminal) -> Outcome<()> {
     runtime.block_on(async {
         let mut interrupted = signal(SignalKind::interrupt()).map_err(no_signal)?;
         let mut terminated = signal(SignalKind::terminate()).map_err(no_signal)?;
-        let address = WebAddress::start(args.listen, reading::open(&args.home)?).await?;
+        let (reader, purse) = reading::open(&args.home, &args.spending, terminal).await?;
+        let address = WebAddress::start(args.listen, reader).await?;
         terminal.print(&OpenView { url: format!("http://{}/", address.addr()) })?;
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
         address.stop().await;
+        spending::close(purse).await;
         Ok(())
     })
 }

@@ -143,6 +143,14 @@ impl NodeConfig {
                 example: "gateway.example.org:4101".into(),
             },
             Entry {
+                name: "credit-limit",
+                reason: "The most that this gateway lends to another grid, and borrows from one, without asking a person: it offers
+                    terms up to so much to grids that have none, and accepts such terms where downloads have a price. It stands in
+                    the record. Left out, terms are made by hand.",
+                value: self.credit_limit.as_ref().map(text),
+                example: "10 USD".into(),
+            },
+            Entry {
                 name: "tahoe-node",
                 reason: "The folder of a Tahoe-LAFS node of the grid, client or server, which runs: the gateway reads from the storage
                     servers that it knows, by private/introducer_*_cache.yaml and private/servers.yaml. Left out, the gateway
@@ -292,6 +300,7 @@ mod tests {
             tahoe_node: Some("/home/o/tahoe node".into()),
             gateway_listen: Some("0.0.0.0:4101".parse().unwrap()),
             gateway_external: Some("gw.example.org:443".parse().unwrap()),
+            credit_limit: Some("10 USD".parse().unwrap()),
             grid_managers: vec![*grid(6).key(), *grid(7).key()],
             web_listen: Some("[::1]:4302".parse().unwrap()),
         }
@@ -308,7 +317,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 26);
+        assert_eq!(keys.len(), 27);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

@@ -77,6 +77,16 @@ impl Home {
         self.0.join("ledger.sqlite")
     }
 
+    /// What the grid's clients may fetch of other grids; read again when it changes.
+    pub fn policy(&self) -> PathBuf {
+        self.0.join("policy.toml")
+    }
+
+    /// The books of a client: a folder, with a file for each process that reads at once.
+    pub fn client_ledgers(&self) -> PathBuf {
+        self.0.join("ledgers")
+    }
+
     /// The grid's newest record: written before it is published, so that no sequence is ever used twice.
     pub fn own_record(&self) -> PathBuf {
         self.0.join("own.record")

@@ -9,7 +9,7 @@ use crate::config::text;
 use crate::furl::Nurl;
 use crate::keys::{GridId, PublicKey};
 use crate::rate::RateLine;
-use crate::record::{ContactUri, DEFAULT_LIFETIME, KeyDigest, MAX_LIFETIME, Nickname, NodeEntry, RecordDraft};
+use crate::record::{ContactUri, DEFAULT_LIFETIME, KeyDigest, Limit, MAX_LIFETIME, Nickname, NodeEntry, RecordDraft};
 use crate::units::Seconds;
 use libp2p_identity::PeerId;
 use multiaddr::{Multiaddr, Protocol};
@@ -96,6 +96,9 @@ pub struct NodeConfig {
     /// Where the gateway listens, HTTPS; `None` for no gateway here.
     #[serde(deserialize_with = "text::optional")]
     pub gateway_listen: Option<SocketAddr>,
+    /// The most that this gateway lends to another grid, or borrows, without a person; `None` for nothing.
+    #[serde(deserialize_with = "text::optional")]
+    pub credit_limit: Option<Limit>,
     /// Where others reach the gateway, where that is not the host of `external` with the port listened on.
     #[serde(deserialize_with = "text::optional")]
     pub gateway_external: Option<External>,
@@ -135,6 +138,7 @@ impl Default for NodeConfig {
             resolver_proxy: Vec::new(),
             tahoe_node: None,
             gateway_listen: None,
+            credit_limit: None,
             gateway_external: None,
             grid_managers: Vec::new(),
             web_listen: None,

@@ -1,15 +1,16 @@
 //! Other grids' files, fetched for our own clients: their gateways, the sessions with them, and what they hand over, verified.
 
 use crate::capability::Capability;
+use crate::clearing::Purse;
 use crate::clock::Clock;
 use crate::gateway::refusals::{peer_refusal, resolve_refusal};
 use crate::gateway::serve::{Code, Refusal};
 use crate::gateway::traffic::{Counterparty, Traffic, Way};
 use crate::gateway::unit::Unit;
-use crate::keys::GridId;
+use crate::keys::{GridId, PublicKey};
 use crate::lafs::manifest::{MAX_UNITS, Manifest, UnitLayout};
 use crate::metrics::Metrics;
-use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, PeerError};
+use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, Payer, PeerError};
 use crate::record::{GatewayAddress, GridRecord, Roles};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question, ResolveError, Resolver};
 use crate::units::Bytes as Octets;
@@ -42,6 +43,8 @@ pub struct AwayParts {
     pub resolver: Resolver,
     /// Dials.
     pub guard: DialGuard,
+    /// Pays.
+    pub purse: Purse,
     /// Counts.
     pub traffic: Traffic,
     /// The figures.
@@ -78,6 +81,7 @@ pub(super) struct AwayFile {
     grid: GridId,
     cap: Capability,
     first: Arc<Manifest>,
+    payer: Arc<dyn Payer>,
 }
 
 /// Why another grid's file is not had.
@@ -120,15 +124,17 @@ impl Away {
     }
 
     /// Opens the file of a verify cap on `grid`, in the version that `tag` names, if it names one. Of the manifest, what it says
-    /// of the `units` comes at once.
+    /// of the `units` comes at once. What it costs is counted for `reader`.
     pub(super) async fn open(
         &self,
         grid: &GridId,
         cap: &Capability,
         tag: Option<String>,
         units: Range<u64>,
+        reader: PublicKey,
     ) -> Result<AwayFile, AwayError> {
         let (client, grid) = self.session(grid).await?;
+        let payer = self.0.parts.purse.on_behalf_of(reader);
         let name = (grid, cap.to_string());
         let is_it = |manifest: &Manifest| tag.as_ref().is_none_or(|tag| *tag == manifest.etag());
         let kept = self.manifests().get(&name).filter(|kept| kept.since.elapsed() < KEPT_FOR).cloned();
@@ -137,7 +143,7 @@ impl Away {
         let first = match kept {
             Some(kept) => kept.manifest,
             None => {
-                let manifest = Arc::new(self.fetch_manifest(&client, &grid, cap, units).await?);
+                let manifest = Arc::new(self.fetch_manifest(&client, &grid, cap, units, &*payer).await?);
                 let mut kept = self.manifests();
                 kept.retain(|_, kept| kept.since.elapsed() < KEPT_FOR);
                 if kept.len() < KEPT_MANIFESTS {
@@ -149,7 +155,7 @@ impl Away {
         if !is_it(&first) {
             return Err(AwayError::OtherVersion);
         }
-        Ok(AwayFile { away: self.clone(), client, grid, cap: cap.clone(), first })
+        Ok(AwayFile { away: self.clone(), client, grid, cap: cap.clone(), first, payer })
     }
 
     /// A session with a gateway of `grid`, or of the grid that it has become.
@@ -195,8 +201,9 @@ impl Away {
         grid: &GridId,
         cap: &Capability,
         units: Range<u64>,
+        payer: &dyn Payer,
     ) -> Result<Manifest, PeerError> {
-        let manifest = client.manifest(grid, cap, units.start, units.end - units.start).await?;
+        let manifest = client.manifest(grid, cap, units.start, units.end - units.start, Some(payer)).await?;
         self.received(grid, Octets(manifest.encode().len() as u64));
         Ok(manifest)
     }
@@ -248,7 +255,7 @@ impl AwayFile {
         if self.first.units() == units {
             return Ok(Arc::clone(&self.first));
         }
-        let manifest = self.away.fetch_manifest(&self.client, &self.grid, &self.cap, units).await?;
+        let manifest = self.away.fetch_manifest(&self.client, &self.grid, &self.cap, units, &*self.payer).await?;
         if manifest.etag() != self.etag() {
             return Err(AwayError::OtherVersion);
         }
@@ -276,7 +283,7 @@ impl AwayFile {
     ) -> Result<impl futures::Stream<Item = Result<Unit, AwayError>> + Send + 'static, AwayError> {
         let covered = units.clone().all(|unit| self.first.covers(unit));
         let manifest = if covered { Arc::clone(&self.first) } else { self.manifest(units.clone()).await? };
-        let stream = self.client.units(&self.grid, &self.cap, manifest, units)?;
+        let stream = self.client.units(&self.grid, &self.cap, manifest, units, Some(self.payer.clone()))?;
         let (away, grid) = (self.away, self.grid);
         Ok(stream.map(move |unit| {
             let (index, octets) = unit?;

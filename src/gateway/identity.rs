@@ -88,7 +88,9 @@ impl GatewayIdentity {
     pub fn entry(&self, config: &NodeConfig, port: u16) -> Result<GatewayEntry, OwnEntryError> {
         let nurl = self.nurl(config, port).ok_or(OwnEntryError::NoGateway)?;
         let roles = if config.tahoe_node.is_some() { Roles::SERVE.and(Roles::SPEND) } else { Roles::SPEND };
-        Ok(Gateway::new(Some(GatewayAddress::Nurl(nurl)), Some(self.key.public()), roles, None)?.into())
+        let roles = if config.credit_limit.is_some() { roles.and(Roles::TERMS) } else { roles };
+        let key = Some(self.key.public());
+        Ok(Gateway::new(Some(GatewayAddress::Nurl(nurl)), key, roles, config.credit_limit)?.into())
     }
 }
 

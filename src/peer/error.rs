@@ -92,6 +92,25 @@ pub enum PeerError {
     /// A literal cap, which is its own content: no gateway is asked for it.
     #[error("a literal cap is the file itself: there is nothing to fetch")]
     Literal,
+    /// It has a price, and nobody may pay so much.
+    #[error("reading costs {price}, and {limit}")]
+    Price {
+        /// What is asked, for people.
+        price: String,
+        /// What may be paid, for people.
+        limit: String,
+    },
+    /// What the gateway proposes for a lane is not what was asked for, or not what its grid has published.
+    #[error("`{place}` proposes a lane that is not agreed to: {what}")]
+    Lane {
+        /// The place.
+        place: HostPort,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// What is owed could not be written down, so that nothing more is fetched.
+    #[error("what is owed cannot be written down: {0}")]
+    Books(String),
     /// A unit of ciphertext that is not the one that the manifest names.
     #[error("unit {unit} from `{place}` does not match its hash")]
     Unit {
@@ -115,10 +134,17 @@ impl PeerError {
             | Self::OtherGrid { .. }
             | Self::Record { .. }
             | Self::Manifest { .. }
-            | Self::Unit { .. } => RefusalCode::Integrity,
+            | Self::Unit { .. }
+            | Self::Lane { .. } => RefusalCode::Integrity,
+            Self::Price { .. } => RefusalCode::Refused,
             Self::Literal => RefusalCode::Malformed,
-            Self::Tor(_) | Self::Handshake { .. } | Self::Malformed { .. } => RefusalCode::Failed,
+            Self::Tor(_) | Self::Handshake { .. } | Self::Malformed { .. } | Self::Books(_) => RefusalCode::Failed,
         }
+    }
+
+    /// Whether the lane that was named is open no more, so that another one is to be opened.
+    pub fn is_lane_closed(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.code == RefusalCode::LaneClosed)
     }
 
     /// The refusal, where it is one.

@@ -5,11 +5,20 @@ use crate::keys::GridId;
 use crate::lafs::manifest::{MAX_UNITS, Manifest};
 use crate::peer::client::GatewayClient;
 use crate::peer::error::PeerError;
-use crate::peer::units::{UnitCheck, Units, units};
+use crate::peer::payment::{Came, Payer, Purchase, lane_header};
+use crate::peer::units::{Paying, UnitCheck, Units, units};
+use crate::units::Bytes as Octets;
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
+const USUAL_UNIT: u64 = 131_072;
+/// What an immutable file's manifest has beside its hashes at most: the URI extension block, and the form around it.
+const CHK_FRAME_BYTES: u64 = 2_100;
+const HASH_BYTES: u64 = 32;
+/// How often another lane is tried where the one at hand has just ended.
+pub(super) const LANES_TRIED: u32 = 2;
 /// The most octets of an immutable file's manifest: 4,096 leaves, two paths of uncles, 2,000 octets of UEB, and some room.
 const MAX_CHK_BYTES: usize = 160 << 10;
 /// The most octets of a mutable one's: the same for each of 256 shares, and 4,096 salts.
@@ -17,21 +26,42 @@ const MAX_MUTABLE_BYTES: usize = 256 * (140 << 10) + (64 << 10);
 
 impl GatewayClient {
     /// The manifest of units `first` to `first + count` of a file of `grid`, as far as the file has them; at most
-    /// [`MAX_UNITS`] come at once. Of the cap, whatever it allows, only the verify cap leaves this machine.
+    /// [`MAX_UNITS`] come at once. Of the cap, whatever it allows, only the verify cap leaves this machine. `payer` pays for it.
     pub async fn manifest(
         &self,
         grid: &GridId,
         cap: &Capability,
         first: u64,
         count: u64,
+        payer: Option<&dyn Payer>,
     ) -> Result<Manifest, PeerError> {
         let (file, limit) = self.asked_for(cap)?;
         let count = count.clamp(1, MAX_UNITS);
         let path = format!("/v1/grids/{grid}/manifest/{}?first={first}&count={count}", escaped(&file));
-        let (_, body) = self.get_whole(&path, &[], limit).await?;
+        let octets = file.size().map(|size| manifest_estimate(size, count));
+        let purchase = Purchase { grid: *grid, file: file.clone(), octets };
+        let mut again = LANES_TRIED;
+        let (body, paid) = loop {
+            let paid = match payer {
+                Some(payer) => payer.lane(self, purchase.clone()).await?,
+                None => None,
+            };
+            let headers: Vec<_> = paid.iter().map(|paid| lane_header(&paid.lane())).collect();
+            match self.get_whole(&path, &headers, limit).await {
+                Ok((_, body)) => break (body, paid),
+                // The lane has ended meanwhile: another one does.
+                Err(error) if error.is_lane_closed() && again > 0 => again -= 1,
+                Err(error) => return Err(error),
+            }
+        };
         let asked = first..first.saturating_add(count);
-        Manifest::from_bytes(&body, &file, asked)
-            .map_err(|source| PeerError::Manifest { place: self.place().nurl.place().clone(), source })
+        let manifest = Manifest::from_bytes(&body, &file, asked)
+            .map_err(|source| PeerError::Manifest { place: self.place().nurl.place().clone(), source })?;
+        if let Some(mut paid) = paid {
+            paid.verified(Came::Manifest { first }, Octets(body.len() as u64));
+            paid.finished();
+        }
+        Ok(manifest)
     }
 
     /// Units `range` of the ciphertext of the version that `manifest` is of, as they come. Only what the manifest covers is given.
@@ -43,10 +73,12 @@ impl GatewayClient {
         cap: &Capability,
         manifest: Arc<Manifest>,
         range: Range<u64>,
+        payer: Option<Arc<dyn Payer>>,
     ) -> Result<Units, PeerError> {
         let (file, _) = self.asked_for(cap)?;
         let path = format!("/v1/grids/{grid}/ciphertext/{}", escaped(&file));
-        Ok(units(self.clone(), path, manifest, range))
+        let paying = payer.map(|payer| Paying { payer, purchase: Purchase { grid: *grid, file, octets: None } });
+        Ok(units(self.clone(), path, manifest, range, paying))
     }
 
     /// What a gateway is told of a cap: the verify cap of the file, and how long its manifest may be.
@@ -55,6 +87,13 @@ impl GatewayClient {
         let limit = if verify_cap.is_mutable() { MAX_MUTABLE_BYTES } else { MAX_CHK_BYTES };
         Ok((Capability::File(verify_cap.file().clone()), limit))
     }
+}
+
+/// How many octets the manifest of `count` units of an immutable file of this size has at most, in segments of the usual size.
+pub fn manifest_estimate(size: Octets, count: u64) -> Octets {
+    let units = size.0.div_ceil(USUAL_UNIT);
+    let uncles = 2 * u64::from(u64::BITS - units.leading_zeros());
+    Octets(CHK_FRAME_BYTES + HASH_BYTES * (units.min(count) + uncles))
 }
 
 impl UnitCheck for Manifest {

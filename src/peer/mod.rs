@@ -14,6 +14,7 @@ mod files;
 #[cfg(test)]
 mod fixtures;
 mod identity;
+mod payment;
 mod place;
 mod records;
 mod refusal;
@@ -23,7 +24,9 @@ mod units;
 pub use client::{GatewayClient, GatewayGreeting, Welcome, WelcomedAs, ask_gateway};
 pub use dial::{DialError, DialGuard, Named};
 pub use error::PeerError;
+pub use files::manifest_estimate;
 pub use identity::{IdentityError, TlsIdentity};
+pub use payment::{Came, LANE, PaidRequest, Payer, Purchase};
 pub use place::{CallerIdentity, CurrentRecord, GatewayPlace};
 pub use records::{Freshness, GivenRecord};
 pub use refusal::{Refusal, RefusalCode};

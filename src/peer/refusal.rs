@@ -35,6 +35,8 @@ pub enum RefusalCode {
     Withdrawn,
     /// The grid has moved and cannot be followed.
     Moved,
+    /// The lane that the request names is open no more.
+    LaneClosed,
     /// Anything else.
     #[serde(other)]
     Failed,

@@ -3,6 +3,9 @@
 use crate::peer::body::Answer;
 use crate::peer::client::GatewayClient;
 use crate::peer::error::PeerError;
+use crate::peer::files::LANES_TRIED;
+use crate::peer::payment::{Came, PaidRequest, Payer, Purchase, lane_header};
+use crate::units::Bytes as Octets;
 use futures::Stream;
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -33,6 +36,12 @@ pub(super) trait UnitCheck: Send + Sync + 'static {
     fn is_right(&self, unit: u64, octets: &[u8]) -> bool;
 }
 
+/// Who pays for units, and what they are of.
+pub(super) struct Paying {
+    pub(super) payer: Arc<dyn Payer>,
+    pub(super) purchase: Purchase,
+}
+
 /// Verified units in order, each with its number. After an error nothing more comes. Dropped, it tells the gateway to stop.
 #[derive(Debug)]
 pub struct Units {
@@ -56,12 +65,18 @@ impl Drop for Units {
 }
 
 /// The units of `range` from what is at `path`.
-pub(super) fn units<C: UnitCheck>(client: GatewayClient, path: String, check: Arc<C>, range: Range<u64>) -> Units {
+pub(super) fn units<C: UnitCheck>(
+    client: GatewayClient,
+    path: String,
+    check: Arc<C>,
+    range: Range<u64>,
+    paying: Option<Paying>,
+) -> Units {
     let unit = check.unit_range(range.start);
     let size = (unit.end - unit.start).max(1);
     let waiting = (BYTES_WAITING / size).clamp(1, UNITS_WAITING) as usize;
     let (sender, units) = mpsc::channel(waiting);
-    let reading = Reading { client, path, check, range, sender };
+    let reading = Reading { client, path, check, range, sender, paying };
     Units { units, reading: tokio::spawn(reading.run()) }
 }
 
@@ -72,6 +87,7 @@ struct Reading<C> {
     /// What is still to come.
     range: Range<u64>,
     sender: mpsc::Sender<Result<(u64, Bytes), PeerError>>,
+    paying: Option<Paying>,
 }
 
 /// Why a body was not read to its end.
@@ -90,11 +106,16 @@ impl From<PeerError> for Stop {
 impl<C: UnitCheck> Reading<C> {
     async fn run(mut self) {
         let mut fruitless = 0;
+        let mut lanes = LANES_TRIED;
         while !self.range.is_empty() {
             let before = self.range.start;
             match self.read().await {
                 Ok(()) => {}
                 Err(Stop::NotWanted) => return,
+                // The lane has ended, or its price: another one goes on from here.
+                Err(Stop::Error(error)) if error.is_lane_closed() && (lanes > 0 || self.range.start > before) => {
+                    lanes = if self.range.start > before { LANES_TRIED } else { lanes - 1 };
+                }
                 // What broke off is asked for again from where it broke off: then either it goes on, or a problem says why not.
                 Err(Stop::Error(PeerError::Lost { .. })) if fruitless < FRUITLESS || self.range.start > before => {
                     fruitless = if self.range.start > before { 0 } else { fruitless + 1 };
@@ -112,7 +133,10 @@ impl<C: UnitCheck> Reading<C> {
     async fn read(&mut self) -> Result<(), Stop> {
         let (first, last) = (self.range.start, self.range.end - 1);
         let octets = self.check.unit_range(first).start..self.check.unit_range(last).end;
-        let mut answer = self.client.get(&self.path, &self.headers(&octets)).await?;
+        let mut paid = self.lane(Octets(octets.end - octets.start)).await?;
+        let mut headers = self.headers(&octets).to_vec();
+        headers.extend(paid.iter().map(|paid| lane_header(&paid.lane())));
+        let mut answer = self.client.get(&self.path, &headers).await?;
         if answer.status() != StatusCode::PARTIAL_CONTENT {
             return Err(match answer.status().is_success() {
                 true => self.client.malformed("not the range that was asked for").into(),
@@ -131,6 +155,9 @@ impl<C: UnitCheck> Reading<C> {
                 let place = self.client.place().nurl.place().clone();
                 return Err(PeerError::Unit { place, unit }.into());
             }
+            if let Some(paid) = &mut paid {
+                paid.verified(Came::Ciphertext { offset: range.start }, Octets(octets.len() as u64));
+            }
             self.sender.send(Ok((unit, octets))).await.map_err(|_| Stop::NotWanted)?;
             self.range.start = unit + 1;
         }
@@ -138,7 +165,16 @@ impl<C: UnitCheck> Reading<C> {
             return Err(self.client.malformed("more than was asked for").into());
         }
         answer.end();
+        if let Some(paid) = paid {
+            paid.finished();
+        }
         Ok(())
+    }
+
+    /// A lane for a request of so many octets, where somebody pays.
+    async fn lane(&self, octets: Octets) -> Result<Option<Box<dyn PaidRequest>>, PeerError> {
+        let Some(Paying { payer, purchase }) = &self.paying else { return Ok(None) };
+        payer.lane(&self.client, Purchase { octets: Some(octets), ..purchase.clone() }).await
     }
 
     fn headers(&self, octets: &Range<u64>) -> [(HeaderName, HeaderValue); 2] {
@@ -210,7 +246,7 @@ mod tests {
 
     async fn reading(gateway: &Gateway, range: Range<u64>) -> Units {
         let client = client_of(gateway, CallerIdentity::Client(secret(9))).await.unwrap();
-        units(client, "/v1/content".to_owned(), Arc::new(Known(gateway.content())), range)
+        units(client, "/v1/content".to_owned(), Arc::new(Known(gateway.content())), range, None)
     }
 
     /// The octets that came, and what ended them.

@@ -1,9 +1,10 @@
 //! The home gateway as a source: the one that is used. It is called when first something is read, and not before.
 
+use crate::clearing::Purse;
 use crate::clock::Clock;
 use crate::keys::PublicKey;
 use crate::lafs::manifest::{Manifest, UnitCipher};
-use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, PeerError, RefusalCode, WelcomedAs};
+use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Payer, PeerError, RefusalCode, WelcomedAs};
 use crate::reader::source::{Page, Source, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
@@ -26,13 +27,25 @@ pub(super) struct GatewaySource {
     me: CallerIdentity,
     clock: Clock,
     guard: DialGuard,
+    /// Pays; none where nothing is to be paid nor counted.
+    purse: Option<Purse>,
     /// Held while a session is opened, so that others wait for it instead of opening theirs.
     client: Mutex<Option<GatewayClient>>,
 }
 
 impl GatewaySource {
-    pub(super) fn new(place: GatewayPlace, me: CallerIdentity, clock: Clock, guard: DialGuard) -> Self {
-        Self { place, me, clock, guard, client: Mutex::default() }
+    pub(super) fn new(
+        place: GatewayPlace,
+        me: CallerIdentity,
+        clock: Clock,
+        guard: DialGuard,
+        purse: Option<Purse>,
+    ) -> Self {
+        Self { place, me, clock, guard, purse, client: Mutex::default() }
+    }
+
+    fn payer(&self) -> Option<Arc<dyn Payer>> {
+        self.purse.clone().map(|purse| Arc::new(purse) as Arc<dyn Payer>)
     }
 
     async fn client(&self) -> Result<GatewayClient, SourceError> {
@@ -61,12 +74,14 @@ impl Source for GatewaySource {
         async move {
             let client = self.client().await?;
             let count = units.end - units.start;
-            let manifest = client.manifest(target.grid(), target.cap(), units.start, count).await?;
+            let manifest =
+                client.manifest(target.grid(), target.cap(), units.start, count, self.payer().as_deref()).await?;
             let cipher = manifest
                 .decryptor(target.cap())
                 .map_err(|error| SourceError::new(Trouble::Integrity, error.to_string()))?;
             let etag = manifest.etag();
-            let page = GatewayPage { client, target: target.clone(), manifest: Arc::new(manifest), cipher, etag };
+            let manifest = Arc::new(manifest);
+            let page = GatewayPage { client, target: target.clone(), manifest, cipher, etag, payer: self.payer() };
             Ok(Arc::new(page) as Arc<dyn Page>)
         }
         .boxed()
@@ -79,6 +94,7 @@ struct GatewayPage {
     manifest: Arc<Manifest>,
     cipher: UnitCipher,
     etag: String,
+    payer: Option<Arc<dyn Payer>>,
 }
 
 impl fmt::Debug for GatewayPage {
@@ -109,7 +125,8 @@ impl Page for GatewayPage {
     }
 
     fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Vec<u8>, SourceError>> {
-        let ciphertext = self.client.units(self.target.grid(), self.target.cap(), Arc::clone(&self.manifest), units);
+        let (manifest, payer) = (Arc::clone(&self.manifest), self.payer.clone());
+        let ciphertext = self.client.units(self.target.grid(), self.target.cap(), manifest, units, payer);
         match ciphertext {
             Err(error) => stream::iter([Err(error.into())]).boxed(),
             // Each was verified by the manifest before it came here.
@@ -135,6 +152,7 @@ impl From<PeerError> for SourceError {
         let refusal = error.refusal();
         let priced = refusal.is_some_and(|refusal| refusal.status == PAYMENT_REQUIRED);
         let trouble = match error.code() {
+            _ if matches!(error, PeerError::Price { .. }) => Trouble::Price,
             RefusalCode::ForeignRefused if priced => Trouble::ForeignPrice,
             _ if priced => Trouble::Price,
             RefusalCode::Malformed => Trouble::Malformed,
@@ -147,14 +165,20 @@ impl From<PeerError> for SourceError {
             RefusalCode::Expired => Trouble::Expired,
             RefusalCode::Withdrawn => Trouble::Withdrawn,
             RefusalCode::Moved => Trouble::Moved,
+            RefusalCode::LaneClosed => Trouble::Unreachable,
             RefusalCode::Failed => Trouble::Failed,
         };
         let detail = match refusal {
             // In its own words.
             Some(refusal) if !refusal.detail.is_empty() => format!("the home gateway says: {}", refusal.detail),
+            _ if matches!(error, PeerError::Price { .. }) => error.to_string(),
             _ => format!("the home gateway: {}", chain(&error)),
         };
         let hint = match (&error, refusal) {
+            (PeerError::Price { .. }, _) => Some(
+                "`clearinghouse quote CAP` says what it costs in all, and `--max-price AMOUNT` pays up to so much"
+                    .to_owned(),
+            ),
             (_, Some(refusal)) => refusal.hint.clone(),
             (PeerError::WrongKey { .. } | PeerError::OtherGrid { .. }, _) => Some(
                 "ask its operator for the address that `clearinghouse gateway url` prints there, and join again"

@@ -1,6 +1,7 @@
 //! The handle that opens files and directories.
 
 use crate::capability::FileCap;
+use crate::clearing::Purse;
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::keys::GridId;
@@ -51,10 +52,17 @@ pub struct Found {
 
 impl Reader {
     /// Reads through the home gateway at `place`, which is called when first something is read; bare caps live on its grid.
-    /// Which versions of mutable files were seen is kept in `dir`.
-    pub fn through(place: GatewayPlace, me: CallerIdentity, dir: &Home, clock: Clock, guard: DialGuard) -> Self {
+    /// Which versions of mutable files were seen is kept in `dir`. `purse` pays, and is closed by whoever opened it.
+    pub fn through(
+        place: GatewayPlace,
+        me: CallerIdentity,
+        dir: &Home,
+        clock: Clock,
+        guard: DialGuard,
+        purse: Option<Purse>,
+    ) -> Self {
         let home_grid = place.grid;
-        let source = GatewaySource::new(place, me, clock, guard);
+        let source = GatewaySource::new(place, me, clock, guard, purse);
         Self::over(Box::new(source), home_grid, dir.mutable_floors(), &PAUSES)
     }
 

@@ -37,7 +37,12 @@ fn a_price_abroad_is_the_other_gateways_refusal() {
     // A Tahoe node that has not started yet: it knows no servers.
     std::fs::create_dir_all(place.path("tahoe/private")).unwrap();
     let (abroad, _nodes) = two_grids(&place, "--gateway-listen 127.0.0.1:0 --tahoe-node tahoe --rate 0.02~USD/GiB");
+    // The home's own rules come first: without any, only what is free is fetched.
     let refused = place.run(&format!("get URI:FOREIGN:{abroad}:{CHK} -d me -o f"));
+    assert_eq!(refused.status, 4, "{}", refused.stderr);
+    place.write("home/policy.toml", "[retail]\nasset = \"USD\"\nmarkup = \"0 %\"\n[retail.conversions]\nUSD = \"1\"\n[[rule]]\nname = \"all\"\naction = \"allow\"\n");
+    let cap = format!("URI:FOREIGN:{abroad}:{CHK}");
+    let refused = place.run_words(["get", &cap, "-d", "me", "-o", "f", "--max-price", "1 USD"]);
     assert_eq!(refused.status, 9, "{}", refused.stderr);
     assert!(refused.stderr.contains("downloads from this grid are not free"), "{}", refused.stderr);
     assert!(!refused.stderr.contains("not whole"), "nothing came: {}", refused.stderr);

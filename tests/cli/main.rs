@@ -18,6 +18,7 @@ mod lies;
 mod life;
 mod lying_gateway;
 mod nodes;
+mod paid;
 mod place;
 #[path = "../raw_client/mod.rs"]
 #[expect(dead_code, reason = "the tests over a real grid use more of it")]

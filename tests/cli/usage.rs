@@ -58,7 +58,7 @@ fn a_wrong_word_ends_with_2_and_says_what_to_try() {
         2,
         "",
         "clearinghouse: error: unrecognized subcommand `resolv`\n\
-         clearinghouse: hint: a similar subcommand exists: `resolve`\n",
+         clearinghouse: hint: some similar subcommands exist: `rates`, `resolve`\n",
     );
     place.run("resolve pub-v0-x --deadline soon").is(
         2,
@@ -73,7 +73,7 @@ fn errors_are_json_where_json_was_asked_for() {
     let place = Place::new();
     place.run("--json resolv").is(
         2,
-        r#"{"error":{"code":"malformed","hint":"a similar subcommand exists: `resolve`","message":"unrecognized subcommand `resolv`"}}"#,
+        r#"{"error":{"code":"malformed","hint":"some similar subcommands exist: `rates`, `resolve`","message":"unrecognized subcommand `resolv`"}}"#,
         "",
     );
     place.run("status -d nowhere --json").is(

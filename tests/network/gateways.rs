@@ -36,7 +36,13 @@ async fn what_is_not_free_is_refused_by_the_foreign_gateway_with_its_offers() {
     home.add_client("alice", &alice);
     let client = home.session(&alice).await;
 
-    let error = client.manifest(&foreign.grid(), &cap(), 0, 1).await.unwrap_err();
+    // Without rules of its own the home fetches only what is free.
+    let error = client.manifest(&foreign.grid(), &cap(), 0, 1, None).await.unwrap_err();
+    assert_eq!(refusal(error), (403, RefusalCode::Refused, None));
+    // Its clients pay nothing: a conversion of 0.
+    let policy = home._dir.path().join("node/policy.toml");
+    std::fs::write(policy, "[retail]\nasset = \"USD\"\nmarkup = \"0 %\"\n[retail.conversions]\nUSD = \"0\"\n[[rule]]\nname = \"all\"\naction = \"allow\"\n").unwrap();
+    let error = client.manifest(&foreign.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error), (402, RefusalCode::ForeignRefused, Some(serde_json::json!([]))));
     // The home hands over the record, of which the client sees the price for itself.
     let given = client.record(&foreign.grid(), Freshness::Fast).await.unwrap();
@@ -53,10 +59,10 @@ async fn who_is_no_client_any_more_is_refused_on_an_open_session() {
     home.add_client("alice", &alice);
     let client = home.session(&alice).await;
     // Its own grid has no storage servers here: that is what it is told, and no more is wrong.
-    let error = client.manifest(&home.grid(), &cap(), 0, 1).await.unwrap_err();
+    let error = client.manifest(&home.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error).1, RefusalCode::Unreachable);
     home.remove_client("alice");
-    let error = client.manifest(&home.grid(), &cap(), 0, 1).await.unwrap_err();
+    let error = client.manifest(&home.grid(), &cap(), 0, 1, None).await.unwrap_err();
     assert_eq!(refusal(error), (403, RefusalCode::Refused, None));
     home.node.stop().await;
 }
@@ -96,7 +102,7 @@ async fn what_a_calling_grid_shows_is_held_against_what_the_network_holds() {
     let client = called(&gateway, &shown).await.unwrap();
     // The session ends, and what was found keeps it from being opened again.
     let refused = eventually(async || {
-        let error = client.manifest(&gateway.grid(), &cap(), 0, 1).await.unwrap_err();
+        let error = client.manifest(&gateway.grid(), &cap(), 0, 1, None).await.unwrap_err();
         // Until then it is told that there are no storage servers here.
         (refusal_status(&error) != Some(503)).then_some(error)
     });

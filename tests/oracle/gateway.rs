@@ -11,10 +11,10 @@ mod network {
 
     /// All of a file, as whoever has the read cap gets it from `client`.
     async fn get(client: &GatewayClient, grid: &GridId, cap: &Capability) -> Result<Vec<u8>, PeerError> {
-        let manifest = Arc::new(client.manifest(grid, cap, 0, 4096).await?);
+        let manifest = Arc::new(client.manifest(grid, cap, 0, 4096, None).await?);
         let cipher = manifest.decryptor(cap).expect("the cap's own manifest");
         let units = 0..manifest.layout().units();
-        let mut stream = client.units(grid, cap, Arc::clone(&manifest), units)?;
+        let mut stream = client.units(grid, cap, Arc::clone(&manifest), units, None)?;
         let mut file = Vec::new();
         while let Some(unit) = stream.next().await {
             let (number, octets) = unit?;

@@ -10,6 +10,7 @@ use crate::rate::Asset;
 use crate::record::binding_price;
 use crate::session::Caller;
 use crate::tariff::Stranger;
+use crate::tariff::wire::LaneId;
 use crate::units::PricePerGib;
 use axum::http::StatusCode;
 use serde_json::json;
@@ -29,6 +30,7 @@ pub(super) struct Admitted {
     pub(super) way: Way,
     pub(super) payer: Payer,
     pub(super) counterparty: Counterparty,
+    pub(super) lane: Option<LaneId>,
 }
 
 /// Who calls on this connection. A client that was removed since is none.
@@ -51,13 +53,18 @@ pub(super) fn caller(shared: &Shared, connection: &Connection) -> Result<Caller,
     }
 }
 
-/// The way of a request about `grid`, for whoever calls.
-pub(super) fn admit(shared: &Shared, connection: &Connection, grid: GridId) -> Result<Admitted, Refusal> {
+/// The way of a request about `grid`, for whoever calls, on `lane` if it names one.
+pub(super) fn admit(
+    shared: &Shared,
+    connection: &Connection,
+    grid: GridId,
+    lane: Option<LaneId>,
+) -> Result<Admitted, Refusal> {
     let caller = caller(shared, connection)?;
     let way = if grid == shared.grid { Way::Own } else { Way::Away(grid) };
     let admitted = match &caller {
         Caller::Client { key, .. } | Caller::Pending { key } => {
-            Admitted { way, payer: Payer::Client(*key), counterparty: Counterparty::Client(*key) }
+            Admitted { way, payer: Payer::Client(*key), counterparty: Counterparty::Client(*key), lane }
         }
         Caller::Grid { id, .. } => {
             if way != Way::Own {
@@ -65,11 +72,13 @@ pub(super) fn admit(shared: &Shared, connection: &Connection, grid: GridId) -> R
                 return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, detail));
             }
             let stranger = Stranger { grid: *id, network: connection.network.clone() };
-            Admitted { way, payer: Payer::Stranger(stranger), counterparty: Counterparty::Grid(*id) }
+            Admitted { way, payer: Payer::Stranger(stranger), counterparty: Counterparty::Grid(*id), lane }
         }
     };
     policy(shared, &caller, way)?;
-    price(shared, &caller)?;
+    if lane.is_none() {
+        price(shared, &caller)?;
+    }
     Ok(admitted)
 }
 
@@ -79,8 +88,10 @@ fn policy(_shared: &Shared, _caller: &Caller, _way: Way) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// What it costs. Our own clients pay nothing yet; another grid is served where our record says that downloads are free, and is
-/// told where they are not. Terms, lanes and decks come here.
+/// What it costs without a lane, where nothing can be paid: our own clients may read what is free for them, and another grid
+/// where our record says that downloads are free. What has a price is read on a lane ([`sale`]).
+///
+/// [`sale`]: crate::gateway::serve::sales::sale
 fn price(shared: &Shared, caller: &Caller) -> Result<PricePerGib, Refusal> {
     if !matches!(caller, Caller::Grid { .. }) {
         return Ok(PricePerGib(0));

@@ -5,14 +5,18 @@ use crate::gateway::away::page_units;
 use crate::gateway::file::{Opened, UnitStream};
 use crate::gateway::serve::access::{Admitted, Way, admit};
 use crate::gateway::serve::connection::Connection;
-use crate::gateway::serve::leases::Lease;
+use crate::gateway::serve::lanes::wanted_lane;
+use crate::gateway::serve::leases::Payer;
 use crate::gateway::serve::range;
 use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::room::{Place, Room};
+use crate::gateway::serve::rules::may_read;
 use crate::gateway::serve::shared::Shared;
 use crate::gateway::traffic::Way as Direction;
 use crate::gateway::unit::Unit;
 use crate::keys::GridId;
 use crate::lafs::manifest::{MAX_UNITS, UnitLayout};
+use crate::peer::Came;
 use crate::units::{Bytes as Octets, Seconds};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -55,7 +59,9 @@ pub(super) async fn manifest(
     if count == 0 || count > MAX_UNITS {
         return Err(Refusal::malformed(format!("`count` is 1 to {MAX_UNITS}")));
     }
-    let admitted = admit(&shared, &connection, grid)?;
+    let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
+    let remaining = may_read(&shared, &admitted).await?;
+    let room = Room::of(&shared, &admitted, &grid, remaining)?;
     let asked = first..first.saturating_add(count);
     let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked).await?;
     let units = file.layout().units();
@@ -69,12 +75,13 @@ pub(super) async fn manifest(
     }
     let units = first..first.saturating_add(count).min(units);
     let bytes = file.manifest(units).await.map_err(|error| error.refusal())?;
-    let mut lease = shared.leases.reserve(&admitted.payer, Octets(bytes.len() as u64)).await?;
-    lease.sent();
     let size = Octets(bytes.len() as u64);
+    let mut place = room.reserve(size, size).await?;
+    place.goes_out(&index(&cap), Came::Manifest { first });
+    room.finish();
     shared.traffic.count(&admitted.counterparty, Direction::Sent, size, shared.clock.now());
     shared.metrics.exchanged(kind(&admitted), "sent", size);
-    let body = Bytes::from_owner(Leased { octets: bytes.into(), _lease: Arc::new(lease) });
+    let body = Bytes::from_owner(Leased { octets: bytes.into(), _place: Arc::new(place) });
     let mut response = body.into_response();
     set(&mut response, header::CONTENT_TYPE, "application/cbor");
     set(&mut response, header::ETAG, file.etag());
@@ -91,7 +98,9 @@ pub(super) async fn ciphertext(
 ) -> Result<Response, Refusal> {
     let (grid, cap) = named(path)?;
     let tag = wanted_tag(&headers)?;
-    let admitted = admit(&shared, &connection, grid)?;
+    let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
+    let remaining = may_read(&shared, &admitted).await?;
+    let room = Room::of(&shared, &admitted, &grid, remaining)?;
     if cap.is_mutable() && tag.is_none() {
         return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
             .hint("the `ETag` of the manifest is its name"));
@@ -104,7 +113,7 @@ pub(super) async fn ciphertext(
     }
     let octets = range::octets(&headers, size).map_err(|error| unsatisfiable(&error, size))?;
     let units = range::units(&octets, layout.unit.0, size).map_err(|error| unsatisfiable(&error, size))?;
-    let limit = admitted.payer.unit_limit();
+    let limit = room.unit_limit();
     if layout.unit > limit && layout.size > limit {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
@@ -120,7 +129,9 @@ pub(super) async fn ciphertext(
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, "too many readers are being served")
                 .after(BUSY)
         })?;
-        begin(&shared, admitted, &file, layout, units, place).await?
+        let answer =
+            Answer { admitted, connection, grid, index: index(&cap), layout, octets: octets.end - octets.start };
+        begin(&shared, answer, room, &file, units, place).await?
     };
     let mut response = body.into_response();
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -134,13 +145,15 @@ pub(super) async fn ciphertext(
 /// Waits for the first unit, so that what cannot be read is told with a status, and has the rest follow.
 async fn begin(
     shared: &Shared,
-    admitted: Admitted,
+    answer: Answer,
+    room: Room,
     file: &Opened,
-    layout: UnitLayout,
     units: Range<u64>,
-    place: OwnedSemaphorePermit,
+    stream: OwnedSemaphorePermit,
 ) -> Result<Body, Refusal> {
-    let lease = shared.leases.reserve(&admitted.payer, layout.unit_len(units.start)).await?;
+    let first_place = room.reserve(answer.layout.unit_len(units.start), Octets(answer.octets)).await?;
+    let last = units.end;
+    let _stream = stream;
     let mut stream = file.units(units);
     let first = match stream.next().await {
         Some(Ok(unit)) => unit,
@@ -148,8 +161,8 @@ async fn begin(
         None => return Err(Refusal::new(StatusCode::BAD_GATEWAY, Code::Failed, "the file ends before it begins")),
     };
     let (sender, receiver) = mpsc::channel(1);
-    let sending = Sending { shared: shared.clone(), admitted, layout, sender, _place: place };
-    tokio::spawn(sending.run(first, lease, stream));
+    let sending = Sending { shared: shared.clone(), answer, last, sender, _stream };
+    tokio::spawn(sending.run(first, first_place, stream, room));
     let pieces = futures::stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|piece: io::Result<Bytes>| (piece, receiver))
     });
@@ -159,22 +172,52 @@ async fn begin(
 /// Hands the units of one answer to its connection.
 struct Sending {
     shared: Shared,
-    admitted: Admitted,
-    layout: UnitLayout,
+    answer: Answer,
+    /// Behind the last unit.
+    last: u64,
     sender: mpsc::Sender<io::Result<Bytes>>,
-    _place: OwnedSemaphorePermit,
+    _stream: OwnedSemaphorePermit,
+}
+
+/// What is being answered, to whom.
+struct Answer {
+    admitted: Admitted,
+    connection: Arc<Connection>,
+    grid: GridId,
+    index: [u8; 16],
+    layout: UnitLayout,
+    /// Of all its units.
+    octets: u64,
 }
 
 impl Sending {
-    async fn run(self, first: Unit, lease: Lease, mut stream: UnitStream) {
-        let mut next = Some((first, lease));
-        while let Some((unit, lease)) = next.take() {
+    async fn run(self, first: Unit, place: Place, mut stream: UnitStream, room: Room) {
+        let mut next = Some((first, place));
+        let mut left = self.answer.octets;
+        let mut decided_by = self.shared.rules.version();
+        while let Some((unit, place)) = next.take() {
             let after = unit.index + 1;
-            if !self.send(unit, lease).await {
+            left -= unit.len().0.min(left);
+            if !self.send(unit, place).await {
                 return;
             }
+            if after == self.last {
+                return room.finish();
+            }
+            // Who was served a moment ago may be a client no more, or refused.
+            let Answer { admitted, connection, grid, layout, .. } = &self.answer;
+            if let Err(refusal) = admit(&self.shared, connection, *grid, admitted.lane) {
+                return self.break_off(refusal.detail()).await;
+            }
+            let rules = self.shared.rules.version();
+            if rules != decided_by {
+                decided_by = rules;
+                if let Err(refusal) = may_read(&self.shared, admitted).await {
+                    return self.break_off(refusal.detail()).await;
+                }
+            }
             let reserved = tokio::select! {
-                reserved = self.shared.leases.reserve(&self.admitted.payer, self.layout.unit_len(after)) => reserved,
+                reserved = room.reserve(layout.unit_len(after), Octets(left)) => reserved,
                 () = self.sender.closed() => return,
             };
             let unit = tokio::select! {
@@ -183,7 +226,7 @@ impl Sending {
             };
             match (reserved, unit) {
                 (_, None) => return,
-                (Ok(lease), Some(Ok(unit))) => next = Some((unit, lease)),
+                (Ok(place), Some(Ok(unit))) => next = Some((unit, place)),
                 (Err(refusal), _) => return self.break_off(refusal.detail()).await,
                 (_, Some(Err(error))) => return self.break_off(&error.to_string()).await,
             }
@@ -191,12 +234,13 @@ impl Sending {
     }
 
     /// Hands over one unit. `false` where nobody takes it.
-    async fn send(&self, unit: Unit, mut lease: Lease) -> bool {
-        lease.sent();
+    async fn send(&self, unit: Unit, mut place: Place) -> bool {
+        let offset = self.answer.layout.unit_range(unit.index).start;
+        place.goes_out(&self.answer.index, Came::Ciphertext { offset });
         let size = unit.len();
-        let lease = Arc::new(lease);
+        let place = Arc::new(place);
         for octets in unit.pieces {
-            let piece = Bytes::from_owner(Leased { octets, _lease: Arc::clone(&lease) });
+            let piece = Bytes::from_owner(Leased { octets, _place: Arc::clone(&place) });
             match tokio::time::timeout(STALL, self.sender.send(Ok(piece))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return false,
@@ -206,8 +250,8 @@ impl Sending {
                 }
             }
         }
-        self.shared.traffic.count(&self.admitted.counterparty, Direction::Sent, size, self.shared.clock.now());
-        self.shared.metrics.exchanged(kind(&self.admitted), "sent", size);
+        self.shared.traffic.count(&self.answer.admitted.counterparty, Direction::Sent, size, self.shared.clock.now());
+        self.shared.metrics.exchanged(kind(&self.answer.admitted), "sent", size);
         true
     }
 
@@ -221,7 +265,7 @@ impl Sending {
 /// Octets that are under way as long as they are held: until the connection has written them.
 struct Leased {
     octets: Bytes,
-    _lease: Arc<Lease>,
+    _place: Arc<Place>,
 }
 
 impl AsRef<[u8]> for Leased {
@@ -230,7 +274,7 @@ impl AsRef<[u8]> for Leased {
     }
 }
 
-async fn opened(
+pub(super) async fn opened(
     shared: &Shared,
     admitted: &Admitted,
     cap: &Capability,
@@ -246,13 +290,17 @@ async fn opened(
         )
         .hint("its operator names a Tahoe-LAFS node in `tahoe-node`")),
         (Way::Away(grid), _) => {
-            shared.away.open(&grid, cap, tag, units).await.map(Opened::Away).map_err(|error| error.refusal())
+            let reader = match &admitted.payer {
+                Payer::Client(key) => *key,
+                Payer::Stranger(stranger) => *stranger.grid.key(),
+            };
+            shared.away.open(&grid, cap, tag, units, reader).await.map(Opened::Away).map_err(|error| error.refusal())
         }
     }
 }
 
 /// The grid and the verify cap in a path. Nothing of a path is ever repeated: it may be somebody's key.
-fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<(GridId, Capability), Refusal> {
+pub(super) fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<(GridId, Capability), Refusal> {
     let bad = || Refusal::malformed("no grid id and verify cap stand in the path");
     let Path((grid, cap)) = path.map_err(|_| bad())?;
     let grid = grid.parse().map_err(|_| bad())?;
@@ -263,6 +311,11 @@ fn named(path: Result<Path<(String, String)>, PathRejection>) -> Result<(GridId,
     }
     // A directory is the file that it is kept in.
     Ok((grid, Capability::File(cap.file().clone())))
+}
+
+/// The storage index of the file: of a literal none ever comes here.
+fn index(cap: &Capability) -> [u8; 16] {
+    cap.storage_index().map_or([0; 16], |index| *index.as_bytes())
 }
 
 /// The tag of the version that is asked for.

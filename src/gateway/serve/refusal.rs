@@ -33,6 +33,8 @@ pub(crate) enum Code {
     Withdrawn,
     /// The grid has moved and cannot be followed.
     Moved,
+    /// The lane that the request names is open no more.
+    LaneClosed,
 }
 
 /// A refusal and what is to be said of it.

@@ -4,6 +4,8 @@ use crate::gateway::serve::access::caller;
 use crate::gateway::serve::clearing;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::files;
+use crate::gateway::serve::lanes;
+use crate::gateway::serve::quotes;
 use crate::gateway::serve::records;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::session;
@@ -20,14 +22,20 @@ use std::sync::Arc;
 pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/gateway", get(session::greeting))
-        .route("/v1/session", post(session::open))
+        .route("/v1/session", post(session::open).layer(DefaultBodyLimit::max(session::MAX_BODY_BYTES)))
         .route("/v1/grids/{grid}", get(records::read))
         .route("/v1/grids/{grid}/manifest/{cap}", get(files::manifest))
         .route("/v1/grids/{grid}/ciphertext/{cap}", get(files::ciphertext))
+        .route("/v1/grids/{grid}/quote/{cap}", get(quotes::quote))
+        .route("/v1/lanes/offer", post(lanes::offer))
+        .route("/v1/lanes", post(lanes::open))
+        .route("/v1/lanes/{lane}", get(lanes::standing).delete(lanes::close))
+        .route("/v1/lanes/{lane}/vouchers", post(lanes::voucher))
+        .route("/v1/terms", post(lanes::terms))
         .merge(clearing::paths())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(session::MAX_BODY_BYTES))
+        .layer(DefaultBodyLimit::max(lanes::MAX_BODY_BYTES))
         .layer(from_fn_with_state(shared.clone(), finish))
         .with_state(shared)
 }

@@ -1,6 +1,6 @@
 //! The gateway as a whole: started, asked how it stands, stopped.
 
-use crate::clearing::Settler;
+use crate::clearing::{AgreedTerms, HouseRules, Settler, Till};
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::gateway::away::Away;
@@ -15,6 +15,7 @@ use crate::gateway::traffic::{Exchanged, Traffic};
 use crate::keys::GridId;
 use crate::members::Members;
 use crate::metrics::Metrics;
+use crate::record::Limit;
 use crate::resolver::Resolver;
 use crate::session::Nonces;
 use crate::tariff::Pool;
@@ -58,6 +59,14 @@ pub struct GatewayParts {
     pub files: Option<Files>,
     /// Other grids' files.
     pub away: Away,
+    /// Delivers on lanes, over the books.
+    pub till: Till,
+    /// What is agreed with other grids.
+    pub terms: AgreedTerms,
+    /// What the grid's clients may fetch of other grids.
+    pub rules: HouseRules,
+    /// The most that is lent to another grid without a person.
+    pub credit_limit: Option<Limit>,
     /// The counts of octets.
     pub traffic: Traffic,
     /// The figures.
@@ -117,6 +126,11 @@ impl Gateway {
             nonces: Mutex::new(Nonces::new()),
             refreshes: Mutex::new(Refreshes::new()),
             leases: Arc::clone(&leases),
+            till: parts.till,
+            terms: parts.terms,
+            rules: parts.rules,
+            credit_limit: parts.credit_limit,
+            secret_key: identity.key.clone(),
             traffic: traffic.clone(),
             metrics: parts.metrics,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),

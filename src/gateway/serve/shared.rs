@@ -1,16 +1,16 @@
 //! What every request may look at.
 
-use crate::clearing::Settler;
+use crate::clearing::{AgreedTerms, HouseRules, Settler, Till};
 use crate::clock::Clock;
 use crate::gateway::away::Away;
 use crate::gateway::serve::leases::Leases;
 use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::shares::Files;
 use crate::gateway::traffic::Traffic;
-use crate::keys::{GridId, PublicKey};
+use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::members::Members;
 use crate::metrics::Metrics;
-use crate::record::{GridRecord, Nickname};
+use crate::record::{GridRecord, Limit, Nickname};
 use crate::resolver::Resolver;
 use crate::session::Nonces;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,6 +53,16 @@ pub(super) struct Parts {
     pub(super) nonces: Mutex<Nonces>,
     pub(super) refreshes: Mutex<Refreshes>,
     pub(super) leases: Arc<Leases>,
+    /// Delivers on lanes.
+    pub(super) till: Till,
+    /// What is agreed with other grids.
+    pub(super) terms: AgreedTerms,
+    /// What our clients may fetch of other grids.
+    pub(super) rules: HouseRules,
+    /// The most that is lent without a person.
+    pub(super) credit_limit: Option<Limit>,
+    /// The secret half of `key`.
+    pub(super) secret_key: SecretKey,
     pub(super) traffic: Traffic,
     pub(super) metrics: Metrics,
     pub(super) streams: Arc<Semaphore>,

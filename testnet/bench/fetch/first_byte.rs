@@ -33,7 +33,7 @@ pub(super) async fn measure(bench: &FetchBench, grid: &RealGrid, table: &mut Tab
     let member = pair.member(&pair.home, "reader").await?;
     let guard = DialGuard::new(PrivateAddresses::Allowed);
     let home_grid = member.place.grid;
-    let reader = Reader::through(member.place, member.me, &Home::new(&member.dir), Clock::system(), guard);
+    let reader = Reader::through(member.place, member.me, &Home::new(&member.dir), Clock::system(), guard, None);
     let mut times = Vec::new();
     for sample in 0..=bench.samples {
         let cap = grid.store(SIZE, 1_000 + sample as u64).await?;

@@ -76,15 +76,15 @@ async fn read(
     until: Instant,
 ) -> Result<u64, AnyError> {
     let mut octets = 0;
-    let mut manifest = Arc::new(client.manifest(grid, cap, 0, MAX_UNITS).await?);
+    let mut manifest = Arc::new(client.manifest(grid, cap, 0, MAX_UNITS, None).await?);
     let all = manifest.layout().units();
     let mut at = ((all as f64 * part) as u64).min(all - 1);
     loop {
         if !manifest.covers(at) {
-            manifest = Arc::new(client.manifest(grid, cap, at / MAX_UNITS * MAX_UNITS, MAX_UNITS).await?);
+            manifest = Arc::new(client.manifest(grid, cap, at / MAX_UNITS * MAX_UNITS, MAX_UNITS, None).await?);
         }
         let end = manifest.units().end;
-        let mut units = client.units(grid, cap, Arc::clone(&manifest), at..end)?;
+        let mut units = client.units(grid, cap, Arc::clone(&manifest), at..end, None)?;
         loop {
             let unit = tokio::select! {
                 unit = units.next() => unit,

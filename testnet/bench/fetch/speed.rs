@@ -108,11 +108,11 @@ async fn out_of_the_gateway(member: &Member, grid: &GridId, cap: &Capability) ->
     let client = GatewayClient::connect(member.place.clone(), member.me.clone(), Clock::system(), guard).await?;
     let mut first = 0;
     loop {
-        let manifest = Arc::new(client.manifest(grid, cap, first, MAX_UNITS).await?);
+        let manifest = Arc::new(client.manifest(grid, cap, first, MAX_UNITS, None).await?);
         let units = manifest.units();
         let last = manifest.layout().units();
         let end = units.end;
-        client.units(grid, cap, manifest, units)?.try_for_each(|_| async { Ok(()) }).await?;
+        client.units(grid, cap, manifest, units, None)?.try_for_each(|_| async { Ok(()) }).await?;
         if end >= last {
             return Ok(started.elapsed());
         }

@@ -1,0 +1,151 @@
+//! At what price and under which terms a caller is served.
+
+use crate::clearing::Sale;
+use crate::gateway::serve::leases::CLIENT_WINDOW;
+use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::rules::{allowed, ruled};
+use crate::gateway::serve::shared::Shared;
+use crate::keys::{GridId, PublicKey};
+use crate::policy::Confirmed;
+use crate::rate::Asset;
+use crate::record::{GridRecord, binding};
+use crate::session::Caller;
+use crate::signed::{Envelope, Identity, ObjectType};
+use crate::tariff::wire::{Deck, LaneOpenBody};
+use crate::units::PricePerGib;
+use axum::http::StatusCode;
+use serde_json::json;
+
+/// What `caller` pays for files of `destination`, in `asset` if it says one, and the deck that gives the price where that is no
+/// record.
+pub(super) async fn sale(
+    shared: &Shared,
+    caller: &Caller,
+    destination: &GridId,
+    asset: Option<Asset>,
+    confirmed: bool,
+) -> Result<(Sale, Option<Deck>), Refusal> {
+    match caller {
+        Caller::Grid { id, key } => {
+            if *destination != shared.grid {
+                let detail = "a grid's gateway is asked for that grid's files only; others are for its own clients";
+                return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, detail));
+            }
+            Ok((to_grid(shared, id, key, asset).await?, None))
+        }
+        Caller::Client { key, .. } | Caller::Pending { key } => to_client(shared, key, destination, confirmed).await,
+    }
+}
+
+async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<Asset>) -> Result<Sale, Refusal> {
+    let now = shared.clock.now();
+    let record = (shared.own_record)();
+    let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
+    if let Some(free) = binding(Asset::FREE, record.as_ref(), &[], now) {
+        return Ok(Sale {
+            payer: *grid.key(),
+            payer_key: *key,
+            asset: Asset::FREE,
+            price: PricePerGib(0),
+            evidence: Some(free.record),
+            terms: None,
+            grant: None,
+            not_after: latest.min(free.promise.until),
+            window: None,
+            credit: None,
+        });
+    }
+    let agreed = shared.terms.between(grid, &shared.grid).await;
+    let agreed = agreed.map_err(|error| Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error))?;
+    let wanted = |terms: &&crate::tariff::wire::Terms| asset.is_none_or(|asset| asset == terms.body().asset);
+    let Some(terms) = agreed.iter().find(wanted) else {
+        return Err(no_terms(shared, grid, key, record.as_ref()));
+    };
+    let body = terms.body();
+    let Some(bound) = binding(body.asset, record.as_ref(), &[], now) else {
+        return Err(Refusal::new(
+            StatusCode::PAYMENT_REQUIRED,
+            Code::Refused,
+            format!("this grid has published no price in {}, which the terms with yours are in", body.asset.code()),
+        )
+        .offers(json!([])));
+    };
+    Ok(Sale {
+        payer: *grid.key(),
+        payer_key: *key,
+        asset: body.asset,
+        price: bound.promise.price,
+        evidence: Some(bound.record),
+        terms: Some(terms.identity()),
+        grant: None,
+        not_after: latest.min(bound.promise.until).min(body.not_after),
+        window: Some(body.window),
+        credit: Some(body.credit_limit),
+    })
+}
+
+/// Downloads are not free, and nothing is agreed: what would be.
+fn no_terms(shared: &Shared, grid: &GridId, key: &PublicKey, record: Option<&GridRecord>) -> Refusal {
+    let refusal = Refusal::new(
+        StatusCode::PAYMENT_REQUIRED,
+        Code::Refused,
+        "downloads from this grid are not free, and your grid has no terms with it",
+    );
+    let priced = |asset: Asset| binding(asset, record, &[], shared.clock.now()).is_some();
+    let Some(limit) = shared.credit_limit.as_ref().filter(|limit| priced(limit.asset())) else {
+        return refusal.offers(json!([]));
+    };
+    let clearing = record.and_then(|record| record.clearing().first().copied());
+    match shared.terms.draft(grid, *key, clearing, limit, &shared.secret_key) {
+        Ok(draft) => refusal.offers(json!([{
+            "kind": "terms",
+            "asset": limit.asset().code(),
+            "scale": limit.asset().scale(),
+            "credit_limit": limit.amount().to_string(),
+            "draft_base64url": data_encoding::BASE64URL_NOPAD.encode(draft.bytes()),
+        }])),
+        Err(_) => refusal.offers(json!([])),
+    }
+}
+
+async fn to_client(
+    shared: &Shared,
+    key: &PublicKey,
+    destination: &GridId,
+    confirmed: bool,
+) -> Result<(Sale, Option<Deck>), Refusal> {
+    let now = shared.clock.now();
+    let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
+    let membership = shared.members.client(key, &shared.spki_hash, now);
+    let grant = membership.and_then(|membership| {
+        let envelope = Envelope::from_bytes(membership.bytes()).ok()?;
+        Some(Identity::of(ObjectType::Membership, &shared.grid, envelope.payload()))
+    });
+    let priced = if *destination == shared.grid {
+        None
+    } else {
+        let confirmed = if confirmed { Confirmed::Yes } else { Confirmed::No };
+        let ruled = ruled(shared, key, destination, confirmed).await?;
+        allowed(&ruled)?;
+        let deck = ruled.deck(&shared.rules, key, destination, &shared.secret_key);
+        deck.map_err(|error| Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error))?
+    };
+    let (asset, price, deck) = match priced {
+        None => (Asset::FREE, PricePerGib(0), None),
+        Some(deck) => (deck.body().asset, deck.body().price, Some(deck)),
+    };
+    let not_after = deck.as_ref().map_or(latest, |deck| deck.body().not_after.min(latest));
+    let sale = Sale {
+        payer: *key,
+        payer_key: *key,
+        asset,
+        price,
+        evidence: deck.as_ref().map(Deck::identity),
+        terms: None,
+        grant,
+        not_after,
+        window: Some(CLIENT_WINDOW),
+        credit: None,
+    };
+    Ok((sale, deck))
+}

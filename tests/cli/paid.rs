@@ -1,0 +1,144 @@
+//! A file that has a price, from one grid to a client of another: both hops on lanes, and both books agree.
+
+use crate::place::Place;
+use lafs_clearinghouse::keys::GridId;
+use lafs_clearinghouse::ledger::{Ledger, Location, Part};
+use lafs_clearinghouse::rate::Asset;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A testnet whose second grid has a price. Stopped when dropped.
+struct Testnet {
+    process: Child,
+    ready: Value,
+}
+
+impl Testnet {
+    fn up(place: &Place, options: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_testnet"));
+        command.args(["up", "--json", "--nodes", "2", "--grids", "2", "--files", "--rates", "--dir"]);
+        command.arg(place.path("net")).args(options.split_whitespace());
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        Self { process, ready: serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) }
+    }
+
+    fn grid(&self, number: usize) -> GridId {
+        self.ready["grids"][number]["grid_id"].as_str().unwrap().parse().unwrap()
+    }
+
+    fn node_dir(&self, number: usize) -> PathBuf {
+        let node = &self.ready["grids"][number]["node"];
+        let nodes = self.ready["nodes"].as_array().unwrap();
+        let node = nodes.iter().find(|one| one["name"] == *node).unwrap();
+        node["dir"].as_str().unwrap().into()
+    }
+
+    /// The foreign cap of the first file of a grid that has this name.
+    fn cap(&self, number: usize, name: &str) -> String {
+        let grid = self.grid(number).to_string();
+        let files = self.ready["files"].as_array().unwrap();
+        let is_it =
+            |file: &&Value| file["name"] == name && file["foreign_cap"].as_str().is_some_and(|cap| cap.contains(&grid));
+        files.iter().find(is_it).unwrap()["foreign_cap"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes `client` a client of the grid with this number.
+    fn join(&self, place: &Place, number: usize, client: &str) {
+        let home = self.node_dir(number);
+        let home = home.to_str().unwrap();
+        let nurl = place.run_words(["gateway", "url", "-d", home]).stdout;
+        let joined = place.run_words(["join", nurl.trim(), "-d", client, "--json"]);
+        let key: Value = serde_json::from_str(&joined.stdout).unwrap();
+        let added = place.run_words(["client", "add", client, key["key"].as_str().unwrap(), "-d", home]);
+        assert_eq!(added.status, 0, "{}", added.stderr);
+    }
+}
+
+impl Drop for Testnet {
+    fn drop(&mut self) {
+        // Its nodes end with it.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What `debtor` owes `creditor` in US dollars by the books of a node.
+fn owed(node: &Path, part: Part, debtor: GridId, creditor: GridId) -> i128 {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let ledger = Ledger::open_reading(Location::Sqlite(node.join("ledger.sqlite"))).await.unwrap();
+        let asset = Asset::from_code("USD").unwrap();
+        let owed = ledger.owed(part, *debtor.key(), *creditor.key(), asset).await.unwrap();
+        ledger.close().await;
+        owed
+    })
+}
+
+#[test]
+fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_it_cost() {
+    let place = Place::new();
+    let testnet = Testnet::up(&place, "");
+    testnet.join(&place, 0, "client");
+    let cap = testnet.cap(1, "letter.txt");
+    let (home, abroad) = (testnet.grid(0), testnet.grid(1));
+    let get = |file: &str, max: &[&str]| {
+        let words = ["get", &cap, "-o", file, "-d", "client"];
+        place.run_words(words.iter().chain(max))
+    };
+
+    // Nothing is paid that nobody said, and nothing is fetched for it.
+    let quote = place.run_words(["quote", &cap, "-d", "client", "--json"]).json();
+    assert_eq!((&quote["price"]["asset"], &quote["decision"]), (&"USD".into(), &"allowed".into()), "{quote}");
+    let refused = get("letter.txt", &[]);
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("5 USD per GiB"), "{}", refused.stderr);
+    let refused = get("letter.txt", &["--max-price", "0.000000001 USD"]);
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert_eq!(owed(&testnet.node_dir(1), Part::Payee, home, abroad), 0);
+
+    let got = get("letter.txt", &["--max-price", "1 USD"]);
+    assert_eq!(got.status, 0, "{}{}", got.stdout, got.stderr);
+    let payer = owed(&testnet.node_dir(0), Part::Payer, home, abroad);
+    let payee = owed(&testnet.node_dir(1), Part::Payee, home, abroad);
+    assert!(payer > 0, "something is owed");
+    assert_eq!(payer, payee);
+    // The client's own books say what it was charged; the home's say the same.
+    let usage = place.run_words(["usage", "-d", "client", "--json", "--plot", "usage.svg"]).json();
+    let charged: u64 = usage["lines"].as_array().unwrap().iter().map(amount).sum();
+    assert!(charged > 0, "{usage}");
+    let node = testnet.node_dir(0);
+    let usage = place.run_words(["usage", "-d", node.to_str().unwrap(), "--json"]).json();
+    let to_client = usage["lines"].as_array().unwrap().iter().filter(|line| line["direction"] == "to_client");
+    assert_eq!(to_client.map(amount).sum::<u64>(), charged, "{usage}");
+    assert!(String::from_utf8(place.read("usage.svg")).unwrap().contains("<rect"));
+    for number in [0, 1] {
+        let node = testnet.node_dir(number);
+        let verified = place.run_words(["ledger", "verify", "-d", node.to_str().unwrap()]);
+        assert_eq!(verified.status, 0, "{}{}", verified.stdout, verified.stderr);
+    }
+
+    let node_text = node.to_str().unwrap();
+    let checked = place.run_words(["policy", "check", "client", &cap, "-d", node_text]);
+    assert_eq!(checked.status, 0, "{}{}", checked.stdout, checked.stderr);
+    assert!(checked.stdout.contains("rule `everybody`: matches and allows"), "{}", checked.stdout);
+
+    // The operator's rules are read again without a restart.
+    let rules = "[[rule]]\nname = \"the rest\"\naction = \"deny\"\nmessage = \"that is a 1-900 number\"\n";
+    let policy = std::fs::read_to_string(node.join("policy.toml")).unwrap();
+    let (head, _) = policy.split_once("[[rule]]").unwrap();
+    std::fs::write(node.join("policy.toml"), format!("{head}{rules}")).unwrap();
+    let refused = get("again.txt", &["--max-price", "1 USD"]);
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("that is a 1-900 number"), "{}", refused.stderr);
+    let rates = place.run_words(["rates", &abroad.to_string(), "-d", "client", "--json"]).json();
+    assert_eq!(rates["now"][0]["price_per_gib"]["amount"], "5000000000", "{rates}");
+}
+
+/// The charge of a line of `usage`.
+fn amount(line: &Value) -> u64 {
+    line["charge"]["amount"].as_str().unwrap().parse().unwrap()
+}
