@@ -30,6 +30,7 @@ mod doubts;
 mod driver;
 #[cfg(feature = "node")]
 mod gate;
+#[cfg(feature = "node")]
 mod give_back;
 #[cfg(feature = "node")]
 mod handle;
