@@ -1,4 +1,4 @@
-"""A file of one Tahoe-LAFS grid is found, fetched and verified by somebody whose home is another.
+"""A file of one Tahoe-LAFS grid is found, fetched, verified and paid for by somebody whose home is another.
 
     scripts/demo [--nodes N] [--grids M]
 
@@ -27,8 +27,38 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 NETWORK_UP_SECONDS = 90
 TAHOE_UP_SECONDS = 90
-# Exit code of a reader that its home gateway does not know.
+# Exit code of a reader that its home gateway does not know, or whom its rules refuse.
 REFUSED = 4
+# What Birch asks for, how much it lends, and what a reader is ready to pay.
+BIRCH_PRICE, BIRCH_CREDIT, MAX_PRICE = "5 USD/GiB", "10 USD", "0.10 USD"
+# The rules of Alder's operator.
+RULES = """
+accept-terms-up-to = ["10 USD"]
+
+[grids]
+birch = "{birch}"
+cedar = "{cedar}"
+
+[retail]
+asset = "USD"
+markup = "10 %"
+
+[retail.conversions]
+USD = "1"
+
+[[rule]]
+name = "numbers that we dial"
+grids = ["birch"]
+up-to = ["6 USD/GiB"]
+action = "allow"
+
+[[rule]]
+name = "1-900 numbers"
+grids = ["cedar"]
+action = "deny"
+message = "{message}"
+"""
+DENIED = "that is a 1-900 number: completely blocked"
 STOP_SECONDS = 15
 # What `resolve --json` promises to its readers.
 PROMISED = """
@@ -112,6 +142,12 @@ def tell(text=""):
     print(text, flush=True)
 
 
+def show(printed):
+    """What a program printed."""
+    for line in printed.splitlines():
+        tell(f"   {line}".rstrip())
+
+
 def short(text, head=34, tail=6):
     return text if len(text) <= head + tail + 1 else f"{text[:head]}…{text[-tail:]}"
 
@@ -170,10 +206,10 @@ class Grid:
         return status["published_to"]
 
 
-def grid_of_tahoe(stage, network, name, tahoe):
+def grid_of_tahoe(stage, network, name, tahoe, rate):
     """The node of a real grid, with a gateway that reads from the storage servers that the grid's client knows."""
-    gateway = ("--tahoe-node", tahoe["client"]["dir"], "--gateway-listen", "127.0.0.1:0")
-    return Grid(stage, network, name, tahoe["grid_manager"], tahoe["grid_id"], "free", gateway)
+    gateway = ("--tahoe-node", tahoe["client"]["dir"], "--gateway-listen", "127.0.0.1:0", "--credit-limit", BIRCH_CREDIT)
+    return Grid(stage, network, name, tahoe["grid_manager"], tahoe["grid_id"], rate, gateway)
 
 
 def grid_with_price(stage, network, name, rate):
@@ -247,8 +283,8 @@ def price(line):
 class Reader:
     """Somebody whose home is another grid, by its gateway."""
 
-    def __init__(self, stage, home):
-        self.stage, self.dir = stage, stage.dir / "reader"
+    def __init__(self, stage, home, name):
+        self.stage, self.dir = stage, stage.dir / name
         self.home, self.nurl = home, stage.clearinghouse("gateway", "url", "-d", home.home)
 
     def join(self):
@@ -260,10 +296,10 @@ class Reader:
     def does(self, *words, status=0):
         return self.stage.clearinghouse(*words, "-d", self.dir, status=status)
 
-    def get(self, cap, name, status=0):
+    def get(self, cap, name, *options, status=0):
         """Fetches into a file of this name; the file, and how many seconds it took."""
         began, file = time.monotonic(), self.stage.dir / name
-        self.does("get", cap, "-o", file, status=status)
+        self.does("get", cap, "-o", file, *options, status=status)
         return file, time.monotonic() - began
 
 
@@ -280,9 +316,10 @@ def story(stage, nodes, grids):
     tell(f"   Both grids stand after {time.monotonic() - began:.1f} s.")
 
     tell("\n2. A node joins the network for each of the two: it signs with the key of Tahoe-LAFS's own `grid-manager`, and opens a")
-    tell("   gateway to the storage servers. A third grid, Cedar, has a price.")
+    tell("   gateway to the storage servers. Alder's files are free, Birch's have a price, and so have those of a third, Cedar.")
     until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=180)
-    ours = [grid_of_tahoe(stage, network, name, tahoe[name]) for name in ("Alder", "Birch")]
+    rates = {"Alder": "free", "Birch": f"{BIRCH_PRICE} until {until:%Y-%m-%d}"}
+    ours = [grid_of_tahoe(stage, network, name, tahoe[name], rate) for name, rate in rates.items()]
     ours.append(grid_with_price(stage, network, "Cedar", f"0.02 USD/GiB until {until:%Y-%m-%d}"))
     alder, birch, cedar = ours
     for grid in ours:
@@ -315,7 +352,7 @@ def story(stage, nodes, grids):
 
     tell("\n5. Somebody whose home is Birch was sent the two caps. `clearinghouse join` makes a key of their own; until Birch's")
     tell("   operator has added it, they are refused. After it:")
-    reader = Reader(stage, birch)
+    reader = Reader(stage, birch, "reader")
     asks = reader.join()
     refused, _ = reader.get(foreign, "refused.bin", status=REFUSED)
     if asks["known"] or refused.exists():
@@ -340,7 +377,9 @@ def story(stage, nodes, grids):
     tell(f"   $ clearinghouse get {short(foreign_directory)}/letter.txt -o letter.txt")
     tell(f"   {len(letter):,} bytes in {child_took:.1f} s, the same that Alder's client stored.")
 
-    tell("\n6. Each grid of the network, asked for by a stranger that has never asked anything, and then again by the same one.")
+    paid = money(stage, alder, birch, cedar, TahoeClient(tahoe["Birch"]))
+
+    tell("\n7. Each grid of the network, asked for by a stranger that has never asked anything, and then again by the same one.")
     everyone = [grid.grid_id for grid in ours] + [grid["grid_id"] for grid in network["grids"]]
     first, again = [], []
     for number, grid_id in enumerate(everyone):
@@ -359,9 +398,52 @@ def story(stage, nodes, grids):
 
     return (
         f"A file that the real Tahoe-LAFS stored on one grid came to a reader of another by its foreign cap alone, every byte "
-        f"verified, {took:.1f} s for a megabyte, and {len(first)} of {len(everyone)} grids were found over "
+        f"verified, {took:.1f} s for a megabyte; {paid} of another were paid for; and {len(first)} of {len(everyone)} grids were found over "
         f"{nodes + len(ours)} nodes, in {statistics.median(first):.0f} ms in the median."
     )
+
+
+def money(stage, alder, birch, cedar, client):
+    """The other way round: a reader whose home is Alder, and a file of Birch's, which has a price. Returns what was billed."""
+    tell(f"\n6. The other way round: Birch asks for {BIRCH_PRICE}. Alder's operator writes down which grids its readers may dial,")
+    tell("   and what they pay. Somebody whose home is Alder was sent a cap of ten megabytes on Birch, and asks what it will cost.")
+    (alder.home / "policy.toml").write_text(RULES.format(birch=birch.grid_id, cedar=cedar.grid_id, message=DENIED))
+    reader, film = Reader(stage, alder, "payer"), os.urandom(10_000_000)
+    stage.clearinghouse("client", "add", "payer", reader.join()["key"], "-d", alder.home)
+    cap = stage.clearinghouse("cap", "foreign", client.store(film), "--grid", birch.grid_id)
+    tell(f"   $ clearinghouse quote {short(cap)}")
+    show(reader.does("quote", cap))
+    if reader.get(cap, "unpaid.bin", status=REFUSED)[0].exists():
+        raise Failed("a file with a price came to somebody who did not say that it may be paid")
+    fetched, took = reader.get(cap, "paid.bin", "--max-price", MAX_PRICE)
+    if fetched.read_bytes() != film:
+        raise Failed("the file that was paid for is not the file that was stored")
+    tell(f'   $ clearinghouse get {short(cap)} -o paid.bin --max-price "{MAX_PRICE}"')
+    tell(f"   10,000,000 bytes in {took:.1f} s, each megabyte acknowledged by a signature.")
+    blocked = cap.replace(birch.grid_id, cedar.grid_id)
+    tell(f"   $ clearinghouse get {short(blocked)} -o blocked.bin")
+    refused = json.loads(reader.does("get", blocked, "-o", stage.dir / "blocked.bin", "--json", status=REFUSED))
+    if DENIED not in refused["error"]["message"]:
+        raise Failed(f"the refusal does not say what Alder's operator wrote: {refused}")
+    tell(f"   {refused['error']['message']}")
+    tell("   $ clearinghouse usage")
+    show(reader.does("usage"))
+    tell("   And Birch's operator, at the end of the period:")
+    tell("   $ clearinghouse statement --now")
+    show(stage.clearinghouse("statement", "--now", "-d", birch.home))
+    bills = json.loads(stage.clearinghouse("statement", "-d", birch.home, "--json"))
+    same = json.loads(stage.clearinghouse("statement", "--now", "-d", alder.home, "--json"))
+    if billed(bills) != billed(same) or not billed(bills):
+        raise Failed(f"Birch bills {billed(bills)}, and Alder's books say {billed(same)}")
+    for grid in (alder, birch):
+        stage.clearinghouse("ledger", "verify", "-d", grid.home)
+    tell("   Alder's node prints the same, and both have proved their books from the signatures (`ledger verify`).")
+    return "ten megabytes"
+
+
+def billed(answer):
+    """Who is charged by whom, and how much."""
+    return [tuple(bill[key] for key in ("creditor", "debtor", "asset", "charged")) for bill in answer["statements"]]
 
 
 def spread(times):

@@ -369,7 +369,7 @@ impl OpenGateway {
             key: self.identity.key.clone(),
             record: Arc::new(move || record().map(|record| record.signed().clone())),
         };
-        let settler = settler(home, &me, &self.identity, grid, config, ledger, &fresh, clock);
+        let settler = settler(home, &me, &self.identity, grid, config, till.clone(), ledger, &fresh, clock);
         let metrics = dht.metrics().clone();
         let away = Away::new(AwayParts {
             me,
@@ -411,6 +411,7 @@ fn settler(
     identity: &GatewayIdentity,
     grid: GridId,
     config: &NodeConfig,
+    till: Till,
     ledger: Ledger,
     fresh: &FreshRecords,
     clock: Clock,
@@ -429,6 +430,7 @@ fn settler(
         ledger,
         desk: Desk::new(desk),
         grid,
+        till,
         nettings,
         key,
         me: me.clone(),

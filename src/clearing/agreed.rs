@@ -8,7 +8,7 @@ use crate::record::{GridRecord, Limit};
 use crate::resolver::ResolveError;
 use crate::signed::{Identity, ObjectType};
 use crate::tariff::wire::{Revoke, Revoked, Side, Terms, TermsBody, TermsProposal, WireError};
-use crate::units::{Bytes, Seconds};
+use crate::units::{Bytes, Seconds, UnixSeconds};
 
 /// What a draft offers for its window.
 const WINDOW: Bytes = Bytes(64 << 20);
@@ -48,6 +48,9 @@ pub enum TermsError {
     /// Nothing in force by now.
     #[error("the terms are not in force")]
     NotInForce,
+    /// One of the two has ended what they had: what follows is for people to agree on.
+    #[error("terms between the two grids were ended: new ones are made by their operators")]
+    Ended,
     /// More than may be agreed to without a person.
     #[error("a credit of {credit} is more than this gateway agrees to by itself")]
     TooMuch {
@@ -80,21 +83,37 @@ impl AgreedTerms {
         Ok(terms)
     }
 
+    /// When terms between the two were last ended by one of them. From then on a draft from before counts no more, and none is made
+    /// or agreed to without a person: what was ended would come back by itself.
+    pub async fn last_end(&self, payer: &GridId, payee: &GridId) -> Result<Option<UnixSeconds>, LedgerError> {
+        let papers = self.ledger.papers_of(ObjectType::Terms, Some(payer.as_bytes()), Some(payee.as_bytes())).await?;
+        let between = |target: &Identity| papers.iter().any(|(identity, _, _)| identity == target);
+        let revokes = self.revokes(payer, payee).await?;
+        Ok(revokes.iter().filter(|revoke| between(&revoke.body().target)).map(|revoke| revoke.body().time).max())
+    }
+
     /// What one of the two has ended by now.
     async fn ended(&self, payer: &GridId, payee: &GridId) -> Result<Vec<Identity>, LedgerError> {
         let now = self.clock.now();
-        let mut ended = Vec::new();
-        for issuer in [payer, payee] {
-            let papers = self.ledger.papers_of(ObjectType::Revoke, Some(issuer.as_bytes()), None).await?;
-            let revokes = papers.iter().filter_map(|(_, _, bytes)| Revoke::from_bytes(bytes).ok());
-            let counts = revokes.filter(|revoke| revoke.body().kind == Revoked::Terms && revoke.body().time <= now);
-            ended.extend(counts.map(|revoke| revoke.body().target));
-        }
-        Ok(ended)
+        let mut revokes = self.revokes(payer, payee).await?;
+        revokes.retain(|revoke| revoke.body().time <= now);
+        Ok(revokes.iter().map(|revoke| revoke.body().target).collect())
     }
 
-    /// A draft for `payer`, whose gateway has the key `payer_key`, signed with ours, up to our own limit.
-    pub fn draft(
+    /// What either has said of terms that are to end.
+    async fn revokes(&self, payer: &GridId, payee: &GridId) -> Result<Vec<Revoke>, LedgerError> {
+        let mut revokes = Vec::new();
+        for issuer in [payer, payee] {
+            let papers = self.ledger.papers_of(ObjectType::Revoke, Some(issuer.as_bytes()), None).await?;
+            let of_issuer = papers.iter().filter_map(|(_, _, bytes)| Revoke::from_bytes(bytes).ok());
+            revokes.extend(of_issuer.filter(|revoke| revoke.body().kind == Revoked::Terms));
+        }
+        Ok(revokes)
+    }
+
+    /// A draft for `payer`, whose gateway has the key `payer_key`, signed with ours, up to our own limit; none where terms between
+    /// the two were ended.
+    pub async fn draft(
         &self,
         payer: &GridId,
         payer_key: crate::keys::PublicKey,
@@ -103,6 +122,9 @@ impl AgreedTerms {
         key: &SecretKey,
     ) -> Result<TermsProposal, TermsError> {
         let now = self.clock.now();
+        if self.last_end(payer, &self.grid).await?.is_some() {
+            return Err(TermsError::Ended);
+        }
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|_| LedgerError::Closed)?;
         let body = TermsBody {
@@ -142,6 +164,9 @@ impl AgreedTerms {
         if !limit.is_some_and(|limit| limit.asset() == body.asset && body.credit_limit <= limit.amount()) {
             return Err(TermsError::TooMuch { credit: credit(body) });
         }
+        if self.last_end(&self.grid, payee).await?.is_some() {
+            return Err(TermsError::Ended);
+        }
         self.authorised(payee, body, Side::Payee).await?;
         let terms = draft.accept(key)?;
         self.ledger.keep(&terms, self.clock.now()).await?;
@@ -159,6 +184,9 @@ impl AgreedTerms {
         };
         if !body.is_current(self.clock.now()) {
             return Err(TermsError::NotInForce);
+        }
+        if self.last_end(&body.payer, &body.payee).await?.is_some_and(|end| body.not_before <= end) {
+            return Err(TermsError::Ended);
         }
         self.authorised(other, body, theirs).await?;
         self.authorised(&self.grid, body, ours).await?;

@@ -6,6 +6,7 @@ use crate::clearing::desk::{Desk, Fetched, Posted, Records, grants, may_sign};
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::nettings::{MAX_NETTING_BYTES, NettingFolder, netted};
 use crate::clearing::position_check::{PositionFault, check};
+use crate::clearing::till::Till;
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::keys::{GridId, SecretKey};
@@ -93,6 +94,8 @@ pub struct SettlerParts {
     pub desk: Desk,
     /// The own grid.
     pub grid: GridId,
+    /// Whose lanes end with their terms.
+    pub till: Till,
     /// Where proposals of nettings are kept.
     pub nettings: NettingFolder,
     /// The gateway's key.
@@ -115,6 +118,7 @@ struct Inner {
     ledger: Ledger,
     desk: Desk,
     grid: GridId,
+    till: Till,
     nettings: NettingFolder,
     key: SecretKey,
     counterparts: Counterparts,
@@ -156,12 +160,13 @@ impl From<DeskError> for RoundError {
 impl Settler {
     /// A settler that has done nothing yet.
     pub fn new(parts: SettlerParts) -> Self {
-        let SettlerParts { ledger, desk, grid, nettings, key, me, guard, records, clock } = parts;
+        let SettlerParts { ledger, desk, grid, till, nettings, key, me, guard, records, clock } = parts;
         let counterparts = Counterparts::new(me, guard, clock, Arc::clone(&records));
         Self(Arc::new(Inner {
             ledger,
             desk,
             grid,
+            till,
             nettings,
             key,
             counterparts,
@@ -179,6 +184,10 @@ impl Settler {
     /// The clearing node of this grid.
     pub fn desk(&self) -> &Desk {
         &self.0.desk
+    }
+
+    pub(super) fn till(&self) -> &Till {
+        &self.0.till
     }
 
     pub(super) fn grid(&self) -> GridId {

@@ -128,6 +128,7 @@ impl Settler {
         }
         self.granted(&body.issuer, &body.signer, |record| is_own_key(record, &body.signer)).await?;
         self.ledger().keep(revoke, self.clock().now()).await?;
+        self.till().close_where("the terms of the lane were ended", |open| open.terms == Some(body.target));
         let mut to: BTreeSet<GridId> = if body.issuer == grid { parties.into() } else { BTreeSet::new() };
         if body.issuer == grid {
             to.insert(clears(&ended));

@@ -121,7 +121,21 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
         assert_eq!(verified.status, 0, "{}{}", verified.stdout, verified.stderr);
     }
 
+    // Ended terms end what stands on them, and are not made again without a person.
     let node_text = node.to_str().unwrap();
+    let seller = testnet.node_dir(1);
+    let seller = seller.to_str().unwrap();
+    let terms = place.run_words(["terms", "list", "-d", seller, "--json"]).json();
+    let id = terms["terms"][0]["identity"].as_str().unwrap_or_else(|| panic!("{terms}")).to_owned();
+    let ended = place.run_words(["terms", "end", &id, "--reason", "a test", "-d", seller]);
+    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
+    for file in ["after.txt", "once-more.txt"] {
+        let refused = get(file, &["--max-price", "1 USD"]);
+        assert_eq!(refused.status, 9, "{}{}", refused.stdout, refused.stderr);
+    }
+    let still = owed(&testnet.node_dir(1), Part::Payee, home, abroad);
+    assert_eq!(still, payee, "nothing more was delivered");
+
     let checked = place.run_words(["policy", "check", "client", &cap, "-d", node_text]);
     assert_eq!(checked.status, 0, "{}{}", checked.stdout, checked.stderr);
     assert!(checked.stdout.contains("rule `everybody`: matches and allows"), "{}", checked.stdout);

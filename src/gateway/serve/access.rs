@@ -1,4 +1,4 @@
-//! Who may ask for what: the caller of a connection, the way of a request, and where policy and price have their say.
+//! Who may ask for what: the caller of a connection, the way of a request, and what is free without a lane.
 
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::leases::Payer;
@@ -75,17 +75,10 @@ pub(super) fn admit(
             Admitted { way, payer: Payer::Stranger(stranger), counterparty: Counterparty::Grid(*id), lane }
         }
     };
-    policy(shared, &caller, way)?;
     if lane.is_none() {
         price(shared, &caller)?;
     }
     Ok(admitted)
-}
-
-/// Whether the operator lets this caller have this. Every member may have everything, and every grid what ours has: the
-/// operator's own rules come here.
-fn policy(_shared: &Shared, _caller: &Caller, _way: Way) -> Result<(), Refusal> {
-    Ok(())
 }
 
 /// What it costs without a lane, where nothing can be paid: our own clients may read what is free for them, and another grid

@@ -59,7 +59,7 @@ async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<
     let agreed = agreed.map_err(|error| Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error))?;
     let wanted = |terms: &&crate::tariff::wire::Terms| asset.is_none_or(|asset| asset == terms.body().asset);
     let Some(terms) = agreed.iter().find(wanted) else {
-        return Err(no_terms(shared, grid, key, record.as_ref()));
+        return Err(no_terms(shared, grid, key, record.as_ref()).await);
     };
     let body = terms.body();
     let Some(bound) = binding(body.asset, record.as_ref(), &[], now) else {
@@ -85,7 +85,7 @@ async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<
 }
 
 /// Downloads are not free, and nothing is agreed: what would be.
-fn no_terms(shared: &Shared, grid: &GridId, key: &PublicKey, record: Option<&GridRecord>) -> Refusal {
+async fn no_terms(shared: &Shared, grid: &GridId, key: &PublicKey, record: Option<&GridRecord>) -> Refusal {
     let refusal = Refusal::new(
         StatusCode::PAYMENT_REQUIRED,
         Code::Refused,
@@ -96,7 +96,7 @@ fn no_terms(shared: &Shared, grid: &GridId, key: &PublicKey, record: Option<&Gri
         return refusal.offers(json!([]));
     };
     let clearing = record.and_then(|record| record.clearing().first().copied());
-    match shared.terms.draft(grid, *key, clearing, limit, &shared.secret_key) {
+    match shared.terms.draft(grid, *key, clearing, limit, &shared.secret_key).await {
         Ok(draft) => refusal.offers(json!([{
             "kind": "terms",
             "asset": limit.asset().code(),
