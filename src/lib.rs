@@ -9,6 +9,7 @@
 pub mod address;
 pub mod base32;
 pub mod capability;
+pub mod causes;
 pub mod cbor;
 pub mod furl;
 pub mod keys;

@@ -1,6 +1,7 @@
 //! The composition: builds the parts from the settings, runs them, and takes them down in the right order.
 
 use crate::address::PrivateAddresses;
+use crate::causes::chain;
 use crate::clearing::{
     AgreedTerms, Budget, Desk, DeskParts, FreshRecords, HomeJudge, HouseRules, NettingFolder, Purse, PurseParts, Round,
     Settler, SettlerParts, Till, TillParts,
@@ -207,7 +208,7 @@ impl Node {
             Ok(reloaded) => {
                 *settings = SettingsStanding { digest, at_next_start: reloaded.at_next_start.clone(), refused: None };
             }
-            Err(error) => settings.refused = Some(error_chain(error)),
+            Err(error) => settings.refused = Some(chain(error)),
         });
         result
     }
@@ -565,17 +566,6 @@ pub enum ReloadError {
     /// The record that they ask for may not be signed, or could not be put on the disk.
     #[error(transparent)]
     Publish(#[from] PublishError),
-}
-
-/// An error and its causes on one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Why a node does not start.

@@ -3,8 +3,8 @@
 use crate::cli::{FAILED, MALFORMED, TIMED_OUT, fail, print};
 use crate::control::{Command, TellError, tell};
 use crate::status::TestnetStatus;
-use crate::up::chain;
 use clap::Args;
+use lafs_clearinghouse::causes::chain;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

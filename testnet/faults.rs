@@ -7,7 +7,8 @@ use crate::relay::Relay;
 use crate::select::{Cast, SelectError};
 use crate::status::{NodeState, NodeStatus, TestnetStatus};
 use crate::supervise::Ended;
-use crate::up::{Testnet, UpError, chain};
+use crate::up::{Testnet, UpError};
+use lafs_clearinghouse::causes::chain;
 use std::collections::BTreeSet;
 
 /// The faults in force, by the numbers of the nodes.

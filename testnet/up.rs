@@ -10,6 +10,7 @@ use crate::report::{Ready, ReadyFile, ReadyGrid, ReadyNode};
 use crate::supervise::{End, Ended, StartError, Supervisor};
 use crate::tahoe::{Rising, TahoeError};
 use lafs_clearinghouse::address::PrivateAddresses;
+use lafs_clearinghouse::causes::chain;
 use lafs_clearinghouse::config::{
     DEFAULT_WHOLE_NETWORK_LIMIT, FileError, Home, KeyFileError, NodeConfig, PUBLIC_MODE, create_new,
     create_private_dir, peer_id, read_or_create_key,
@@ -464,17 +465,6 @@ async fn listen(output: ChildStdout, mut tell: impl FnMut(Standing)) {
             Err(error) => tracing::warn!(%error, "a node said something that is not its standing"),
         }
     }
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

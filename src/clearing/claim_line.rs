@@ -2,7 +2,7 @@
 
 use crate::clearing::desk::{Desk, may_sign, too_late};
 use crate::clearing::desk_error::DeskError;
-use crate::clearing::fresh::may_agree;
+use crate::clearing::fresh_records::may_agree;
 use crate::keys::GridId;
 use crate::ledger::Part;
 use crate::record::{GridRecord, Roles, binding_price};

@@ -5,7 +5,7 @@
 
 use crate::clearing::claim_line::{Judged, judge};
 use crate::clearing::desk_error::DeskError;
-use crate::clearing::fresh::{has_role, is_own_key};
+use crate::clearing::fresh_records::{has_role, is_own_key};
 use crate::clearing::nettings::NettingFolder;
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};

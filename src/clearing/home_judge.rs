@@ -1,11 +1,11 @@
 //! What a grid agrees to when it pays another one: the price that the other has published and is bound to, under terms that
 //! both have signed.
 
-use crate::clearing::agreed::AgreedTerms;
-use crate::clearing::fresh::{FreshRecords, has_role, may_agree};
+use crate::clearing::agreed_terms::AgreedTerms;
+use crate::clearing::fresh_records::{FreshRecords, has_role, may_agree};
 use crate::clearing::house_rules::HouseRules;
+use crate::clearing::lane_documents::{MAX_ANSWER_BYTES, Octets};
 use crate::clearing::purse::{Judge, Judged, Wanted};
-use crate::clearing::words::{MAX_ANSWER_BYTES, Octets};
 use crate::clock::Clock;
 use crate::keys::{GridId, SecretKey};
 use crate::ledger::Ledger;

@@ -1,6 +1,6 @@
 //! The grid manager's rules as the file beside the settings says them now, asked before a client is served what lies abroad.
 
-use crate::clearing::fresh::FreshRecords;
+use crate::clearing::fresh_records::FreshRecords;
 use crate::clock::Clock;
 use crate::config::read_at_most;
 use crate::keys::{GridId, PublicKey, SecretKey};

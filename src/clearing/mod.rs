@@ -11,7 +11,7 @@
 //! The rules are those of `tariff`, `policy` and `netting`; what was signed is kept by `ledger`. Specification:
 //! `docs/spec/clearing.md`.
 
-mod agreed;
+mod agreed_terms;
 mod bill;
 mod claim_line;
 mod client_judge;
@@ -19,9 +19,10 @@ mod counterparts;
 mod desk;
 mod desk_error;
 mod dispute;
-mod fresh;
+mod fresh_records;
 mod home_judge;
 mod house_rules;
+mod lane_documents;
 mod nettings;
 mod position_check;
 mod purse;
@@ -33,17 +34,20 @@ mod till_account;
 mod till_error;
 mod till_lane;
 mod transcript;
-mod words;
 
-pub use agreed::{AgreedTerms, TermsError};
+pub use agreed_terms::{AgreedTerms, TermsError};
 pub use bill::{Bill, ageing, bill};
 pub use client_judge::ClientJudge;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
 pub use desk_error::DeskError;
 pub use dispute::{CheckpointsDocument, CompareError, Compared};
-pub use fresh::FreshRecords;
+pub use fresh_records::FreshRecords;
 pub use home_judge::HomeJudge;
 pub use house_rules::{Asker, Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};
+pub use lane_documents::{
+    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
+    Octets, lane_of_text, lane_text,
+};
 pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};
 pub use position_check::PositionFault;
 pub use purse::{Budget, Judge, Judged, Purse, PurseParts, Wanted};
@@ -51,7 +55,3 @@ pub use settle::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, Round, R
 pub use take::{MAX_TAKEN_BYTES, TakeError, Taken};
 pub use till::{Delivery, LaneUse, Sale, Till, TillParts};
 pub use till_error::TillError;
-pub use words::{
-    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
-    Octets, lane_of_text, lane_text,
-};

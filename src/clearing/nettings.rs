@@ -2,7 +2,7 @@
 
 use crate::clearing::desk::Desk;
 use crate::clearing::desk_error::DeskError;
-use crate::clearing::fresh::is_own_key;
+use crate::clearing::fresh_records::is_own_key;
 use crate::config::{FileError, PUBLIC_MODE, create_private_dir, read_at_most, write_atomically};
 use crate::keys::GridId;
 use crate::ledger::{Ledger, LedgerError, Pair, Part};

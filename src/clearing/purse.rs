@@ -1,8 +1,10 @@
 //! The payer's side: lanes that are open with a gateway, and vouchers for what was verified on them.
 
+use crate::clearing::lane_documents::{
+    LaneAgreed, LaneOffer, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, Octets, lane_text,
+};
 use crate::clearing::purse_lane::{PurseLane, Spent};
 use crate::clearing::transcript::file_names;
-use crate::clearing::words::{LaneAgreed, LaneOffer, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, Octets, lane_text};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::ledger::{Ledger, Part};
@@ -306,7 +308,7 @@ impl Purse {
             lane_open_base64url: Octets(open.bytes().to_vec()),
             secret_base64url: Octets(secret.octets().to_vec()),
         };
-        let _: crate::clearing::words::LaneOpened = post(client, "/v1/lanes", &agreed).await?;
+        let _: crate::clearing::lane_documents::LaneOpened = post(client, "/v1/lanes", &agreed).await?;
         let lane = PurseLane::start(Arc::clone(&self.0), client.clone(), open, secret, Bytes(answer.window_bytes));
         let mut lanes = self.lanes();
         lanes.all.retain(|lane| !lane.is_over());

@@ -1,8 +1,8 @@
 //! One lane in a purse: what was verified on it, and the task that signs, keeps and sends vouchers for it.
 
+use crate::clearing::lane_documents::{MAX_ANSWER_BYTES, lane_text};
 use crate::clearing::purse::{Budget, Inner, price_text};
 use crate::clearing::transcript::served;
-use crate::clearing::words::{MAX_ANSWER_BYTES, lane_text};
 use crate::keys::PublicKey;
 use crate::ledger::{Part, Reading};
 use crate::peer::{Came, GatewayClient, PaidRequest, PeerError};

@@ -1,6 +1,7 @@
 //! A grid's own side of clearing: claims what it is owed, in time and again until it is booked, and holds every position
 //! against what it holds itself.
 
+use crate::causes::chain;
 use crate::clearing::counterparts::{CounterpartError, Counterparts};
 use crate::clearing::desk::{Desk, Fetched, Posted, Records, grants, may_sign};
 use crate::clearing::desk_error::DeskError;
@@ -570,15 +571,4 @@ fn posted(body: &[u8]) -> Result<Posted, RoundError> {
         positions: positions.iter().map(|bytes| Position::from_bytes(bytes)).collect::<Result<_, _>>()?,
         payments: payments.iter().map(|bytes| Payment::from_bytes(bytes)).collect::<Result<_, _>>()?,
     })
-}
-
-/// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

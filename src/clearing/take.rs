@@ -1,7 +1,7 @@
 //! What the operator has signed, taken in by the running node: kept in the books and told to whom it concerns.
 
 use crate::clearing::desk::grants;
-use crate::clearing::fresh::{is_own_key, may_agree};
+use crate::clearing::fresh_records::{is_own_key, may_agree};
 use crate::clearing::settle::{Settler, clears};
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::{LedgerError, Part};
@@ -128,7 +128,7 @@ impl Settler {
         }
         self.granted(&body.issuer, &body.signer, |record| is_own_key(record, &body.signer)).await?;
         self.ledger().keep(revoke, self.clock().now()).await?;
-        self.till().close_where("the terms of the lane were ended", |open| open.terms == Some(body.target));
+        self.till().terms_ended(&body.target);
         let mut to: BTreeSet<GridId> = if body.issuer == grid { parties.into() } else { BTreeSet::new() };
         if body.issuer == grid {
             to.insert(clears(&ended));

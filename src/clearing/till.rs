@@ -1,10 +1,10 @@
 //! The payee's side: lanes that are open here, room for what is to be delivered on them, and vouchers for what was.
 
+use crate::clearing::lane_documents::{CheckedOffer, LaneStanding, Octets};
 use crate::clearing::till_account::{Account, AccountKey, WrittenOff};
 use crate::clearing::till_error::TillError;
-use crate::clearing::till_lane::Lane;
+use crate::clearing::till_lane::{Closing, Lane};
 use crate::clearing::transcript::{file_names, served};
-use crate::clearing::words::{CheckedOffer, LaneStanding, Octets};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::ledger::{Ledger, LedgerError, Part};
@@ -227,7 +227,7 @@ impl Till {
             return Err(TillError::OtherDestination);
         }
         if let Some(why) = of_lane.closed {
-            return Err(TillError::Closed(why));
+            return Err(TillError::Closed(why.words()));
         }
         if now >= body.not_after {
             return Err(TillError::Closed("its time is over"));
@@ -361,7 +361,7 @@ impl Till {
             if of_lane.open.body().payer != *payer {
                 return Err(TillError::NoLane);
             }
-            of_lane.closed.get_or_insert("the payer has closed it");
+            of_lane.closed.get_or_insert(Closing::ByPayer);
             if !of_lane.busy {
                 state.abandon(lane);
             }
@@ -370,11 +370,11 @@ impl Till {
         Ok(())
     }
 
-    /// Closes every lane that `ended` says is over, of a payer who is refused from now on.
-    pub fn close_where(&self, why: &'static str, ended: impl Fn(&LaneOpenBody) -> bool) {
+    /// Closes every lane that stands on `terms`, which one of the two has ended: nothing more is delivered, in mid-file too.
+    pub fn terms_ended(&self, terms: &Identity) {
         let mut state = self.state();
-        for lane in state.lanes.values_mut().filter(|lane| ended(lane.open.body())) {
-            lane.closed.get_or_insert(why);
+        for lane in state.lanes.values_mut().filter(|lane| lane.open.body().terms == Some(*terms)) {
+            lane.closed.get_or_insert(Closing::TermsEnded);
         }
     }
 
@@ -473,7 +473,7 @@ impl LaneUse {
             let mut state = self.till.state();
             let Some(lane) = state.lanes.get(&self.lane) else { return Err(TillError::NoLane) };
             if let Some(why) = lane.closed {
-                return Err(TillError::Closed(why));
+                return Err(TillError::Closed(why.words()));
             }
             let mut delivery = Delivery { till: self.till.clone(), lane: self.lane, account: None, octets: unit };
             let mut turn = None;
@@ -549,9 +549,9 @@ impl Drop for LaneUse {
         if let Some(lane) = state.lanes.get_mut(&self.lane) {
             lane.busy = false;
             if !self.finished {
-                lane.closed.get_or_insert("a request on it broke off");
+                lane.closed.get_or_insert(Closing::BrokenOff);
             }
-            if lane.closed == Some("the payer has closed it") {
+            if lane.closed == Some(Closing::ByPayer) {
                 state.abandon(self.lane);
             }
         }

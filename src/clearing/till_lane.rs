@@ -21,7 +21,7 @@ pub(super) struct Lane {
     /// Whether a request is being served on it.
     pub(super) busy: bool,
     /// Why nothing more is served on it.
-    pub(super) closed: Option<&'static str>,
+    pub(super) closed: Option<Closing>,
     sent: u64,
     /// What the books say was sent; runs ahead of it.
     noted: u64,
@@ -29,6 +29,28 @@ pub(super) struct Lane {
     best: Option<Voucher>,
     /// What went out and was not vouched for yet, in order.
     out: VecDeque<Out>,
+}
+
+/// Why a lane is over before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// The payer said so, and vouches for no more.
+    ByPayer,
+    /// A request on it was not brought to its end: the two may count differently from here on.
+    BrokenOff,
+    /// The terms that it stands on were ended.
+    TermsEnded,
+}
+
+impl Closing {
+    /// As the payer is told.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::ByPayer => "the payer has closed it",
+            Self::BrokenOff => "a request on it broke off",
+            Self::TermsEnded => "the terms that it stands on were ended",
+        }
+    }
 }
 
 #[derive(Debug)]

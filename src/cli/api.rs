@@ -1,7 +1,8 @@
 //! Asking the node that runs in a data directory, through its local API.
 
+use crate::causes::chain;
 use crate::cli::exit::ExitCode;
-use crate::cli::failure::{Failure, Outcome, chain};
+use crate::cli::failure::{Failure, Outcome};
 use crate::config::{Home, peer_id, read_key};
 use crate::http::{
     ApiFile, Code, ComparedView, InstalledView, Problem, ReceiptView, ReloadedView, SettledView, StatusView, TakenView,

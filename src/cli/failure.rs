@@ -1,5 +1,6 @@
 //! A failed command: its exit code, what to print, and what to try next.
 
+use crate::causes::chain;
 use crate::cli::exit::ExitCode;
 use std::error::Error;
 
@@ -47,39 +48,5 @@ impl Failure {
     pub(super) fn about(mut self, subject: impl std::fmt::Display) -> Self {
         self.message = format!("{subject}: {}", self.message);
         self
-    }
-}
-
-/// An error and its causes, each said once, on one line.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // Some libraries print their source in their own text.
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = error.source();
-    }
-    // Libraries that draw (TOML) use several lines; an error is one.
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::FileError;
-    use std::path::Path;
-
-    #[test]
-    fn the_chain_is_said_once() {
-        let error = FileError::at("read", Path::new("/x"))(std::io::Error::other("gone"));
-        assert_eq!(chain(&error), "cannot read `/x`: gone");
-        #[derive(Debug, thiserror::Error)]
-        #[error("outer: {0}")]
-        struct Outer(#[source] FileError);
-        assert_eq!(chain(&Outer(error)), "outer: cannot read `/x`: gone");
     }
 }

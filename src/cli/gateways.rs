@@ -2,8 +2,9 @@
 //! knows it may write there.
 
 use crate::address::{HostPort, PrivateAddresses};
+use crate::causes::chain;
 use crate::cli::exit::ExitCode;
-use crate::cli::failure::{Failure, Outcome, chain};
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::terminal::Terminal;
 use crate::config::GatewayEntry;
 use crate::furl::{Hint, Nurl};

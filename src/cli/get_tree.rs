@@ -1,7 +1,8 @@
 //! `get -r`: a directory and all below it.
 
+use crate::causes::chain;
 use crate::cli::exit::ExitCode;
-use crate::cli::failure::{Failure, Outcome, chain};
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::progress::Progress;
 use crate::cli::terminal::{Form, Terminal};
 use crate::reader::{Reader, Target, TreeEvent, TreeReport, download_tree, shown_name};

@@ -1,7 +1,8 @@
 //! `resolve --from URL`: a record that a resolver address gives, verified here. Needs no node and no network of nodes.
 
+use crate::causes::chain;
 use crate::cli::exit::ExitCode;
-use crate::cli::failure::{Failure, Outcome, chain};
+use crate::cli::failure::{Failure, Outcome};
 use crate::config::{Home, create_private_dir};
 use crate::http::Problem;
 use crate::keys::GridId;

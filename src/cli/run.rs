@@ -1,7 +1,8 @@
 //! `run`: the node, until it is told to stop.
 
+use crate::causes::chain;
 use crate::cli::exit::ExitCode;
-use crate::cli::failure::{Failure, Outcome, chain};
+use crate::cli::failure::{Failure, Outcome};
 use crate::cli::gateways::refuse_storage_furls;
 use crate::cli::home_arg::HomeArg;
 use crate::cli::network_args::NetworkArgs;

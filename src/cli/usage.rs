@@ -1,8 +1,9 @@
 //! What clap says of a wrong command line, said as every other failure is.
 
+use crate::causes::chain;
 use crate::cli::args::command;
 use crate::cli::exit::ExitCode;
-use crate::cli::failure::{Failure, chain};
+use crate::cli::failure::Failure;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::error::Error;
 use std::ffi::OsString;

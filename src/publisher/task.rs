@@ -1,5 +1,6 @@
 //! The task that keeps the own record signed, current and held.
 
+use crate::causes::chain;
 use crate::clock::Clock;
 use crate::config::{Home, NodeConfig};
 use crate::dht::server::Server;
@@ -444,18 +445,6 @@ fn answer(
         }
         None => Err(error),
     }
-}
-
-/// An error and its sources in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 /// Nodes that were started together do not publish together: up to a tenth earlier, by their peer id.

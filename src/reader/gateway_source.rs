@@ -1,5 +1,6 @@
 //! The home gateway as a source: the one that is used. It is called when first something is read, and not before.
 
+use crate::causes::chain;
 use crate::clearing::Purse;
 use crate::clock::Clock;
 use crate::keys::PublicKey;
@@ -12,7 +13,6 @@ use crate::session::NoClient;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
-use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -188,15 +188,4 @@ impl From<PeerError> for SourceError {
         };
         Self { trouble, detail, hint, offers: refusal.and_then(|refusal| refusal.offers.clone()) }
     }
-}
-
-/// An error and its causes on one line.
-fn chain(error: &PeerError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

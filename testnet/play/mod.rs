@@ -14,9 +14,10 @@ mod thief;
 pub(crate) use chronicle::Chronicle;
 
 use crate::cli::{FAILED, MALFORMED, fail, log_to, print, say};
-use crate::up::{Keep, chain};
+use crate::up::Keep;
 use clap::Args;
 use expect::{Outcome, Told};
+use lafs_clearinghouse::causes::chain;
 use lafs_clearinghouse::config::read_at_most;
 use report::{Report, StepOutcome, StepReport, Verdict};
 use scenario::{Deed, MAX_SCENARIO_BYTES, Scenario, Step};

@@ -1,6 +1,6 @@
 //! Terms that are in force between the own grid and others: kept in the books, asked for before each lane.
 
-use crate::clearing::fresh::{FreshRecords, may_agree};
+use crate::clearing::fresh_records::{FreshRecords, may_agree};
 use crate::clock::Clock;
 use crate::keys::{GridId, SecretKey};
 use crate::ledger::{Ledger, LedgerError};
