@@ -5,7 +5,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::location::Location;
 use crate::ledger::lock::FileLock;
 use crate::ledger::sql::Sql;
-use sqlx::{AnyPool, Connection};
+use sqlx::{AnyConnection, AnyPool, Executor};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many acts wait at most; who has one more waits until there is room. Each holds a signed object of at most 344 KiB, and
@@ -56,16 +56,27 @@ async fn commit(pool: &AnyPool, location: &Location, mut acts: Vec<Act>) -> Vec<
 async fn transaction(pool: &AnyPool, location: &Location, acts: &[Act]) -> Result<Vec<Answer>, LedgerError> {
     let failed = LedgerError::of(location);
     let mut connection = pool.acquire().await.map_err(&failed)?;
+    // Spelt out, since SQLite undoes a transaction by itself when the disk is full. sqlx's own keeps count of what it began, and
+    // its connection would refuse every later one.
     let begin = match location {
         Location::Sqlite(_) => "BEGIN IMMEDIATE",
         Location::Postgres(_) => "BEGIN",
     };
-    let mut transaction = connection.begin_with(begin).await.map_err(&failed)?;
-    let mut sql = Sql { connection: &mut transaction, location };
+    connection.execute(begin).await.map_err(&failed)?;
+    let done = within(&mut connection, location, acts).await;
+    if done.is_err() {
+        // It fails where the database undid all of it before; and one that is gone undoes what was not committed.
+        let _ = connection.execute("ROLLBACK").await;
+    }
+    done
+}
+
+async fn within(connection: &mut AnyConnection, location: &Location, acts: &[Act]) -> Result<Vec<Answer>, LedgerError> {
+    let mut sql = Sql { connection, location };
     if matches!(location, Location::Postgres(_)) {
         sql.run(sqlx::query(WRITERS)).await?;
     }
     let answers = perform(&mut sql, acts).await?;
-    transaction.commit().await.map_err(&failed)?;
+    sql.connection.execute("COMMIT").await.map_err(LedgerError::of(location))?;
     Ok(answers)
 }

@@ -90,7 +90,11 @@ async fn writes_until_it_is_killed() {
             again.send_modify(|times| *times += 1);
         }
     });
-    lines.await.unwrap();
+    tokio::select! {
+        lines = lines => lines.unwrap(),
+        // It has said why. Who waits for a line is not to wait for ever.
+        _ = tasks.join_next() => std::process::exit(101),
+    }
     tasks.join_all().await;
 }
 
