@@ -77,6 +77,8 @@ pub struct Known {
     pub all: usize,
     /// Those that are there as far as can be known: met, remembered, or named from two networks.
     pub counted: usize,
+    /// Those that we met and could not reach when they were tried last.
+    pub silent: usize,
 }
 
 /// What tells whether the whole network is in our own book.

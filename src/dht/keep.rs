@@ -52,8 +52,15 @@ pub(super) async fn keep(dht: Dht, whole_network_limit: usize, compared: watch::
     let mut known = dht.known();
     tokio::time::sleep(GATHER).await;
     let mut seen = HashSet::new();
-    let (mut rounds, mut failures) = (0, 0);
+    let (mut rounds, mut failures, mut soon) = (0, 0, 0_usize);
+    let mut silent = known.borrow().silent;
     loop {
+        // What changes from here on, in the comparison too: what those held who are found dead by it is now for others to hold.
+        if known.borrow_and_update().silent > silent {
+            sound_out(&dht).await;
+            soon = AT_FIRST;
+        }
+        silent = known.borrow().silent;
         let Some(partner) = partner(&dht, &mut seen, whole_network_limit, rounds).await else { return };
         let pause = match partner {
             None => COMPARE_EVERY,
@@ -65,7 +72,13 @@ pub(super) async fn keep(dht: Dht, whole_network_limit: usize, compared: watch::
                     if news > 0 {
                         info!(records = news, "fetched records that other holders had");
                     }
-                    if rounds < AT_FIRST { Duration::ZERO } else { COMPARE_EVERY }
+                    let was_soon = soon > 0;
+                    soon = soon.saturating_sub(1);
+                    match rounds < AT_FIRST {
+                        true => Duration::ZERO,
+                        false if was_soon => AFTER_CHANGE,
+                        false => COMPARE_EVERY,
+                    }
                 }
                 Err(error) => {
                     failures += 1;
@@ -76,12 +89,22 @@ pub(super) async fn keep(dht: Dht, whole_network_limit: usize, compared: watch::
                 }
             },
         };
-        known.mark_unchanged();
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             Ok(()) = known.changed() => tokio::time::sleep(AFTER_CHANGE.min(pause)).await,
         }
     }
+}
+
+/// Asks the nearest of those we met whether they are there, several at once: who is dead is seldom dead alone, and each is found
+/// out by a dial that takes its time. Who does not answer is not counted among the living. Whom others only name is not dialled:
+/// anybody could have us knock at twenty doors.
+async fn sound_out(dht: &Dht) {
+    let near = dht.nearest_met(Point::of(&dht.peer_id().to_bytes()), WIDTH).await;
+    let asked = stream::iter(near).for_each_concurrent(AT_ONCE, |server| async move {
+        let _ = ask(dht, &server, Request::Digest).await;
+    });
+    asked.await;
 }
 
 /// With whom to compare next: in turn, whoever was not asked in this turn; nearest first, since they hold what we should.

@@ -280,6 +280,11 @@ impl Peers {
         counted.max(self.len().min(1))
     }
 
+    /// How many of those that we met could not be reached when they were tried last.
+    pub(super) fn silent(&self) -> usize {
+        self.entries.values().filter(|entry| entry.verified > 0 && entry.failures > 0).count()
+    }
+
     /// All that count, nearest to `target` first, and after them up to `hearsay` of the others.
     pub(super) fn everybody(&self, target: Point, hearsay: usize) -> Vec<Server> {
         let mut all = self.nearest_of(target, usize::MAX, Entry::counts);
@@ -471,7 +476,9 @@ mod tests {
         peers.note(at(1, "/ip4/127.1.1.1/tcp/1"), Standing::Verified);
         peers.note(at(2, "/ip4/127.1.2.1/tcp/1"), Standing::Named);
         assert!(peers.failed(&peer(2)));
+        assert_eq!(peers.silent(), 0);
         assert!(!peers.failed(&peer(1)));
+        assert_eq!(peers.silent(), 1);
         assert!(peers.nearest_living(Point::of(b"t"), 9).is_empty(), "nobody counts on it meanwhile");
         assert!(!peers.failed(&peer(1)));
         peers.answered(&peer(1));

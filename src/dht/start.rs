@@ -68,7 +68,8 @@ pub fn start(settings: DhtSettings, mut book: Book, clock: Clock) -> Result<Dht,
         swarm.add_external_address(addr);
     }
     let (commands, receiver) = mpsc::channel(COMMANDS);
-    let (known, known_receiver) = watch::channel(Known { all: peers.len(), counted: peers.counted() });
+    let (known, known_receiver) =
+        watch::channel(Known { all: peers.len(), counted: peers.counted(), silent: peers.silent() });
     let (seeking, seeking_receiver) = watch::channel(true);
     let (listening, listening_receiver) = watch::channel(settings.listen.is_none());
     let driver = Driver::new(

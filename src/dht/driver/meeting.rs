@@ -37,9 +37,8 @@ impl Driver {
         if self.connections.is_empty() {
             return;
         }
-        if self.peers.failed(&peer) {
-            self.count_known();
-        }
+        self.peers.failed(&peer);
+        self.count_known();
     }
 
     pub(super) fn on_identified(&mut self, peer: PeerId, info: identify::Info) {
@@ -159,7 +158,7 @@ impl Driver {
         for peer in self.peers.take_gone() {
             self.swarm.behaviour_mut().kad.remove_peer(&peer);
         }
-        let known = Known { all: self.peers.len(), counted: self.peers.counted() };
+        let known = Known { all: self.peers.len(), counted: self.peers.counted(), silent: self.peers.silent() };
         self.known.send_if_modified(|before| std::mem::replace(before, known) != known);
     }
 }
