@@ -10,6 +10,7 @@ use crate::policy::{
     Account, Call, Confirmed, Decision, MAX_POLICY_BYTES, NoRetail, Outcome, Period, Policy, PolicyError, Priced, Step,
     Unpriced, Used, priced,
 };
+use crate::rate::Asset;
 use crate::record::Nickname;
 use crate::resolver::{Answer, ResolveError};
 use crate::session::{Group, Membership};
@@ -80,8 +81,10 @@ pub enum RuleError {
 /// What comes of a call, and at what price.
 #[derive(Debug, Clone)]
 pub struct Ruled {
-    /// The decision, rule by rule.
+    /// The decision by what the books say was used, rule by rule.
     pub decision: Decision,
+    /// What comes of it with what is under way counted too.
+    pub for_now: Outcome,
     /// What the grid abroad asks.
     pub abroad: Priced,
     /// What the client pays.
@@ -124,14 +127,23 @@ impl HouseRules {
         policy
     }
 
-    /// What comes of a call of `client` to `grid`.
-    pub async fn decide(&self, client: &Asker, grid: &GridId, confirmed: Confirmed) -> Result<Ruled, RuleError> {
+    /// What comes of a call of `client` to `grid`. `under_way` says what is read now and stands in no books yet.
+    pub async fn decide(
+        &self,
+        client: &Asker,
+        grid: &GridId,
+        confirmed: Confirmed,
+        under_way: impl FnOnce() -> Vec<UsageLine>,
+    ) -> Result<Ruled, RuleError> {
         let (version, policy) = (self.version(), self.policy()?);
         let now = self.0.clock.now();
         let answer = self.0.fresh.of(grid).await?;
-        let used = self.0.ledger.usage(Period::Month.began(now), now.plus(Seconds(1))).await?;
+        // In this order: what comes into the books meanwhile is counted twice, and never not at all.
+        let under_way = under_way();
+        let used = self.0.ledger.usage_totals(Period::Month.began(now), now.plus(Seconds(1))).await?;
         let members = self.0.members.clients(now);
-        let case = Case { home: self.0.grid, client, members: &members, grid, answer: &answer, used: &used, now };
+        let (home, used, under_way) = (self.0.grid, &used, &under_way);
+        let case = Case { home, client, members: &members, grid, answer: &answer, used, under_way, now };
         case.ruled(policy, version, confirmed)
     }
 }
@@ -180,6 +192,8 @@ pub struct Case<'c> {
     pub answer: &'c Answer,
     /// What was read in the month that is now.
     pub used: &'c [UsageLine],
+    /// What is being read and is not among that yet.
+    pub under_way: &'c [UsageLine],
     /// When.
     pub now: UnixSeconds,
 }
@@ -201,14 +215,14 @@ impl Case<'_> {
             retail,
         };
         let home = policy.retail.as_ref().map(|retail| retail.asset);
-        let used = |account: &Account, period: Period| {
+        let used = |lines: [&[UsageLine]; 2], account: &Account, period: Period| {
             let began = period.began(self.now);
             let counts = |line: &UsageLine| match account {
                 Account::Grid(_) => line.asset == abroad.asset,
                 Account::Client(_) | Account::Group(_) => Some(line.asset) == home,
             };
             let mut used = Used::default();
-            for line in self.used.iter().filter(|line| line.day >= began && self.is_of(account, line)) {
+            for line in lines.into_iter().flatten().filter(|line| line.day >= began && self.is_of(account, line)) {
                 used.bytes = Bytes(used.bytes.0.saturating_add(line.bytes.0));
                 if counts(line) {
                     used.money = MinorUnits(used.money.0.saturating_add(line.amount.0));
@@ -216,8 +230,11 @@ impl Case<'_> {
             }
             used
         };
-        let decision = policy.decide(&call, confirmed, used);
-        Ok(Ruled { decision, abroad, retail, version, policy })
+        let of_books = |account: &Account, period| used([self.used, &[]], account, period);
+        let of_all = |account: &Account, period| used([self.used, self.under_way], account, period);
+        let decision = policy.decide(&call, confirmed, of_books);
+        let for_now = policy.decide(&call, confirmed, of_all).outcome;
+        Ok(Ruled { decision, for_now, abroad, retail, version, policy })
     }
 
     /// Whether a line of the books counts for an account. Of a group all that its present members read counts.
@@ -250,16 +267,40 @@ impl Ruled {
         Ok(Some(Deck::sign(&body, key)?))
     }
 
-    /// Whether it is made, and how much may be read before it is asked again; a sentence for the client where it is not.
-    pub fn allowed(&self) -> Result<Option<Bytes>, String> {
-        match &self.decision.outcome {
-            Outcome::Allowed { remaining } => Ok(*remaining),
-            Outcome::Asked { message } | Outcome::Refused { message } => Err(message.clone()),
-        }
+    /// What the books will say of so many octets that `client` reads of `grid`: what the client pays, and what is paid abroad.
+    pub fn lines(&self, client: &PublicKey, grid: &GridId, bytes: Bytes, now: UnixSeconds) -> [UsageLine; 2] {
+        let day = Period::Day.began(now);
+        let line = |part, party, asset, price: PricePerGib| {
+            let amount = price.charge(bytes).unwrap_or(MinorUnits::MAX);
+            UsageLine { day, part, party, grid: *grid, client: None, file: None, asset, bytes, amount }
+        };
+        let asset =
+            self.policy.retail.as_ref().filter(|_| self.retail.0 > 0).map_or(Asset::FREE, |retail| retail.asset);
+        let abroad = line(Part::Payer, *grid.key(), self.abroad.asset, self.abroad.price);
+        [line(Part::Payee, *client, asset, self.retail), abroad]
     }
 
     /// The steps, for a person.
     pub fn steps(&self) -> Vec<String> {
         self.decision.steps.iter().map(Step::to_string).collect()
+    }
+}
+
+#[cfg(test)]
+impl Ruled {
+    /// Allowed, at one minor unit of US dollars for each octet, to the client and abroad.
+    pub(crate) fn at_a_unit_for_each_octet() -> Self {
+        let asset = Asset::from_code("USD").expect("an asset");
+        let price = PricePerGib(Bytes::GIB.0);
+        let outcome = Outcome::Allowed { remaining: None };
+        let retail = crate::policy::Retail { asset, conversions: Vec::new(), markup: crate::policy::Markup(0) };
+        Self {
+            decision: Decision { outcome: outcome.clone(), rule: None, steps: Vec::new() },
+            for_now: outcome,
+            abroad: Priced { asset, price, until: UnixSeconds::MAX, record: crate::signed::Identity([0; 32]) },
+            retail: price,
+            version: None,
+            policy: Arc::new(Policy { retail: Some(retail), ..Policy::free_only() }),
+        }
     }
 }

@@ -7,8 +7,9 @@ use crate::clearing::purse_lane::{PurseLane, Spent};
 use crate::clearing::transcript::file_names;
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::ledger::{Ledger, Part};
+use crate::ledger::{Ledger, Part, UsageLine};
 use crate::peer::{GatewayClient, PaidRequest, Payer, PeerError, Purchase};
+use crate::policy::Period;
 use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::lane::LaneSecret;
@@ -154,6 +155,19 @@ impl Purse {
     /// The same purse, paying for this client.
     pub fn on_behalf_of(&self, client: PublicKey) -> Arc<dyn Payer> {
         Arc::new(Behalf { purse: self.clone(), client })
+    }
+
+    /// What was verified on the lanes of this process and is not vouched for yet, as lines that the books do not have.
+    pub fn not_in_the_books(&self) -> Vec<UsageLine> {
+        let day = Period::Day.began(self.0.clock.now());
+        let lanes = self.lanes();
+        let lines = lanes.all.iter().filter(|lane| lane.unvouched().0 > 0).map(|lane| {
+            let (body, bytes) = (lane.body(), lane.unvouched());
+            let amount = body.charge(bytes).unwrap_or(MinorUnits::MAX);
+            let (party, grid, asset) = (*body.payee.key(), body.destination(), body.asset);
+            UsageLine { day, part: Part::Payer, party, grid, client: None, file: None, asset, bytes, amount }
+        });
+        lines.collect()
     }
 
     /// Sends what was verified and not vouched for, and lets go of all lanes. Nothing is lost where that takes too long.

@@ -7,7 +7,7 @@ use crate::keys::PublicKey;
 use crate::ledger::{Part, Reading};
 use crate::peer::{Came, GatewayClient, PaidRequest, PeerError};
 use crate::tariff::lane::{LaneSecret, Transcript, VOUCHER_EVERY};
-use crate::tariff::wire::{LaneOpen, Voucher, VoucherBody};
+use crate::tariff::wire::{LaneOpen, LaneOpenBody, Voucher, VoucherBody};
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
 use hyper::Method;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -117,6 +117,17 @@ impl PurseLane {
     /// Whether a request may begin on it that lasts until `until`.
     pub(super) fn is_good_at(&self, until: UnixSeconds) -> bool {
         until < self.0.open.body().not_after && !self.state().closed
+    }
+
+    /// What both sides have signed.
+    pub(super) fn body(&self) -> &LaneOpenBody {
+        self.0.open.body()
+    }
+
+    /// What was verified and not vouched for.
+    pub(super) fn unvouched(&self) -> Bytes {
+        let state = self.state();
+        Bytes(state.verified - state.vouched)
     }
 
     /// Whether nothing is left to be done for it.

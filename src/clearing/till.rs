@@ -7,8 +7,9 @@ use crate::clearing::till_lane::{Closing, Lane};
 use crate::clearing::transcript::{file_names, served};
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::ledger::{Ledger, LedgerError, Part};
+use crate::ledger::{Ledger, LedgerError, Part, UsageLine};
 use crate::peer::Came;
+use crate::policy::Period;
 use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::lane::LaneSecret;
@@ -385,6 +386,19 @@ impl Till {
         let accounts = state.accounts.iter().filter(|(key, _)| key.payer == *payer);
         let debts: u64 = accounts.map(|(_, account)| account.debt().0).sum();
         Bytes(out + debts + state.debts.get(payer).map_or(0, |debt| debt.0))
+    }
+
+    /// What went out on the lanes of this process and is not vouched for yet, as lines that the books do not have.
+    pub fn not_in_the_books(&self) -> Vec<UsageLine> {
+        let day = Period::Day.began(self.0.clock.now());
+        let state = self.state();
+        let lines = state.lanes.values().filter(|lane| lane.unvouched() > 0).map(|lane| {
+            let (body, bytes) = (lane.open.body(), Bytes(lane.unvouched()));
+            let amount = body.charge(bytes).unwrap_or(MinorUnits::MAX);
+            let (party, grid, asset) = (body.payer, body.destination(), body.asset);
+            UsageLine { day, part: Part::Payee, party, grid, client: None, file: None, asset, bytes, amount }
+        });
+        lines.collect()
     }
 
     /// Writes off of every payer's debts what the day allows.

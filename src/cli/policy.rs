@@ -75,12 +75,13 @@ pub(super) fn run(command: &PolicyCommand, terminal: &Terminal) -> Outcome<()> {
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
     let used = runtime.block_on(async {
         let ledger = Ledger::open_reading(Location::Sqlite(home.ledger())).await?;
-        let used = ledger.usage(Period::Month.began(now), now.plus(Seconds(1))).await;
+        let used = ledger.usage_totals(Period::Month.began(now), now.plus(Seconds(1))).await;
         ledger.close().await;
         used
     })?;
     let client = Asker::from(&**client);
-    let case = Case { home: own, client: &client, members: &members, grid: &grid, answer: &answer, used: &used, now };
+    let (grid, answer, used) = (&grid, &answer, &used);
+    let case = Case { home: own, client: &client, members: &members, grid, answer, used, under_way: &[], now };
     let retail = policy.retail.as_ref().map(|retail| retail.asset);
     let ruled = case.ruled(policy, None, Confirmed::No).map_err(|error| faulty(&error))?;
     let (outcome, message) = match &ruled.decision.outcome {

@@ -9,6 +9,7 @@ use crate::gateway::traffic::{Counterparty, Traffic, Way};
 use crate::gateway::unit::Unit;
 use crate::keys::{GridId, PublicKey};
 use crate::lafs::manifest::{MAX_UNITS, Manifest, UnitLayout};
+use crate::ledger::UsageLine;
 use crate::metrics::Metrics;
 use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, Payer, PeerError};
 use crate::record::{GatewayAddress, GridRecord, Roles};
@@ -156,6 +157,11 @@ impl Away {
             return Err(AwayError::OtherVersion);
         }
         Ok(AwayFile { away: self.clone(), client, grid, cap: cap.clone(), first, payer })
+    }
+
+    /// What was verified for our clients and is not vouched for yet.
+    pub(super) fn not_in_the_books(&self) -> Vec<UsageLine> {
+        self.0.parts.purse.not_in_the_books()
     }
 
     /// A session with a gateway of `grid`, or of the grid that it has become.

@@ -211,6 +211,11 @@ impl Ledger {
         usage::usage(&mut self.reading().await?.sql(), from, until).await
     }
 
+    /// The same without files, and without the clients on whose behalf it was: one line for each day, party, grid and asset.
+    pub async fn usage_totals(&self, from: UnixSeconds, until: UnixSeconds) -> Result<Vec<UsageLine>, LedgerError> {
+        usage::totals(&mut self.reading().await?.sql(), from, until).await
+    }
+
     pub(super) async fn reading(&self) -> Result<ReadingConnection<'_>, LedgerError> {
         let connection = self.pool.acquire().await.map_err(LedgerError::of(&self.location))?;
         Ok(ReadingConnection { connection, location: &self.location })

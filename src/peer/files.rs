@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
-const USUAL_UNIT: u64 = 131_072;
+pub const USUAL_UNIT: u64 = 131_072;
 /// What an immutable file's manifest has beside its hashes at most: the URI extension block, and the form around it.
 const CHK_FRAME_BYTES: u64 = 2_100;
 const HASH_BYTES: u64 = 32;

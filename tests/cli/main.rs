@@ -20,6 +20,7 @@ mod lying_gateway;
 mod nodes;
 mod paid;
 mod place;
+mod quotas;
 #[path = "../raw_client/mod.rs"]
 #[expect(dead_code, reason = "the tests over a real grid use more of it")]
 mod raw_client;

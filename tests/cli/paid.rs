@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A testnet whose second grid has a price. Stopped when dropped.
-struct Testnet {
+pub(crate) struct Testnet {
     process: Child,
     ready: Value,
 }
 
 impl Testnet {
-    fn up(place: &Place, options: &str) -> Self {
+    pub(crate) fn up(place: &Place, options: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_testnet"));
         command.args(["up", "--json", "--nodes", "2", "--grids", "2", "--files", "--rates", "--dir"]);
         command.arg(place.path("net")).args(options.split_whitespace());
@@ -26,11 +26,11 @@ impl Testnet {
         Self { process, ready: serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")) }
     }
 
-    fn grid(&self, number: usize) -> GridId {
+    pub(crate) fn grid(&self, number: usize) -> GridId {
         self.ready["grids"][number]["grid_id"].as_str().unwrap().parse().unwrap()
     }
 
-    fn node_dir(&self, number: usize) -> PathBuf {
+    pub(crate) fn node_dir(&self, number: usize) -> PathBuf {
         let node = &self.ready["grids"][number]["node"];
         let nodes = self.ready["nodes"].as_array().unwrap();
         let node = nodes.iter().find(|one| one["name"] == *node).unwrap();
@@ -38,7 +38,7 @@ impl Testnet {
     }
 
     /// The foreign cap of the first file of a grid that has this name.
-    fn cap(&self, number: usize, name: &str) -> String {
+    pub(crate) fn cap(&self, number: usize, name: &str) -> String {
         let grid = self.grid(number).to_string();
         let files = self.ready["files"].as_array().unwrap();
         let is_it =
@@ -47,7 +47,7 @@ impl Testnet {
     }
 
     /// Makes `client` a client of the grid with this number.
-    fn join(&self, place: &Place, number: usize, client: &str) {
+    pub(crate) fn join(&self, place: &Place, number: usize, client: &str) {
         let home = self.node_dir(number);
         let home = home.to_str().unwrap();
         let nurl = place.run_words(["gateway", "url", "-d", home]).stdout;

@@ -159,6 +159,12 @@ pub(crate) async fn usage_sums_to_what_was_vouched_for(location: Location) {
     assert_eq!(lines.iter().map(|line| line.amount.0).sum::<u64>(), charge(6 * MIB));
     assert!(lines.iter().all(|line| (line.party, line.grid) == (public(2), grid(2))));
     assert_eq!(ledger.usage(NOW, NOW.plus(Seconds::days(1))).await.unwrap().len(), 3);
+    // All files and clients of a day together.
+    let totals = ledger.usage_totals(NOW, NOW.plus(Seconds::days(2))).await.unwrap();
+    let mut told: Vec<_> = totals.iter().map(|line| (line.day == NOW, line.party, line.bytes.0 / MIB)).collect();
+    told.sort();
+    assert_eq!(told, [(false, public(2), 2), (true, public(2), 4)]);
+    assert_eq!(totals.iter().map(|line| line.amount.0).sum::<u64>(), charge(6 * MIB));
     ledger.close().await;
 }
 

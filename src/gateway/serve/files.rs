@@ -4,19 +4,19 @@ use crate::capability::{Capability, Power};
 use crate::gateway::away::page_units;
 use crate::gateway::file::{Opened, UnitStream};
 use crate::gateway::serve::access::{Admitted, Way, admit};
+use crate::gateway::serve::allowance::Allowance;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::lanes::wanted_lane;
 use crate::gateway::serve::leases::Payer;
 use crate::gateway::serve::range;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::room::{Place, Room};
-use crate::gateway::serve::rules::may_read;
 use crate::gateway::serve::shared::Shared;
 use crate::gateway::traffic::Way as Direction;
 use crate::gateway::unit::Unit;
 use crate::keys::GridId;
 use crate::lafs::manifest::{MAX_UNITS, UnitLayout};
-use crate::peer::Came;
+use crate::peer::{Came, USUAL_UNIT, manifest_estimate};
 use crate::units::{Bytes as Octets, Seconds};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -60,9 +60,10 @@ pub(super) async fn manifest(
         return Err(Refusal::malformed(format!("`count` is 1 to {MAX_UNITS}")));
     }
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
-    let remaining = may_read(&shared, &admitted).await?;
-    let room = Room::of(&shared, &admitted, &grid, remaining)?;
+    let allowance = Allowance::of(&shared, &admitted).await?;
+    let room = Room::of(&shared, &admitted, &grid, allowance)?;
     let asked = first..first.saturating_add(count);
+    room.expect(manifest_bytes(&cap, count)).await?;
     let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked).await?;
     let units = file.layout().units();
     // Of an empty file too there is a manifest: it says that it is empty.
@@ -99,14 +100,15 @@ pub(super) async fn ciphertext(
     let (grid, cap) = named(path)?;
     let tag = wanted_tag(&headers)?;
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
-    let remaining = may_read(&shared, &admitted).await?;
-    let room = Room::of(&shared, &admitted, &grid, remaining)?;
+    let allowance = Allowance::of(&shared, &admitted).await?;
+    let room = Room::of(&shared, &admitted, &grid, allowance)?;
     if cap.is_mutable() && tag.is_none() {
         return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
             .hint("the `ETag` of the manifest is its name"));
     }
+    room.expect(manifest_bytes(&cap, page_units(&cap))).await?;
     let file = opened(&shared, &admitted, &cap, tag, 0..page_units(&cap)).await?;
-    let layout = file.layout();
+    let (layout, version) = (file.layout(), file.etag());
     let size = layout.size.0;
     if size == 0 {
         return Err(unsatisfiable(&range::RangeError::Outside { size }, size));
@@ -131,12 +133,12 @@ pub(super) async fn ciphertext(
         })?;
         let answer =
             Answer { admitted, connection, grid, index: index(&cap), layout, octets: octets.end - octets.start };
-        begin(&shared, answer, room, &file, units, place).await?
+        begin(&shared, answer, room, file, units, place).await?
     };
     let mut response = body.into_response();
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     set(&mut response, header::CONTENT_TYPE, "application/octet-stream");
-    set(&mut response, header::ETAG, file.etag());
+    set(&mut response, header::ETAG, version);
     set(&mut response, header::CONTENT_RANGE, format!("bytes {}-{}/{size}", octets.start, octets.end - 1));
     set(&mut response, header::CONTENT_LENGTH, (octets.end - octets.start).to_string());
     Ok(response)
@@ -147,32 +149,41 @@ async fn begin(
     shared: &Shared,
     answer: Answer,
     room: Room,
-    file: &Opened,
+    file: Opened,
     units: Range<u64>,
     stream: OwnedSemaphorePermit,
 ) -> Result<Body, Refusal> {
     let first_place = room.reserve(answer.layout.unit_len(units.start), Octets(answer.octets)).await?;
     let last = units.end;
     let _stream = stream;
-    let mut stream = file.units(units);
+    let asked = part(&room, &answer.layout, units);
+    let mut stream = file.units(asked.clone());
     let first = match stream.next().await {
         Some(Ok(unit)) => unit,
         Some(Err(error)) => return Err(error.refusal()),
         None => return Err(Refusal::new(StatusCode::BAD_GATEWAY, Code::Failed, "the file ends before it begins")),
     };
     let (sender, receiver) = mpsc::channel(1);
-    let sending = Sending { shared: shared.clone(), answer, last, sender, _stream };
-    tokio::spawn(sending.run(first, first_place, stream, room));
+    let sending = Sending { shared: shared.clone(), answer, file, last, sender, _stream };
+    tokio::spawn(sending.run(first, first_place, (stream, asked.end), room));
     let pieces = futures::stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|piece: io::Result<Bytes>| (piece, receiver))
     });
     Ok(Body::from_stream(pieces))
 }
 
+/// Of units, the first of which has room, as many as may be asked for at once: of another grid no more than is held of a quota.
+fn part(room: &Room, layout: &UnitLayout, units: Range<u64>) -> Range<u64> {
+    let Some(held) = room.held() else { return units };
+    let whole = held.0 / layout.unit.0.max(1);
+    units.start..units.end.min(units.start.saturating_add(whole.max(1)))
+}
+
 /// Hands the units of one answer to its connection.
 struct Sending {
     shared: Shared,
     answer: Answer,
+    file: Opened,
     /// Behind the last unit.
     last: u64,
     sender: mpsc::Sender<io::Result<Bytes>>,
@@ -191,7 +202,7 @@ struct Answer {
 }
 
 impl Sending {
-    async fn run(self, first: Unit, place: Place, mut stream: UnitStream, room: Room) {
+    async fn run(self, first: Unit, place: Place, (mut stream, mut asked): (UnitStream, u64), room: Room) {
         let mut next = Some((first, place));
         let mut left = self.answer.octets;
         let mut decided_by = self.shared.rules.version();
@@ -212,7 +223,7 @@ impl Sending {
             let rules = self.shared.rules.version();
             if rules != decided_by {
                 decided_by = rules;
-                if let Err(refusal) = may_read(&self.shared, admitted).await {
+                if let Err(refusal) = room.still_allowed().await {
                     return self.break_off(refusal.detail()).await;
                 }
             }
@@ -220,12 +231,17 @@ impl Sending {
                 reserved = room.reserve(layout.unit_len(after), Octets(left)) => reserved,
                 () = self.sender.closed() => return,
             };
+            if after == asked && reserved.is_ok() {
+                let next = part(&room, layout, after..self.last);
+                asked = next.end;
+                stream = self.file.units(next);
+            }
             let unit = tokio::select! {
                 unit = stream.next() => unit,
                 () = self.sender.closed() => return,
             };
             match (reserved, unit) {
-                (_, None) => return,
+                (Ok(_), None) => return,
                 (Ok(place), Some(Ok(unit))) => next = Some((unit, place)),
                 (Err(refusal), _) => return self.break_off(refusal.detail()).await,
                 (_, Some(Err(error))) => return self.break_off(&error.to_string()).await,
@@ -316,6 +332,12 @@ pub(super) fn named(path: Result<Path<(String, String)>, PathRejection>) -> Resu
 /// The storage index of the file: of a literal none ever comes here.
 fn index(cap: &Capability) -> [u8; 16] {
     cap.storage_index().map_or([0; 16], |index| *index.as_bytes())
+}
+
+/// About how many octets the manifest of `count` units has.
+fn manifest_bytes(cap: &Capability, count: u64) -> Octets {
+    let size = cap.size().unwrap_or(Octets(count.saturating_mul(USUAL_UNIT)));
+    manifest_estimate(size, count)
 }
 
 /// The tag of the version that is asked for.

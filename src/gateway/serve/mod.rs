@@ -3,9 +3,11 @@
 //! Speaks of verify caps only. Specification: `docs/spec/gateway.md`.
 
 mod access;
+mod allowance;
 mod clearing;
 mod connection;
 mod files;
+mod holds;
 mod lanes;
 mod leases;
 mod listener;

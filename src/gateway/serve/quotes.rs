@@ -3,10 +3,11 @@
 use crate::capability::Capability;
 use crate::clearing::Octets;
 use crate::gateway::serve::access::{Way, admit, caller};
+use crate::gateway::serve::allowance::Allowance;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::files::{named, opened};
 use crate::gateway::serve::refusal::{Code, Refusal};
-use crate::gateway::serve::rules::{may_read, ruled};
+use crate::gateway::serve::rules::ruled;
 use crate::gateway::serve::shared::Shared;
 use crate::peer::manifest_estimate;
 use crate::policy::{Confirmed, Outcome};
@@ -76,9 +77,14 @@ pub(super) async fn quote(
         Some(size) => size,
         None => {
             // Only its manifest's head says how long it is; that may cost the home something.
-            if admitted.way != Way::Own {
-                may_read(&shared, &admitted).await?;
-            }
+            let _hold = match admitted.way {
+                Way::Own => None,
+                Way::Away(_) => {
+                    let (allowance, _) = Allowance::new(&shared, &key, &grid, Confirmed::Yes).await?;
+                    allowance.hold(Bytes(1), manifest_estimate(Bytes(0), 1)).await?;
+                    Some(allowance)
+                }
+            };
             opened(&shared, &admitted, &cap, None, 0..1).await?.layout().size.0
         }
     };

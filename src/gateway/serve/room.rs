@@ -2,30 +2,37 @@
 
 use crate::clearing::{Delivery, LaneUse};
 use crate::gateway::serve::access::Admitted;
+use crate::gateway::serve::allowance::Allowance;
 use crate::gateway::serve::lanes::refusal;
 use crate::gateway::serve::leases::{Lease, Leases, Payer};
-use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::refusal::Refusal;
 use crate::gateway::serve::shared::Shared;
 use crate::keys::GridId;
 use crate::peer::Came;
 use crate::units::Bytes;
-use axum::http::StatusCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where the units of one answer find room.
 pub(super) struct Room {
     leases: Arc<Leases>,
     payer: Payer,
     lane: Option<LaneUse>,
-    /// What the quotas leave.
-    remaining: Option<AtomicU64>,
+    /// What the quotas give it, where a client reads what lies abroad.
+    allowance: Option<Arc<Allowance>>,
 }
 
 /// Room for one unit. What goes out on a lane is given back by a voucher; of the pool, when this is dropped.
 pub(super) struct Place {
     lease: Option<Lease>,
     delivery: Option<Delivery>,
+    taken: Option<Taken>,
+}
+
+/// Of an allowance what one unit has taken, put back unless the unit goes out.
+struct Taken {
+    allowance: Arc<Allowance>,
+    unit: Bytes,
+    out: bool,
 }
 
 impl Room {
@@ -34,7 +41,7 @@ impl Room {
         shared: &Shared,
         admitted: &Admitted,
         grid: &GridId,
-        remaining: Option<Bytes>,
+        allowance: Option<Allowance>,
     ) -> Result<Self, Refusal> {
         let payer = match &admitted.payer {
             Payer::Client(key) => key,
@@ -42,8 +49,8 @@ impl Room {
         };
         let lane = admitted.lane.map(|lane| shared.till.take(lane, payer, grid));
         let lane = lane.transpose().map_err(|error| refusal(&error))?;
-        let remaining = remaining.map(|octets| AtomicU64::new(octets.0));
-        Ok(Self { leases: Arc::clone(&shared.leases), payer: admitted.payer.clone(), lane, remaining })
+        let allowance = allowance.map(Arc::new);
+        Ok(Self { leases: Arc::clone(&shared.leases), payer: admitted.payer.clone(), lane, allowance })
     }
 
     /// The largest unit that ever gets through.
@@ -54,22 +61,42 @@ impl Room {
     /// Waits for room for a unit; `ahead` is what the answer may bring from here on. Dropping the future gives the place in
     /// the queue up.
     pub(super) async fn reserve(&self, unit: Bytes, ahead: Bytes) -> Result<Place, Refusal> {
-        if let Some(remaining) = &self.remaining {
-            // One answer is one task: nobody else counts here.
-            let left = remaining.load(Ordering::Relaxed);
-            if unit.0 > left {
-                let detail = "the quota that the policy of your grid gives is used up";
-                return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, detail));
+        let taken = match &self.allowance {
+            Some(allowance) => {
+                allowance.take(unit, ahead).await?;
+                Some(Taken { allowance: Arc::clone(allowance), unit, out: false })
             }
-            remaining.store(left - unit.0, Ordering::Relaxed);
-        }
+            None => None,
+        };
         let pooled = self.lane.as_ref().and_then(LaneUse::window).is_none();
         let lease = if pooled { Some(self.leases.reserve(&self.payer, unit).await?) } else { None };
         let delivery = match &self.lane {
             Some(lane) => Some(lane.reserve(unit, ahead).await.map_err(|error| refusal(&error))?),
             None => None,
         };
-        Ok(Place { lease, delivery })
+        Ok(Place { lease, delivery, taken })
+    }
+
+    /// Holds of the quotas what is about to be asked of the other grid before anybody knows how much it is: what is left of
+    /// them, where that is less.
+    pub(super) async fn expect(&self, about: Bytes) -> Result<(), Refusal> {
+        match &self.allowance {
+            Some(allowance) => allowance.hold(Bytes(1), about).await,
+            None => Ok(()),
+        }
+    }
+
+    /// How much may be asked of the other grid at once, what [`Room::reserve`] has given included; `None`: as much as one likes.
+    pub(super) fn held(&self) -> Option<Bytes> {
+        self.allowance.as_ref().and_then(|allowance| allowance.held())
+    }
+
+    /// Asks the rules once more, which may have changed.
+    pub(super) async fn still_allowed(&self) -> Result<(), Refusal> {
+        match &self.allowance {
+            Some(allowance) => allowance.again().await,
+            None => Ok(()),
+        }
     }
 
     /// All of the answer has gone out.
@@ -88,6 +115,21 @@ impl Place {
         }
         if let Some(delivery) = self.delivery.take() {
             delivery.goes_out(storage_index, came);
+        }
+        // Only now: what goes out is counted by the lane from here on.
+        if let Some(taken) = &mut self.taken {
+            taken.out = true;
+        }
+        self.taken = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.out {
+            self.allowance.out(self.unit);
+        } else {
+            self.allowance.back(self.unit);
         }
     }
 }

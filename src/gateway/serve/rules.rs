@@ -1,9 +1,10 @@
 //! The operator's own rules for a client's call to another grid, asked before each request and again when the file changes.
+//! What they leave of quotas is held by [`Allowance`].
+//!
+//! [`Allowance`]: crate::gateway::serve::allowance::Allowance
 
 use crate::clearing::{Asker, RuleError, Ruled};
 use crate::gateway::refusals::resolve_refusal;
-use crate::gateway::serve::access::{Admitted, Way};
-use crate::gateway::serve::leases::Payer;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::shared::Shared;
 use crate::keys::{GridId, PublicKey};
@@ -25,7 +26,14 @@ pub(super) async fn ruled(
     let membership = shared.members.client(client, &shared.spki_hash, shared.clock.now());
     let groups = membership.map(|membership| membership.draft().groups.clone()).unwrap_or_default();
     let asker = Asker { key: *client, label, groups };
-    shared.rules.decide(&asker, grid, confirmed).await.map_err(|error| match &error {
+    let under_way = || {
+        // In this order: what goes out meanwhile is counted twice, and never not at all.
+        let mut lines = shared.holds.lines(shared.clock.now());
+        lines.extend(shared.till.not_in_the_books());
+        lines.extend(shared.away.not_in_the_books());
+        lines
+    };
+    shared.rules.decide(&asker, grid, confirmed, under_way).await.map_err(|error| match &error {
         RuleError::Resolve(error) => resolve_refusal(error),
         RuleError::Books(_) => {
             Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error).after(Seconds(30))
@@ -46,22 +54,4 @@ pub(super) fn allowed(ruled: &Ruled) -> Result<Option<Bytes>, Refusal> {
         Outcome::Asked { message } => Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, message.clone())
             .hint("`--yes` says yes to what the policy of your grid asks")),
     }
-}
-
-/// Whether whoever was admitted may have what lies abroad. What is read on a lane was confirmed when the lane was opened.
-pub(super) async fn may_read(shared: &Shared, admitted: &Admitted) -> Result<Option<Bytes>, Refusal> {
-    let (Way::Away(grid), Payer::Client(client)) = (admitted.way, &admitted.payer) else { return Ok(None) };
-    let confirmed = if admitted.lane.is_some() { Confirmed::Yes } else { Confirmed::No };
-    let ruled = ruled(shared, client, &grid, confirmed).await?;
-    let remaining = allowed(&ruled)?;
-    if admitted.lane.is_none() && ruled.retail.0 > 0 {
-        return Err(Refusal::new(
-            StatusCode::PAYMENT_REQUIRED,
-            Code::Refused,
-            "this has a price, and is read on a lane alone",
-        )
-        .hint("a newer `clearinghouse` opens lanes by itself")
-        .offers(serde_json::json!([])));
-    }
-    Ok(remaining)
 }

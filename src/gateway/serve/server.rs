@@ -129,6 +129,7 @@ impl Gateway {
             till: parts.till,
             terms: parts.terms,
             rules: parts.rules,
+            holds: Arc::default(),
             credit_limit: parts.credit_limit,
             secret_key: identity.key.clone(),
             traffic: traffic.clone(),

@@ -3,6 +3,7 @@
 use crate::clearing::{AgreedTerms, HouseRules, Settler, Till};
 use crate::clock::Clock;
 use crate::gateway::away::Away;
+use crate::gateway::serve::holds::Holds;
 use crate::gateway::serve::leases::Leases;
 use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::shares::Files;
@@ -59,6 +60,8 @@ pub(super) struct Parts {
     pub(super) terms: AgreedTerms,
     /// What our clients may fetch of other grids.
     pub(super) rules: HouseRules,
+    /// What of their quotas is held by answers that are under way.
+    pub(super) holds: Arc<Holds>,
     /// The most that is lent without a person.
     pub(super) credit_limit: Option<Limit>,
     /// The secret half of `key`.
