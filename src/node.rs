@@ -8,8 +8,8 @@ use crate::clearing::{
 };
 use crate::clock::Clock;
 use crate::config::{
-    FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, TakesEffect, create_private_dir,
-    read_or_create_key, settings_digest,
+    FileError, GatewayEntry, GridManager, Home, KeyFileError, NetworkName, NodeConfig, Patience, TakesEffect,
+    create_private_dir, read_or_create_key, settings_digest,
 };
 use crate::dht::{Dht, DhtSettings, Role, StartError, start};
 use crate::gateway::{
@@ -142,7 +142,13 @@ impl Node {
                 let place = GatewayPlace { nurl: nurl.clone(), grid, named: Named::ByUser };
                 let me = CallerIdentity::Client(identity.operator);
                 let guard = DialGuard::new(PrivateAddresses::Allowed);
-                Some(WebAddress::start(listen, Reader::through(place, me, home, clock, guard, None)).await?)
+                Some(
+                    WebAddress::start(
+                        listen,
+                        Reader::through(place, me, home, clock, guard, Patience::WITH_HOME, None),
+                    )
+                    .await?,
+                )
             }
             _ => None,
         };
@@ -376,6 +382,7 @@ impl OpenGateway {
             me,
             resolver: resolver.clone(),
             guard: DialGuard::new(config.allow_private_addresses),
+            patience: config.patience,
             purse,
             traffic: traffic.clone(),
             metrics: metrics.clone(),

@@ -2,6 +2,7 @@
 
 use crate::clearing::desk::{Fetched, Records};
 use crate::clock::Clock;
+use crate::config::Patience;
 use crate::keys::GridId;
 use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, PeerError};
 use crate::record::{GatewayAddress, GridRecord};
@@ -56,7 +57,7 @@ impl Counterparts {
             }
             for place in places {
                 let Inner { me, guard, clock, .. } = &*self.0;
-                match GatewayClient::connect(place, me.clone(), *clock, guard.clone()).await {
+                match GatewayClient::connect(place, me.clone(), *clock, guard.clone(), Patience::WITH_OTHERS).await {
                     Ok(client) => {
                         let mut open = self.open();
                         if open.len() >= KEPT {

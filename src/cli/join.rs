@@ -8,7 +8,7 @@ use crate::cli::input;
 use crate::cli::joined::{about_home, add_command, gateway_nurl, open_session};
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
-use crate::config::{ClientConfig, Home, create_private_dir, read_or_create_key};
+use crate::config::{ClientConfig, Home, Patience, create_private_dir, read_or_create_key};
 use crate::furl::Nurl;
 use crate::keys::GridId;
 use crate::peer::{DialGuard, Named, WelcomedAs, ask_gateway};
@@ -54,7 +54,8 @@ async fn join(home: &Home, nurl: Nurl, before: Option<ClientConfig>) -> Outcome<
     // Nothing is made in the directory until somebody with that key has answered.
     let guard = DialGuard::new(PrivateAddresses::Allowed);
     let greeting = ask_gateway(&nurl, Named::ByUser, &guard).await.map_err(|error| about_home(&error))?;
-    let config = ClientConfig { home: nurl, home_grid_id: greeting.grid_id, network: greeting.network };
+    let patience = before.as_ref().map_or(Patience::WITH_HOME, |before| before.patience);
+    let config = ClientConfig { home: nurl, home_grid_id: greeting.grid_id, network: greeting.network, patience };
     if let Some(before) = before.filter(|before| before.home_grid_id != config.home_grid_id) {
         let message = format!(
             "the home gateway says that it is one of {}, and was one of {}",

@@ -33,7 +33,7 @@ pub(super) async fn open_session(home: &Home, config: &ClientConfig) -> Outcome<
     let me = CallerIdentity::Client(read_key(&home.accounting_key())?);
     // What the user typed is dialled as given.
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    GatewayClient::connect(place, me, Clock::system(), guard).await.map_err(|error| about_home(&error))
+    GatewayClient::connect(place, me, Clock::system(), guard, config.patience).await.map_err(|error| about_home(&error))
 }
 
 /// As [`open_session`], for what a home does for its clients alone.

@@ -10,7 +10,7 @@ use crate::cli::input;
 use crate::cli::spending::{self, Spending};
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::{ClientConfig, Home, read_key};
+use crate::config::{ClientConfig, Home, Patience, read_key};
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
 use crate::reader::{CapPath, Reader};
 use clap::Args;
@@ -72,9 +72,11 @@ pub(super) async fn open(
     terminal: &Terminal,
 ) -> Outcome<(Reader, Option<Purse>)> {
     let home = place.home()?;
-    let place = match ClientConfig::find(&home.client())? {
-        Some(config) => GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser },
-        None if home.config().exists() => own_gateway(place, &home)?,
+    let (place, patience) = match ClientConfig::find(&home.client())? {
+        Some(config) => {
+            (GatewayPlace { nurl: config.home, grid: config.home_grid_id, named: Named::ByUser }, config.patience)
+        }
+        None if home.config().exists() => (own_gateway(place, &home)?, Patience::WITH_HOME),
         None => {
             let message = format!("`{}` has joined no home gateway", home.path().display());
             return Err(Failure::new(ExitCode::Refused, message)
@@ -86,7 +88,7 @@ pub(super) async fn open(
     let me = CallerIdentity::Client(key);
     // What the user typed is dialled as given.
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    let reader = Reader::through(place, me, &home, Clock::system(), guard, purse.clone());
+    let reader = Reader::through(place, me, &home, Clock::system(), guard, patience, purse.clone());
     Ok((reader, purse))
 }
 

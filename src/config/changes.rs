@@ -44,6 +44,7 @@ impl NodeConfig {
             gateway_external,
             grid_managers,
             web_listen,
+            patience,
         } = self;
         let keys = [
             ("grid-id", AtNextStart, *grid_id != new.grid_id),
@@ -73,6 +74,7 @@ impl NodeConfig {
             ("gateway-external", AtNextStart, *gateway_external != new.gateway_external),
             ("grid-managers", AtNextStart, *grid_managers != new.grid_managers),
             ("web-listen", AtNextStart, *web_listen != new.web_listen),
+            ("patience", AtNextStart, *patience != new.patience),
         ];
         keys.into_iter().filter(|(.., changed)| *changed).map(|(key, when, _)| (key, when)).collect()
     }
@@ -95,6 +97,7 @@ impl NodeConfig {
             gateway_external: self.gateway_external.clone(),
             grid_managers: self.grid_managers.clone(),
             web_listen: self.web_listen,
+            patience: self.patience,
             ..new.clone()
         }
     }

@@ -3,6 +3,7 @@
 use crate::config::files::{self, FileError, PUBLIC_MODE};
 use crate::config::network::NetworkName;
 use crate::config::node_config::{ConfigError, MAX_CONFIG_BYTES, from_toml};
+use crate::config::patience::Patience;
 use crate::config::text;
 use crate::furl::Nurl;
 use crate::keys::GridId;
@@ -21,6 +22,13 @@ pub struct ClientConfig {
     pub home_grid_id: GridId,
     /// The network of nodes that it resolves in.
     pub network: NetworkName,
+    /// How long the home may send nothing.
+    #[serde(deserialize_with = "text::one", default = "usual_patience")]
+    pub patience: Patience,
+}
+
+fn usual_patience() -> Patience {
+    Patience::WITH_HOME
 }
 
 impl ClientConfig {
@@ -43,7 +51,7 @@ impl ClientConfig {
 
     /// Writes the file anew, with a reason at each key.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
-        let Self { home, home_grid_id, network } = self;
+        let Self { home, home_grid_id, network, patience } = self;
         let text = format!(
             "# Written by `clearinghouse join`. accounting.key beside it is what the home gateway knows this client by.\n\
              \n\
@@ -54,7 +62,10 @@ impl ClientConfig {
              home-grid-id = \"{home_grid_id}\"\n\
              \n\
              # The network of nodes that it resolves in.\n\
-             network = \"{network}\"\n"
+             network = \"{network}\"\n\
+             \n\
+             # How long the home gateway may send nothing before it is left, 1 s to 10 min: it may have to ask other gateways first.\n\
+             patience = \"{patience}\"\n"
         );
         files::write_atomically(path, text.as_bytes(), PUBLIC_MODE)
     }
@@ -74,6 +85,7 @@ mod tests {
             home: Nurl::gateway([7; 32], "gateway.example.org".parse().unwrap(), 4443).unwrap(),
             home_grid_id: GridId::new(SecretKey::from_seed(&[1; 32]).public()),
             network: "a-house".parse().unwrap(),
+            patience: "5 s".parse().unwrap(),
         };
         config.write(&path).unwrap();
         assert_eq!(ClientConfig::find(&path).unwrap(), Some(config));

@@ -172,6 +172,13 @@ impl NodeConfig {
                 value: self.web_listen.map(text),
                 example: "127.0.0.1:8459".into(),
             },
+            Entry {
+                name: "patience",
+                reason: "How long another grid's gateway may send nothing, 1 s to 10 min, before another gateway of that grid is asked.
+                    Less than half of what the clients here wait for this one, a minute, so that they see nothing of it.",
+                value: Some(text(self.patience)),
+                example: text(self.patience),
+            },
         ]
     }
 
@@ -303,6 +310,7 @@ mod tests {
             credit_limit: Some("10 USD".parse().unwrap()),
             grid_managers: vec![*grid(6).key(), *grid(7).key()],
             web_listen: Some("[::1]:4302".parse().unwrap()),
+            patience: "5 s".parse().unwrap(),
         }
     }
 
@@ -317,7 +325,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 27);
+        assert_eq!(keys.len(), 28);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

@@ -14,6 +14,7 @@ mod home;
 mod key_files;
 mod network;
 mod node_config;
+mod patience;
 mod text;
 
 pub use access::Exposure;
@@ -30,3 +31,4 @@ pub use home::Home;
 pub use key_files::{GridManager, KeyFileError, create_key, peer_id, read_key, read_or_create_key, read_secret};
 pub use network::{NetworkName, NetworkNameError};
 pub use node_config::{ConfigError, DEFAULT_PORT, DEFAULT_WHOLE_NETWORK_LIMIT, NodeConfig};
+pub use patience::{Patience, PatienceError};

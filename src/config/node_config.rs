@@ -5,6 +5,7 @@ use crate::config::external::External;
 use crate::config::files::{self, FileError};
 use crate::config::gateway::GatewayEntry;
 use crate::config::network::NetworkName;
+use crate::config::patience::Patience;
 use crate::config::text;
 use crate::furl::Nurl;
 use crate::keys::{GridId, PublicKey};
@@ -109,6 +110,9 @@ pub struct NodeConfig {
     /// Where this machine's browser reads through the gateway here, on loopback; `None` for nowhere.
     #[serde(deserialize_with = "text::optional")]
     pub web_listen: Option<SocketAddr>,
+    /// How long another grid's gateway may send nothing.
+    #[serde(deserialize_with = "text::one")]
+    pub patience: Patience,
 }
 
 impl Default for NodeConfig {
@@ -142,6 +146,7 @@ impl Default for NodeConfig {
             gateway_external: None,
             grid_managers: Vec::new(),
             web_listen: None,
+            patience: Patience::WITH_OTHERS,
         }
     }
 }

@@ -3,16 +3,17 @@
 use crate::capability::Capability;
 use crate::clearing::Purse;
 use crate::clock::Clock;
+use crate::config::Patience;
 use crate::gateway::refusals::{peer_refusal, resolve_refusal};
 use crate::gateway::serve::{Code, Refusal};
+use crate::gateway::sessions::{Sessions, Tried};
 use crate::gateway::traffic::{Counterparty, Traffic, Way};
 use crate::gateway::unit::Unit;
 use crate::keys::{GridId, PublicKey};
 use crate::lafs::manifest::{MAX_UNITS, Manifest, UnitLayout};
 use crate::ledger::UsageLine;
 use crate::metrics::Metrics;
-use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, Payer, PeerError};
-use crate::record::{GatewayAddress, GridRecord, Roles};
+use crate::peer::{CallerIdentity, DialGuard, GatewayClient, Payer, PeerError, Units};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question, ResolveError, Resolver};
 use crate::units::Bytes as Octets;
 use axum::http::StatusCode;
@@ -23,8 +24,6 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many grids a session is kept open with.
-const OPEN_GRIDS: usize = 64;
 /// How many manifests are kept for the ciphertext that is asked for next.
 const KEPT_MANIFESTS: usize = 64;
 /// How many units of a mutable file's manifest are asked for at once: 32 MiB as Tahoe-LAFS cuts them, as a reader does.
@@ -44,6 +43,8 @@ pub struct AwayParts {
     pub resolver: Resolver,
     /// Dials.
     pub guard: DialGuard,
+    /// How long another grid's gateway may send nothing.
+    pub patience: Patience,
     /// Pays.
     pub purse: Purse,
     /// Counts.
@@ -56,16 +57,8 @@ pub struct AwayParts {
 
 struct Inner {
     parts: AwayParts,
-    sessions: Mutex<HashMap<GridId, Session>>,
+    sessions: Sessions,
     manifests: Mutex<HashMap<(GridId, String), Kept>>,
-}
-
-/// A session with a gateway that a record named.
-#[derive(Clone)]
-struct Session {
-    place: GatewayPlace,
-    client: GatewayClient,
-    used: Instant,
 }
 
 #[derive(Clone)]
@@ -121,7 +114,8 @@ impl AwayError {
 impl Away {
     /// Nothing open yet.
     pub fn new(parts: AwayParts) -> Self {
-        Self(Arc::new(Inner { parts, sessions: Mutex::default(), manifests: Mutex::default() }))
+        let sessions = Sessions::new(parts.me.clone(), parts.guard.clone(), parts.clock, parts.patience);
+        Self(Arc::new(Inner { parts, sessions, manifests: Mutex::default() }))
     }
 
     /// Opens the file of a verify cap on `grid`, in the version that `tag` names, if it names one. Of the manifest, what it says
@@ -134,7 +128,7 @@ impl Away {
         units: Range<u64>,
         reader: PublicKey,
     ) -> Result<AwayFile, AwayError> {
-        let (client, grid) = self.session(grid).await?;
+        let (mut client, grid) = self.session(grid, &mut Tried::default()).await?;
         let payer = self.0.parts.purse.on_behalf_of(reader);
         let name = (grid, cap.to_string());
         let is_it = |manifest: &Manifest| tag.as_ref().is_none_or(|tag| *tag == manifest.etag());
@@ -144,7 +138,9 @@ impl Away {
         let first = match kept {
             Some(kept) => kept.manifest,
             None => {
-                let manifest = Arc::new(self.fetch_manifest(&client, &grid, cap, units, &*payer).await?);
+                let manifest;
+                (client, manifest) = self.fetch_manifest(client, &grid, cap, units, &*payer).await?;
+                let manifest = Arc::new(manifest);
                 let mut kept = self.manifests();
                 kept.retain(|_, kept| kept.since.elapsed() < KEPT_FOR);
                 if kept.len() < KEPT_MANIFESTS {
@@ -164,64 +160,52 @@ impl Away {
         self.0.parts.purse.not_in_the_books()
     }
 
-    /// A session with a gateway of `grid`, or of the grid that it has become.
-    async fn session(&self, grid: &GridId) -> Result<(GatewayClient, GridId), AwayError> {
+    /// A session with a gateway of `grid`, or of the grid that it has become, that is none of `tried`.
+    async fn session(&self, grid: &GridId, tried: &mut Tried) -> Result<(GatewayClient, GridId), AwayError> {
         let question = Question { grid: *grid, policy: Policy::Fast, deadline: DEFAULT_DEADLINE };
         let record = self.0.parts.resolver.resolve(question).await?.record;
         let grid = *record.grid();
-        let places = places(&record);
-        let kept = self.sessions().get(&grid).filter(|session| places.contains(&session.place)).cloned();
-        if let Some(session) = kept {
-            self.keep(grid, Session { used: Instant::now(), ..session.clone() });
-            return Ok((session.client, grid));
+        match self.0.sessions.with_one_of(&record, tried).await {
+            Ok(client) => Ok((client, grid)),
+            Err(failure) => Err(failure.map_or(AwayError::NoGateway { grid }, AwayError::from)),
         }
-        let mut failure = AwayError::NoGateway { grid };
-        for place in places {
-            let Inner { parts, .. } = &*self.0;
-            let client = GatewayClient::connect(place.clone(), parts.me.clone(), parts.clock, parts.guard.clone());
-            match client.await {
-                Ok(client) => {
-                    self.keep(grid, Session { place, client: client.clone(), used: Instant::now() });
-                    return Ok((client, grid));
-                }
-                // Of several failures the first one is told: the others are second choices.
-                Err(error) if matches!(failure, AwayError::NoGateway { .. }) => failure = error.into(),
-                Err(_) => {}
-            }
-        }
-        Err(failure)
     }
 
-    fn keep(&self, grid: GridId, session: Session) {
-        let mut sessions = self.sessions();
-        if sessions.len() >= OPEN_GRIDS && !sessions.contains_key(&grid) {
-            let oldest = sessions.iter().min_by_key(|(_, session)| session.used).map(|(grid, _)| *grid);
-            oldest.and_then(|grid| sessions.remove(&grid));
+    /// Leaves a gateway that failed, so that another one of its grid is tried; what is no fault of its own is the answer.
+    fn leave(&self, client: &GatewayClient, error: PeerError, tried: &mut Tried) -> Result<(), AwayError> {
+        if !error.is_of_that_gateway() {
+            return Err(tried.first_failure(error).into());
         }
-        sessions.insert(grid, session);
+        self.0.sessions.leave(client.place().clone(), error, tried);
+        Ok(())
     }
 
+    /// What a manifest says of `units`, and the gateway that gave it: `client`, or another one where that fails.
     async fn fetch_manifest(
         &self,
-        client: &GatewayClient,
+        mut client: GatewayClient,
         grid: &GridId,
         cap: &Capability,
         units: Range<u64>,
         payer: &dyn Payer,
-    ) -> Result<Manifest, PeerError> {
-        let manifest = client.manifest(grid, cap, units.start, units.end - units.start, Some(payer)).await?;
-        self.received(grid, Octets(manifest.encode().len() as u64));
-        Ok(manifest)
+    ) -> Result<(GatewayClient, Manifest), AwayError> {
+        let mut tried = Tried::default();
+        loop {
+            match client.manifest(grid, cap, units.start, units.end - units.start, Some(payer)).await {
+                Ok(manifest) => {
+                    self.received(grid, Octets(manifest.encode().len() as u64));
+                    return Ok((client, manifest));
+                }
+                Err(error) => self.leave(&client, error, &mut tried)?,
+            }
+            (client, _) = self.session(grid, &mut tried).await?;
+        }
     }
 
     fn received(&self, grid: &GridId, octets: Octets) {
         let parts = &self.0.parts;
         parts.traffic.count(&Counterparty::Grid(*grid), Way::Received, octets, parts.clock.now());
         parts.metrics.exchanged("grid", "received", octets);
-    }
-
-    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<GridId, Session>> {
-        self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn manifests(&self) -> std::sync::MutexGuard<'_, HashMap<(GridId, String), Kept>> {
@@ -233,16 +217,6 @@ impl Away {
 /// other gateway the reading of a block.
 pub(super) fn page_units(cap: &Capability) -> u64 {
     if cap.is_mutable() { MUTABLE_PAGE_UNITS } else { MAX_UNITS }
-}
-
-/// The gateways that a record says serve, in its order.
-fn places(record: &GridRecord) -> Vec<GatewayPlace> {
-    let serves = record.gateways().iter().filter(|gateway| gateway.roles().any_of(Roles::SERVE));
-    let nurls = serves.filter_map(|gateway| match gateway.address() {
-        Some(GatewayAddress::Nurl(nurl)) => Some(nurl.clone()),
-        Some(GatewayAddress::Furl(_)) | None => None,
-    });
-    nurls.map(|nurl| GatewayPlace { nurl, grid: *record.grid(), named: Named::ByOthers }).collect()
 }
 
 impl AwayFile {
@@ -258,14 +232,22 @@ impl AwayFile {
 
     /// What a reader checks these units by.
     pub(super) async fn manifest(&self, units: Range<u64>) -> Result<Arc<Manifest>, AwayError> {
+        Ok(self.clone().covering(units).await?.1)
+    }
+
+    /// The manifest of these units, and this file at the gateway that gave it.
+    async fn covering(mut self, units: Range<u64>) -> Result<(Self, Arc<Manifest>), AwayError> {
         if self.first.units() == units {
-            return Ok(Arc::clone(&self.first));
+            let manifest = Arc::clone(&self.first);
+            return Ok((self, manifest));
         }
-        let manifest = self.away.fetch_manifest(&self.client, &self.grid, &self.cap, units, &*self.payer).await?;
+        let (client, manifest) =
+            self.away.fetch_manifest(self.client, &self.grid, &self.cap, units, &*self.payer).await?;
+        self.client = client;
         if manifest.etag() != self.etag() {
             return Err(AwayError::OtherVersion);
         }
-        Ok(Arc::new(manifest))
+        Ok((self, Arc::new(manifest)))
     }
 
     /// These units in order, each verified by the manifest before it is handed on.
@@ -288,13 +270,58 @@ impl AwayFile {
         units: Range<u64>,
     ) -> Result<impl futures::Stream<Item = Result<Unit, AwayError>> + Send + 'static, AwayError> {
         let covered = units.clone().all(|unit| self.first.covers(unit));
-        let manifest = if covered { Arc::clone(&self.first) } else { self.manifest(units.clone()).await? };
-        let stream = self.client.units(&self.grid, &self.cap, manifest, units, Some(self.payer.clone()))?;
-        let (away, grid) = (self.away, self.grid);
-        Ok(stream.map(move |unit| {
-            let (index, octets) = unit?;
-            away.received(&grid, Octets(octets.len() as u64));
-            Ok(Unit { index, pieces: vec![octets] })
+        let (file, manifest) = match covered {
+            true => {
+                let manifest = Arc::clone(&self.first);
+                (self, manifest)
+            }
+            false => self.covering(units.clone()).await?,
+        };
+        let page = AwayPage { file, manifest, left: units, coming: None, tried: Tried::default() };
+        Ok(futures::stream::try_unfold(page, |mut page| async {
+            let unit = page.next().await?;
+            Ok(unit.map(|unit| (unit, page)))
         }))
+    }
+}
+
+/// Units that one manifest covers, as they come. A gateway that goes silent, dies or lies in their midst is left, and another
+/// one of its grid goes on from there.
+struct AwayPage {
+    file: AwayFile,
+    manifest: Arc<Manifest>,
+    left: Range<u64>,
+    coming: Option<Units>,
+    tried: Tried,
+}
+
+impl AwayPage {
+    async fn next(&mut self) -> Result<Option<Unit>, AwayError> {
+        loop {
+            let AwayFile { away, client, grid, cap, payer, .. } = &self.file;
+            let coming = match &mut self.coming {
+                Some(coming) => coming,
+                None if self.left.is_empty() => return Ok(None),
+                None => {
+                    let manifest = Arc::clone(&self.manifest);
+                    let units = client.units(grid, cap, manifest, self.left.clone(), Some(Arc::clone(payer)))?;
+                    self.coming.insert(units)
+                }
+            };
+            let error = match coming.next().await {
+                Some(Ok((index, octets))) => {
+                    away.received(grid, Octets(octets.len() as u64));
+                    self.left.start = index + 1;
+                    return Ok(Some(Unit { index, pieces: vec![octets] }));
+                }
+                // What comes behind the last unit is looked at, and takes nothing back.
+                Some(Err(_)) if self.left.is_empty() => return Ok(None),
+                None => return Ok(None),
+                Some(Err(error)) => error,
+            };
+            self.coming = None;
+            away.leave(client, error, &mut self.tried)?;
+            (self.file.client, _) = away.session(grid, &mut self.tried).await?;
+        }
     }
 }

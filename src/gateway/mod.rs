@@ -9,6 +9,7 @@ mod file;
 mod identity;
 mod refusals;
 mod serve;
+mod sessions;
 mod shares;
 mod traffic;
 mod unit;

@@ -7,11 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::http::response::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
-use std::time::Duration;
 use tokio::time::timeout;
-
-/// How long a body may stand still.
-const STALL_PATIENCE: Duration = Duration::from_secs(60);
 
 /// An answer whose head has come. Dropped before its end, it tells the gateway to stop.
 pub(super) struct Answer {
@@ -37,7 +33,7 @@ impl Answer {
     /// The next piece; `None` at the end.
     pub(super) async fn piece(&mut self, client: &GatewayClient) -> Result<Option<Bytes>, PeerError> {
         loop {
-            match timeout(STALL_PATIENCE, self.body.frame()).await {
+            match timeout(client.patience(), self.body.frame()).await {
                 Err(_) => return Err(client.timed_out()),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(client.lost(error)),

@@ -2,7 +2,7 @@
 //! was lost.
 
 use crate::clock::Clock;
-use crate::config::NetworkName;
+use crate::config::{NetworkName, Patience};
 use crate::furl::Nurl;
 use crate::keys::{GridId, PublicKey};
 use crate::peer::body::{Answer, read_whole};
@@ -29,8 +29,6 @@ use tokio::time::timeout;
 
 /// How long a gateway may take to say who it is or to open a session.
 const GREETING_PATIENCE: Duration = Duration::from_secs(15);
-/// How long an answer may take to begin: the gateway may have to find and to ask another one first.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 /// The most octets of the JSON that a gateway says of itself or of a session.
 const MAX_GREETING_BYTES: usize = 1 << 14;
 /// How many connections of HTTP/1.1 that are idle are kept; each carries one request at a time.
@@ -96,6 +94,7 @@ struct Inner {
     clock: Clock,
     guard: DialGuard,
     config: Arc<ClientConfig>,
+    patience: Patience,
     /// Held while a connection is opened, so that others wait for it instead of opening theirs.
     shared: tokio::sync::Mutex<Option<Sender>>,
     idle: Mutex<Vec<Sender>>,
@@ -118,12 +117,13 @@ pub async fn ask_gateway(nurl: &Nurl, named: Named, guard: &DialGuard) -> Result
 }
 
 impl GatewayClient {
-    /// Opens a session with the gateway at `place` as `me`. Dropping the future halfway leaves nothing open.
+    /// Opens a session with the gateway at `place` as `me`; one that then sends nothing for `patience` is left. Dropping the future halfway leaves nothing open.
     pub async fn connect(
         place: GatewayPlace,
         me: CallerIdentity,
         clock: Clock,
         guard: DialGuard,
+        patience: Patience,
     ) -> Result<Self, PeerError> {
         let config = Arc::new(pinned_client_config(*place.nurl.spki_hash(), &ALPN));
         let client = Self(Arc::new(Inner {
@@ -132,6 +132,7 @@ impl GatewayClient {
             clock,
             guard,
             config,
+            patience,
             shared: tokio::sync::Mutex::new(None),
             idle: Mutex::default(),
             welcome: Mutex::default(),
@@ -195,7 +196,7 @@ impl GatewayClient {
         loop {
             let mut lease = self.lease().await?;
             let request = request(method.clone(), path, headers, body.clone());
-            match timeout(ANSWER_PATIENCE, lease.sender.send(request, self.0.place.nurl.place())).await {
+            match timeout(self.patience(), lease.sender.send(request, self.0.place.nurl.place())).await {
                 Err(_) => return Err(self.timed_out()),
                 // The connection may have ended while it was idle, and its session with it.
                 Ok(Err(_)) if again => self.forget().await,
@@ -225,6 +226,11 @@ impl GatewayClient {
     /// An answer that is none.
     pub(crate) fn malformed(&self, what: &'static str) -> PeerError {
         PeerError::Malformed { place: self.0.place.nurl.place().clone(), what }
+    }
+
+    /// How long an answer may take to begin, and a body may stand still.
+    pub(super) fn patience(&self) -> Duration {
+        self.0.patience.time()
     }
 
     pub(super) fn timed_out(&self) -> PeerError {
@@ -417,7 +423,8 @@ mod tests {
             assert_eq!(greeting.code(), RefusalCode::Unreachable, "{protocols:?}: {greeting:?}");
             let place = GatewayPlace { nurl, grid: GridId::new(secret(1).public()), named: Named::ByUser };
             let me = CallerIdentity::Client(secret(9));
-            let session = GatewayClient::connect(place, me, Clock::system(), guard).await.unwrap_err();
+            let session =
+                GatewayClient::connect(place, me, Clock::system(), guard, Patience::WITH_HOME).await.unwrap_err();
             assert_eq!(session.code(), RefusalCode::Unreachable, "{protocols:?}: {session:?}");
             server.abort();
         }
@@ -429,7 +436,7 @@ mod tests {
         let nurl = Nurl::gateway([1; 32], gateway.nurl.host().clone(), gateway.nurl.port()).unwrap();
         let place = GatewayPlace { nurl, grid: gateway.grid, named: Named::ByUser };
         let me = CallerIdentity::Client(SecretKey::generate());
-        let refused = GatewayClient::connect(place, me, Clock::system(), gateway.guard()).await;
+        let refused = GatewayClient::connect(place, me, Clock::system(), gateway.guard(), Patience::WITH_HOME).await;
         assert!(matches!(refused, Err(PeerError::WrongKey { .. })), "{refused:?}");
         assert_eq!(gateway.requests(), 0);
     }
@@ -440,7 +447,8 @@ mod tests {
         let place =
             GatewayPlace { nurl: gateway.nurl.clone(), grid: GridId::new(secret(5).public()), named: Named::ByUser };
         let me = CallerIdentity::Client(secret(9));
-        let refused = GatewayClient::connect(place, me, Clock::system(), gateway.guard()).await.unwrap_err();
+        let refused =
+            GatewayClient::connect(place, me, Clock::system(), gateway.guard(), Patience::WITH_HOME).await.unwrap_err();
         assert_eq!(refused.code(), RefusalCode::Refused, "{refused}");
         assert!(refused.to_string().contains("made for a gateway of"), "{refused}");
     }
@@ -450,7 +458,14 @@ mod tests {
         let gateway = Gateway::start(Speaks::Both).await;
         let place = GatewayPlace { nurl: gateway.nurl.clone(), grid: gateway.grid, named: Named::ByUser };
         let late = Clock::with_offset(-130);
-        let refused = GatewayClient::connect(place, CallerIdentity::Client(secret(9)), late, gateway.guard()).await;
+        let refused = GatewayClient::connect(
+            place,
+            CallerIdentity::Client(secret(9)),
+            late,
+            gateway.guard(),
+            Patience::WITH_HOME,
+        )
+        .await;
         assert!(refused.unwrap_err().to_string().contains("clocks may differ"));
     }
 

@@ -142,6 +142,15 @@ impl PeerError {
         }
     }
 
+    /// Whether it speaks against that gateway alone, which is silent, gone, busy, or lies: another one of its grid may do better.
+    pub fn is_of_that_gateway(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => refusal.code == RefusalCode::Unreachable,
+            Self::NoRecord | Self::Literal | Self::Price { .. } | Self::Books(_) => false,
+            _ => true,
+        }
+    }
+
     /// Whether the lane that was named is open no more, so that another one is to be opened.
     pub fn is_lane_closed(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.code == RefusalCode::LaneClosed)

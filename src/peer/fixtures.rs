@@ -2,6 +2,7 @@
 
 use crate::address::PrivateAddresses;
 use crate::clock::Clock;
+use crate::config::Patience;
 use crate::furl::Nurl;
 use crate::keys::{GridId, SecretKey};
 use crate::peer::client::GatewayClient;
@@ -92,7 +93,7 @@ pub(super) fn grid_of(grid: u8, gateway: Option<u8>) -> CallerIdentity {
 
 pub(super) async fn client_of(gateway: &Gateway, me: CallerIdentity) -> Result<GatewayClient, PeerError> {
     let place = GatewayPlace { nurl: gateway.nurl.clone(), grid: gateway.grid, named: Named::ByOthers };
-    GatewayClient::connect(place, me, Clock::system(), gateway.guard()).await
+    GatewayClient::connect(place, me, Clock::system(), gateway.guard(), Patience::WITH_HOME).await
 }
 
 impl Gateway {

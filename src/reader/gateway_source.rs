@@ -3,6 +3,7 @@
 use crate::causes::chain;
 use crate::clearing::Purse;
 use crate::clock::Clock;
+use crate::config::Patience;
 use crate::keys::PublicKey;
 use crate::lafs::manifest::{Manifest, UnitCipher};
 use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Payer, PeerError, RefusalCode, WelcomedAs};
@@ -27,6 +28,7 @@ pub(super) struct GatewaySource {
     me: CallerIdentity,
     clock: Clock,
     guard: DialGuard,
+    patience: Patience,
     /// Pays; none where nothing is to be paid nor counted.
     purse: Option<Purse>,
     /// Held while a session is opened, so that others wait for it instead of opening theirs.
@@ -39,9 +41,10 @@ impl GatewaySource {
         me: CallerIdentity,
         clock: Clock,
         guard: DialGuard,
+        patience: Patience,
         purse: Option<Purse>,
     ) -> Self {
-        Self { place, me, clock, guard, purse, client: Mutex::default() }
+        Self { place, me, clock, guard, patience, purse, client: Mutex::default() }
     }
 
     fn payer(&self) -> Option<Arc<dyn Payer>> {
@@ -54,7 +57,7 @@ impl GatewaySource {
             return Ok(client.clone());
         }
         let (place, me) = (self.place.clone(), self.me.clone());
-        let opened = GatewayClient::connect(place, me, self.clock, self.guard.clone()).await?;
+        let opened = GatewayClient::connect(place, me, self.clock, self.guard.clone(), self.patience).await?;
         if opened.welcome().caller == WelcomedAs::Pending {
             // Not kept: the operator may add the key at any moment.
             return Err(no_client(opened.welcome().reason, &opened.key()));

@@ -3,7 +3,7 @@
 use crate::capability::FileCap;
 use crate::clearing::Purse;
 use crate::clock::Clock;
-use crate::config::Home;
+use crate::config::{Home, Patience};
 use crate::keys::GridId;
 use crate::lafs::directory::{Directory, DirectoryError};
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace};
@@ -52,17 +52,18 @@ pub struct Found {
 
 impl Reader {
     /// Reads through the home gateway at `place`, which is called when first something is read; bare caps live on its grid.
-    /// Which versions of mutable files were seen is kept in `dir`. `purse` pays, and is closed by whoever opened it.
+    /// A home that sends nothing for `patience` is left. Which versions of mutable files were seen is kept in `dir`. `purse` pays, and is closed by whoever opened it.
     pub fn through(
         place: GatewayPlace,
         me: CallerIdentity,
         dir: &Home,
         clock: Clock,
         guard: DialGuard,
+        patience: Patience,
         purse: Option<Purse>,
     ) -> Self {
         let home_grid = place.grid;
-        let source = GatewaySource::new(place, me, clock, guard, purse);
+        let source = GatewaySource::new(place, me, clock, guard, patience, purse);
         Self::over(Box::new(source), home_grid, dir.mutable_floors(), &PAUSES)
     }
 

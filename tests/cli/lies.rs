@@ -1,95 +1,17 @@
 //! Gateways that lie: a home towards its reader, another grid's towards a home. What was not verified is neither written nor
 //! handed on.
 
+use crate::called_gateways::{File, SEGMENT, SIZE, a_home, at_a_lying_home, get, grid, offer, record};
 use crate::lying_gateway::{Lie, LyingGateway, Served};
-use crate::place::{Ended, Place, Running};
+use crate::place::Place;
 use crate::raw_client::RawClient;
 use lafs_clearinghouse::address::PrivateAddresses;
-use lafs_clearinghouse::capability::{Capability, FileCap, MutableFormat, ShareCounts};
-use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::capability::MutableFormat;
 use lafs_clearinghouse::furl::Nurl;
-use lafs_clearinghouse::keys::{GridId, SecretKey};
-use lafs_clearinghouse::lafs::immutable::{self, ChkEncoding, ChkKey};
-use lafs_clearinghouse::lafs::mutable::{self, FileKey, MutableEncoding};
-use lafs_clearinghouse::record::{Gateway, GatewayAddress, GridRecord, RecordDraft, Roles, Signer};
-use lafs_clearinghouse::units::Bytes;
+use lafs_clearinghouse::keys::SecretKey;
+use lafs_clearinghouse::lafs::mutable::FileKey;
 use std::fs;
 use std::sync::Arc;
-
-const SIZE: usize = 100_000;
-const SEGMENT: Bytes = Bytes(16_384);
-
-fn grid(seed: u8) -> GridId {
-    GridId::new(SecretKey::from_seed(&[seed; 32]).public())
-}
-
-fn content(seed: u8, size: usize) -> Vec<u8> {
-    (0..size).map(|i| (i as u32).wrapping_mul(2_654_435_761).to_be_bytes()[0] ^ seed).collect()
-}
-
-/// A file, and what the gateways of its grid would serve.
-struct File {
-    cap: Capability,
-    content: Vec<u8>,
-    served: Arc<Served>,
-}
-
-impl File {
-    fn immutable(seed: u8) -> Self {
-        let content = content(seed, SIZE);
-        let encoding = ChkEncoding { max_segment: SEGMENT, ..ChkEncoding::new(ShareCounts::new(2, 3).unwrap()) };
-        let made = immutable::encode(&content, ChkKey::Convergent(b"secret"), encoding).unwrap();
-        let cap = Capability::File(FileCap::ChkRead(made.cap));
-        Self { served: Arc::new(Served::of(&cap, &made.shares)), cap, content }
-    }
-
-    fn mutable(key: &FileKey, format: MutableFormat, sequence: u64) -> Self {
-        let content = content(sequence as u8, SIZE);
-        let shares = ShareCounts::new(2, 3).unwrap();
-        let made = mutable::encode(&content, key, MutableEncoding { format, shares, sequence, segment: SEGMENT });
-        let made = made.unwrap();
-        let cap = Capability::File(FileCap::MutableWrite(made.cap)).read_cap().unwrap();
-        Self { served: Arc::new(Served::of(&cap, &made.shares)), cap, content }
-    }
-
-    fn foreign(&self, grid: &GridId) -> String {
-        self.cap.to_string().replacen("URI:", &format!("URI:FOREIGN:{grid}:"), 1)
-    }
-
-    /// Octets all over a manifest, and its first and last ones.
-    fn places(&self) -> impl Iterator<Item = usize> {
-        let length = self.served.manifest.len();
-        (0..length).step_by(length.div_ceil(24)).chain([length - 1])
-    }
-}
-
-/// `get` in a folder of its own, which afterwards has nothing in it that was not verified.
-#[track_caller]
-fn get(place: &Place, file: &File, cap: &str, what: &str) -> Ended {
-    fs::create_dir(place.path("got")).unwrap();
-    let got = place.run_words(["get", cap, "-o", "got/file", "-d", "me"]);
-    for entry in fs::read_dir(place.path("got")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|end| end == "json") {
-            continue;
-        }
-        let written = fs::read(&path).unwrap();
-        let whole = path.file_name().unwrap() == "file";
-        assert!(file.content.starts_with(&written) && (written.len() == SIZE || !whole), "{what}: {}", path.display());
-        assert_eq!(whole, got.status == 0, "{what}: {}", got.stderr);
-    }
-    fs::remove_dir_all(place.path("got")).unwrap();
-    got
-}
-
-/// A reader whose home is a gateway that lies.
-fn at_a_lying_home(file: &File) -> (Place, LyingGateway) {
-    let place = Place::new();
-    let home = LyingGateway::start(grid(1), "client", &file.served);
-    let joined = place.run(&format!("join {} -d me", home.nurl));
-    assert_eq!(joined.status, 0, "{}", joined.stderr);
-    (place, home)
-}
 
 #[test]
 fn a_home_that_lies_about_a_file_is_found_out_and_nothing_of_it_is_written() {
@@ -150,44 +72,6 @@ fn a_home_that_brings_back_an_older_version_is_refused_by_who_has_seen_a_newer_o
     }
 }
 
-/// What a grid of key `seed` says of itself: a gateway at `nurl`, free.
-fn record(seed: u8, nurl: &Nurl) -> GridRecord {
-    let key = SecretKey::from_seed(&[seed; 32]);
-    let gateway = Gateway::new(Some(GatewayAddress::Nurl(nurl.clone())), Some(key.public()), Roles::SERVE, None);
-    let draft = RecordDraft {
-        gateways: vec![gateway.unwrap()],
-        rates: vec!["free".parse().unwrap()],
-        ..RecordDraft::new(GridId::new(key.public()))
-    };
-    let now = Clock::system().now();
-    draft.sign(Signer::Grid { key: &key, serial: now }, None, &[], now).unwrap()
-}
-
-/// A real home with a client, `me`; where anybody offers it records; and its gateway.
-fn a_home(place: &Place, addresses: PrivateAddresses) -> (Running, String, Nurl) {
-    place.grid_manager("gm", 1);
-    let private = if addresses == PrivateAddresses::Allowed { "--allow-private-addresses" } else { "" };
-    let made = place.run(&format!(
-        "init home --grid-manager gm --rate free --network lies --listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 \
-         --resolver-listen 127.0.0.1:0 {private}"
-    ));
-    assert_eq!(made.status, 0, "{}", made.stderr);
-    let (home, line) = Running::with_first_line(place.command(["run", "-d", "home", "--json"]));
-    let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let nurl = place.run("gateway url -d home").stdout;
-    let joined = place.run(&format!("join {} -d me --json", nurl.trim())).json();
-    place.run(&format!("client add me {} -d home", joined["key"].as_str().unwrap()));
-    let resolver = ready["resolver"].as_str().unwrap_or_else(|| panic!("{ready}")).to_owned();
-    (home, resolver, nurl.trim().parse().unwrap())
-}
-
-fn offer(resolver: &str, record: &GridRecord) -> u16 {
-    let url = format!("http://{resolver}/v1/grids/{}", record.grid());
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let put = agent.put(url).header("content-type", "application/cose").send(record.signed().bytes()).unwrap();
-    put.status().as_u16()
-}
-
 #[test]
 fn another_grids_gateway_that_lies_is_found_out_by_the_home_which_hands_nothing_of_it_on() {
     let place = Place::new();
@@ -210,7 +94,7 @@ fn another_grids_gateway_that_lies_is_found_out_by_the_home_which_hands_nothing_
         let what = format!("{lie:.60?}");
         let (seed, file) = (100 + number as u8, File::immutable(number as u8));
         let liar = LyingGateway::start(grid(seed), "grid", &file.served);
-        assert_eq!(offer(&resolver, &record(seed, &liar.nurl)), 201, "{what}");
+        assert_eq!(offer(&resolver, &record(seed, [&liar.nurl])), 201, "{what}");
         liar.serves(&file.served, lie.clone());
         // By the program, which verifies too; and by somebody who takes what comes.
         let got = get(&place, &file, &file.foreign(&grid(seed)), &what);
@@ -253,7 +137,7 @@ fn a_record_that_points_at_private_places_has_nobody_call_there() {
     for (seed, host) in [(51, number.as_str()), (52, "localhost")] {
         let nurl =
             victim.nurl.to_string().replace(&format!("@{number}:"), &format!("@{host}:")).parse::<Nurl>().unwrap();
-        let offered = offer(&resolver, &record(seed, &nurl));
+        let offered = offer(&resolver, &record(seed, [&nurl]));
         let got = get(&place, &file, &file.foreign(&grid(seed)), host);
         assert!(got.status != 0 && victim.connections() == 0, "{host}: {offered}, {}", got.stderr);
         assert!(got.stderr.contains("the home gateway says: "), "{host}: {}", got.stderr);

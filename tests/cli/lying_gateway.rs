@@ -37,6 +37,12 @@ pub(crate) enum Lie {
     Swapped(usize, usize, usize),
     /// The ciphertext ends there, each time that it is asked for.
     CutOff(usize),
+    /// The ciphertext stands still there, each time that it is asked for.
+    Stalled(usize),
+    /// The same, the first time that it is asked for.
+    StalledOnce(usize),
+    /// No answer comes about a file.
+    Silent,
     /// There is more of it.
     More,
     /// The right file's manifest, and this file's ciphertext.
@@ -193,6 +199,9 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
         Lie::All(other) => Arc::clone(other),
         _ => served,
     };
+    if matches!(lie, Lie::Silent) {
+        futures::future::pending::<()>().await;
+    }
     if path.contains("/manifest/") {
         let mut manifest = served.manifest.clone();
         match lie {
@@ -203,7 +212,12 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
         return whole("application/cbor", &served.etag, manifest);
     }
     match head.headers.get(header::RANGE).and_then(|range| range.to_str().ok()) {
-        Some(range) if path.contains("/ciphertext/") => ciphertext(range, &served, lie),
+        Some(range) if path.contains("/ciphertext/") => {
+            if matches!(lie, Lie::StalledOnce(_)) {
+                shared.served.lock().unwrap().1 = Lie::Nothing;
+            }
+            ciphertext(range, &served, lie)
+        }
         _ => boxed(problem(StatusCode::NOT_FOUND, "not_found", "no such path")),
     }
 }
@@ -216,7 +230,7 @@ fn whole(kind: &str, etag: &str, octets: Vec<u8>) -> Response<Body> {
 fn ciphertext(range: &str, served: &Served, lie: Lie) -> Response<Body> {
     let mut octets = served.ciphertext.clone();
     let size = octets.len();
-    let mut end = None;
+    let (mut end, mut still) = (None, None);
     match &lie {
         Lie::Ciphertext(at) => octets[*at] ^= 1,
         Lie::Swapped(one, other, length) => {
@@ -224,6 +238,7 @@ fn ciphertext(range: &str, served: &Served, lie: Lie) -> Response<Body> {
             low[*one..one + length].swap_with_slice(&mut high[..*length]);
         }
         Lie::CutOff(at) => end = Some(*at),
+        Lie::Stalled(at) | Lie::StalledOnce(at) => still = Some(*at),
         Lie::CiphertextOf(other) => octets = other.ciphertext.clone(),
         _ => {}
     }
@@ -235,7 +250,7 @@ fn ciphertext(range: &str, served: &Served, lie: Lie) -> Response<Body> {
         part.push(0);
     }
     let length = part.len();
-    if let Some(end) = end {
+    if let Some(end) = end.or(still) {
         part.truncate(end.saturating_sub(first));
     }
     frames.extend(part.chunks(10_000).map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece)))));
@@ -247,7 +262,11 @@ fn ciphertext(range: &str, served: &Served, lie: Lie) -> Response<Body> {
         .header(header::ETAG, &served.etag)
         .header(header::CONTENT_LENGTH, length)
         .header(header::CONTENT_RANGE, format!("bytes {first}-{last}/{size}"));
-    response.body(BodyExt::boxed(StreamBody::new(futures::stream::iter(frames)))).unwrap()
+    let frames = futures::stream::iter(frames);
+    match still {
+        Some(_) => response.body(BodyExt::boxed(StreamBody::new(frames.chain(futures::stream::pending())))).unwrap(),
+        None => response.body(BodyExt::boxed(StreamBody::new(frames))).unwrap(),
+    }
 }
 
 fn boxed<B>(response: Response<B>) -> Response<Body>

@@ -6,6 +6,7 @@
 
 mod abroad;
 mod api;
+mod called_gateways;
 mod caps;
 mod clearing;
 mod clients;
@@ -27,4 +28,5 @@ mod raw_client;
 mod readers;
 mod records;
 mod resolving;
+mod stalls;
 mod usage;

@@ -2,7 +2,7 @@
 
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clock::Clock;
-use lafs_clearinghouse::config::{Home, NodeConfig, create_private_dir};
+use lafs_clearinghouse::config::{Home, NodeConfig, Patience, create_private_dir};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::members::NewClient;
 use lafs_clearinghouse::node::Node;
@@ -77,7 +77,7 @@ impl GatewayNode {
         let place = GatewayPlace { nurl, grid: self.grid(), named: Named::ByUser };
         let guard = DialGuard::new(PrivateAddresses::Allowed);
         let me = CallerIdentity::Client(key.clone());
-        GatewayClient::connect(place, me, Clock::system(), guard).await.expect("a session")
+        GatewayClient::connect(place, me, Clock::system(), guard, Patience::WITH_HOME).await.expect("a session")
     }
 
     pub(crate) fn add_client(&self, name: &str, key: &SecretKey) {

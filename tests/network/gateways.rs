@@ -5,6 +5,7 @@ use crate::gateway_node::GatewayNode;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::config::Patience;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::peer::{
     CallerIdentity, DialGuard, Freshness, GatewayClient, GatewayPlace, Named, PeerError, RefusalCode, WelcomedAs,
@@ -84,7 +85,8 @@ async fn called(gateway: &GatewayNode, shown: &GridRecord) -> Result<GatewayClie
     let me = CallerIdentity::Grid { key: SecretKey::from_seed(&[8; 32]), record };
     let nurl = gateway.node.gateway_nurl().unwrap().parse().unwrap();
     let place = GatewayPlace { nurl, grid: gateway.grid(), named: Named::ByUser };
-    GatewayClient::connect(place, me, Clock::system(), DialGuard::new(PrivateAddresses::Allowed)).await
+    GatewayClient::connect(place, me, Clock::system(), DialGuard::new(PrivateAddresses::Allowed), Patience::WITH_HOME)
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

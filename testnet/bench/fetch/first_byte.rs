@@ -10,7 +10,7 @@ use futures::StreamExt;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::{Area, Capability, ForeignCap};
 use lafs_clearinghouse::clock::Clock;
-use lafs_clearinghouse::config::Home;
+use lafs_clearinghouse::config::{Home, Patience};
 use lafs_clearinghouse::gateway::Files;
 use lafs_clearinghouse::grid::{Grid, GridSettings};
 use lafs_clearinghouse::peer::DialGuard;
@@ -33,7 +33,9 @@ pub(super) async fn measure(bench: &FetchBench, grid: &RealGrid, table: &mut Tab
     let member = pair.member(&pair.home, "reader").await?;
     let guard = DialGuard::new(PrivateAddresses::Allowed);
     let home_grid = member.place.grid;
-    let reader = Reader::through(member.place, member.me, &Home::new(&member.dir), Clock::system(), guard, None);
+    let dir = Home::new(&member.dir);
+    let patience = Patience::WITH_HOME;
+    let reader = Reader::through(member.place, member.me, &dir, Clock::system(), guard, patience, None);
     let mut times = Vec::new();
     for sample in 0..=bench.samples {
         let cap = grid.store(SIZE, 1_000 + sample as u64).await?;

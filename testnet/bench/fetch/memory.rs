@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::config::Patience;
 use lafs_clearinghouse::keys::GridId;
 use lafs_clearinghouse::lafs::manifest::MAX_UNITS;
 use lafs_clearinghouse::peer::{DialGuard, GatewayClient};
@@ -64,7 +65,8 @@ pub(super) async fn measure(
 
 async fn connect(member: &Member) -> Result<GatewayClient, AnyError> {
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    Ok(GatewayClient::connect(member.place.clone(), member.me.clone(), Clock::system(), guard).await?)
+    Ok(GatewayClient::connect(member.place.clone(), member.me.clone(), Clock::system(), guard, Patience::WITH_HOME)
+        .await?)
 }
 
 /// Reads from a place in the file on, round and round, and tells how many octets came.

@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt};
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::{Area, Capability, ForeignCap};
 use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::config::Patience;
 use lafs_clearinghouse::gateway::Files;
 use lafs_clearinghouse::grid::{Grid, GridSettings};
 use lafs_clearinghouse::keys::GridId;
@@ -105,7 +106,9 @@ async fn by_the_gateways_reader(grid: &RealGrid, cap: &Capability) -> Result<Dur
 async fn out_of_the_gateway(member: &Member, grid: &GridId, cap: &Capability) -> Result<Duration, AnyError> {
     let started = Instant::now();
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    let client = GatewayClient::connect(member.place.clone(), member.me.clone(), Clock::system(), guard).await?;
+    let client =
+        GatewayClient::connect(member.place.clone(), member.me.clone(), Clock::system(), guard, Patience::WITH_HOME)
+            .await?;
     let mut first = 0;
     loop {
         let manifest = Arc::new(client.manifest(grid, cap, first, MAX_UNITS, None).await?);
