@@ -52,7 +52,7 @@ pub enum PolicyFault {
     File(String),
     /// The file is no policy.
     #[error("the policy file: {0}")]
-    Policy(#[from] PolicyError),
+    Policy(PolicyError),
 }
 
 /// Why nothing is decided.
@@ -156,7 +156,7 @@ pub fn read_policy(path: &Path) -> Result<Arc<Policy>, PolicyFault> {
 fn policy_at(path: &Path) -> Result<Arc<Policy>, PolicyFault> {
     let bytes = read_at_most(path, MAX_POLICY_BYTES).map_err(|error| PolicyFault::File(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| PolicyFault::File("it is not UTF-8".to_owned()))?;
-    Ok(Arc::new(text.parse::<Policy>()?))
+    Ok(Arc::new(text.parse::<Policy>().map_err(PolicyFault::Policy)?))
 }
 
 /// Who asks.

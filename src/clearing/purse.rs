@@ -118,7 +118,7 @@ struct Lanes {
     all: Vec<PurseLane>,
     /// Gateways that know no lanes.
     without: HashSet<[u8; 32]>,
-    /// Gateways that were told what they may have missed.
+    /// Gateways that have missed nothing, as far as is known.
     resumed: HashSet<[u8; 32]>,
 }
 
@@ -344,8 +344,8 @@ impl Purse {
         }
     }
 
-    /// Tells a gateway once what it may have missed of the lanes of earlier processes: each one's best voucher. What it shows of
-    /// our own signature that these books have forgotten is taken up.
+    /// Tells a gateway what it may have missed of lanes that nothing is read on any more, of earlier processes or because it was away:
+    /// each one's best voucher. What it shows of our own signature that these books have forgotten is taken up.
     async fn resume(&self, client: &GatewayClient) {
         let gateway = *client.place().nurl.spki_hash();
         if !self.lanes().resumed.insert(gateway) {
@@ -356,8 +356,9 @@ impl Purse {
             Ok(lanes) => lanes,
             Err(error) => return warn!(%error, "lanes of before cannot be read"),
         };
+        let in_use: Vec<LaneId> = self.lanes().all.iter().filter(|lane| !lane.is_over()).map(PurseLane::id).collect();
         let of_payee = lanes.into_iter().filter(|lane| lane.open.body().payee == client.place().grid);
-        for lane in of_payee.filter(|lane| lane.open.body().payer_instance != ledger.instance()) {
+        for lane in of_payee.filter(|lane| !in_use.contains(&lane.open.identity())) {
             if let Err(error) = self.resume_lane(client, &lane.open.identity(), &lane).await {
                 debug!(%error, "a lane of before could not be brought up to date");
             }
@@ -397,6 +398,14 @@ impl Purse {
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// A gateway could not be told of a voucher: it is with the next request.
+    pub(super) fn left_unsent(&self, client: &GatewayClient) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.resumed.remove(client.place().nurl.spki_hash());
     }
 }
 

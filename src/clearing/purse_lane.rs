@@ -1,5 +1,6 @@
 //! One lane in a purse: what was verified on it, and the task that signs, keeps and sends vouchers for it.
 
+use crate::causes::chain;
 use crate::clearing::lane_documents::{MAX_ANSWER_BYTES, lane_text};
 use crate::clearing::purse::{Budget, Inner, price_text};
 use crate::clearing::transcript::served;
@@ -7,7 +8,7 @@ use crate::keys::PublicKey;
 use crate::ledger::{Part, Reading};
 use crate::peer::{Came, GatewayClient, PaidRequest, PeerError};
 use crate::tariff::lane::{LaneSecret, Transcript, VOUCHER_EVERY};
-use crate::tariff::wire::{LaneOpen, LaneOpenBody, Voucher, VoucherBody};
+use crate::tariff::wire::{LaneId, LaneOpen, LaneOpenBody, Voucher, VoucherBody};
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
 use hyper::Method;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,11 @@ use tracing::{debug, warn};
 const SHARE_OF_WINDOW: u64 = 4;
 /// After how long without anything new a voucher is signed for less.
 const IDLE: Duration = Duration::from_secs(1);
-/// How long it is waited before a voucher is sent again.
+/// How long it is waited before a voucher is written down or sent again; doubled each time.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often that is done in a row: a minute, in which a node is started again or somebody makes room on a disk. After that the
+/// next request to the same gateway brings it.
+const TRIES: u32 = 6;
 
 /// What was spent of a budget.
 #[derive(Debug)]
@@ -114,6 +118,11 @@ impl PurseLane {
         lane
     }
 
+    /// Its name.
+    pub(super) fn id(&self) -> LaneId {
+        self.0.open.identity()
+    }
+
     /// Whether a request may begin on it that lasts until `until`.
     pub(super) fn is_good_at(&self, until: UnixSeconds) -> bool {
         until < self.0.open.body().not_after && !self.state().closed
@@ -196,7 +205,13 @@ impl PurseLane {
         let id = self.0.open.identity();
         let mut sent: u64 = 0;
         let mut best: Option<Voucher> = None;
+        let mut tries = 0;
         loop {
+            if tries > TRIES {
+                self.state().closed = true;
+                purse.left_unsent(&client);
+                break;
+            }
             let (verified, vouched, due, closed) = {
                 let state = self.state();
                 let pending = state.verified - state.vouched;
@@ -210,13 +225,14 @@ impl PurseLane {
                         Err(error) => {
                             warn!(%error, "what is owed cannot be written down: nothing more is read on this lane");
                             self.state().closed = true;
-                            break;
+                            tries = self.paused(tries).await;
+                            continue;
                         }
                     }
                 }
                 let Some(voucher) = &best else { continue };
                 match self.send(&client, voucher).await {
-                    Ok(()) => sent = voucher.body().cum_bytes.0,
+                    Ok(()) => (sent, tries) = (voucher.body().cum_bytes.0, 0),
                     // It is refused for good: it stays in the books, and no more is read on this lane.
                     Err(error)
                         if error
@@ -229,10 +245,7 @@ impl PurseLane {
                     }
                     Err(error) => {
                         debug!(%error, "a voucher could not be sent: once more");
-                        if closed {
-                            break;
-                        }
-                        sleep(PAUSE).await;
+                        tries = self.paused(tries).await;
                     }
                 }
                 continue;
@@ -263,6 +276,12 @@ impl PurseLane {
         self.0.over.send_replace(true);
     }
 
+    /// Waits before the next try; how many there were.
+    async fn paused(&self, tries: u32) -> u32 {
+        sleep(PAUSE * 2_u32.pow(tries.min(TRIES))).await;
+        tries + 1
+    }
+
     /// A voucher for all that was verified, in the books.
     async fn sign(&self, purse: &Inner) -> Result<Voucher, String> {
         let (body, readings) = {
@@ -279,8 +298,11 @@ impl PurseLane {
             (body, std::mem::take(&mut state.readings))
         };
         let voucher = Voucher::issue(&body, &self.0.open, &purse.session).map_err(|error| error.to_string())?;
-        let booked = purse.ledger.voucher(Part::Payer, voucher.clone(), readings, body.time).await;
-        booked.map_err(|error| error.to_string())?;
+        let booked = purse.ledger.voucher(Part::Payer, voucher.clone(), readings.clone(), body.time).await;
+        if let Err(error) = booked {
+            self.state().readings.splice(0..0, readings);
+            return Err(chain(&error));
+        }
         self.state().vouched = body.cum_bytes.0;
         Ok(voucher)
     }

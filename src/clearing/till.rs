@@ -201,13 +201,14 @@ impl Till {
         self.0.ledger.open_lane(Part::Payee, open.clone(), now).await?;
         let account = sale.window.map(|window| AccountKey { payer: sale.payer, window: window.0 });
         let mut state = self.state();
+        // Before there is an account that no lane is on yet.
+        state.forget_ended(now);
         if let Some(key) = account
             && !state.accounts.contains_key(&key)
         {
             let debt = state.debts.remove(&sale.payer).unwrap_or_default();
             state.accounts.insert(key, Account::new(Bytes(key.window), debt));
         }
-        state.forget_ended(now);
         state.lanes.entry(id).or_insert_with(|| Lane::new(open, secret, account, sale.credit));
         Ok(id)
     }

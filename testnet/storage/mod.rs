@@ -4,7 +4,7 @@
 //! Tahoe-LAFS's, `docs/specifications/http-storage-node-protocol.rst`.
 
 mod node_dir;
-mod samples;
+pub(crate) mod samples;
 mod server;
 mod shelf;
 

@@ -62,7 +62,8 @@ pub(crate) fn stock(grid: GridId, secret: &[u8]) -> Result<(Vec<Shelf>, Vec<Samp
     Ok((shelves, samples.into()))
 }
 
-fn store(
+/// Cuts `content` into `total` shares, of which `needed` are enough, and puts them on the shelves by turns.
+pub(crate) fn store(
     shelves: &mut [Shelf],
     content: &[u8],
     secret: &[u8],

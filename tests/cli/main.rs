@@ -13,14 +13,18 @@ mod clients;
 mod endings;
 mod gateways;
 mod given;
+#[path = "../grid_files/mod.rs"]
+mod grid_files;
 mod home_gateway;
 mod init;
+mod killed;
 mod lies;
 mod life;
 mod lying_gateway;
 mod nodes;
 mod paid;
 mod place;
+mod priced;
 mod quotas;
 #[path = "../raw_client/mod.rs"]
 #[expect(dead_code, reason = "the tests over a real grid use more of it")]
@@ -29,4 +33,7 @@ mod readers;
 mod records;
 mod resolving;
 mod stalls;
+mod stopped;
 mod usage;
+#[path = "../valve/mod.rs"]
+mod valve;

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clearing::{Budget, ClientJudge, Purse, PurseParts};
 use lafs_clearinghouse::clock::Clock;
-use lafs_clearinghouse::config::{Home, read_key};
+use lafs_clearinghouse::config::{Home, Patience, read_key};
 use lafs_clearinghouse::ledger::{Ledger, Location};
 use lafs_clearinghouse::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, Payer};
 use lafs_clearinghouse::rate::Asset;
@@ -45,7 +45,8 @@ async fn read_all(place: GatewayPlace, home: &Home, books: &str, file: &Target) 
         clock,
     });
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    let client = GatewayClient::connect(place, CallerIdentity::Client(key), clock, guard).await.unwrap();
+    let client =
+        GatewayClient::connect(place, CallerIdentity::Client(key), clock, guard, Patience::WITH_HOME).await.unwrap();
     let manifest = client.manifest(file.grid(), file.cap(), 0, 4_096, Some(&purse)).await.unwrap();
     let (manifest, barrier) = (Arc::new(manifest), Arc::new(Barrier::new(READERS)));
     let readers = (0..READERS).map(|_| {

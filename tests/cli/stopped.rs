@@ -1,0 +1,76 @@
+//! What is ended in the middle of a transfer ends it: within one window, whatever is under way, and with the reason.
+
+use crate::place::Ended;
+use crate::priced::{POLICY, Priced, ok};
+use crate::valve::Valve;
+use std::fs;
+
+const MIB: usize = 1 << 20;
+/// What a client may be sent and not have acknowledged.
+const WINDOW: usize = 16 * MIB;
+/// What records of TLS and frames of HTTP add to the octets of a file, at most.
+const FRAMES: usize = MIB / 4;
+
+/// Begins to read, does something when 3 MiB have come to the client, and lets the rest through; how it ended, and how many octets
+/// came over one of the wires after that.
+fn read_and(priced: &Priced, over: &Valve, output: &str, act: impl FnOnce()) -> (Ended, usize) {
+    let getting = priced.begin_until(&priced.wire, output, 3 * MIB);
+    act();
+    let before = over.passed();
+    priced.wire.open();
+    let ended = getting.ended();
+    (ended, (over.passed() - before) as usize)
+}
+
+#[test]
+fn a_rule_or_a_removed_client_stops_a_file_within_one_window_and_says_so() {
+    // More than what is read before, the window, and what is under way beside it.
+    let priced = Priced::start(24 * MIB, "5 USD/GiB");
+    let rules = |text: &str| fs::write(priced.place.path("home/policy.toml"), text).unwrap();
+    let (ended, octets) = read_and(&priced, &priced.wire, "refused", || {
+        rules(&POLICY.replace("action = \"allow\"", "action = \"deny\"\nmessage = \"not on Mondays\""));
+    });
+    assert_eq!(ended.status, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("the home gateway says: not on Mondays"), "{}", ended.stderr);
+    assert!(octets <= WINDOW + FRAMES, "{octets}");
+    // What came is paid for.
+    assert!(priced.agree().0 > 0);
+
+    // A quota of which less is left than what is to come.
+    rules(POLICY);
+    let (ended, octets) = read_and(&priced, &priced.wire, "used-up", || {
+        rules(&format!("{POLICY}client-quota = [\"16 MiB/day\"]\n"));
+    });
+    assert_eq!(ended.status, 4, "{}", ended.stderr);
+    // By what was read, or by what was on its way when it was broken off.
+    let says = |words: &str| ended.stderr.contains(words);
+    assert!(says("is used up") || says("what your quota leaves is held"), "{}", ended.stderr);
+    assert!(octets <= WINDOW + FRAMES, "{octets}");
+    priced.agree();
+
+    rules(POLICY);
+    let (ended, octets) = read_and(&priced, &priced.wire, "removed", || {
+        ok(priced.place.run("client remove me -d home"));
+    });
+    assert_eq!(ended.status, 4, "{}", ended.stderr);
+    assert!(ended.stderr.contains("removed"), "{}", ended.stderr);
+    assert!(octets <= WINDOW + FRAMES, "{octets}");
+    priced.agree();
+}
+
+/// A first lane of a payer was held to no window at all: its account was forgotten as an idle one in the moment in which it was
+/// made, and a gateway went on until the wire was full.
+#[test]
+fn terms_that_either_side_ends_stop_a_file_within_their_window_and_say_so() {
+    let priced = Priced::start(32 * MIB, "5 USD/GiB");
+    for ends in ["abroad", "home"] {
+        let id = priced.agree_on_terms("10 USD", 2);
+        let (ended, octets) = read_and(&priced, &priced.abroad.wire, &format!("{ends}.bin"), || {
+            ok(priced.place.run_words(["terms", "end", &id, "--reason", "enough", "-d", ends]));
+        });
+        assert_eq!(ended.status, 9, "{ends}: {}", ended.stderr);
+        assert!(ended.stderr.contains("terms"), "{ends}: {}", ended.stderr);
+        assert!(octets <= 2 * MIB + FRAMES, "{ends}: {octets}");
+        priced.agree();
+    }
+}
