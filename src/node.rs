@@ -364,6 +364,7 @@ impl OpenGateway {
             limit: config.credit_limit,
             rules: rules.clone(),
             clock,
+            agreeing: tokio::sync::Mutex::default(),
         };
         let purse = Purse::new(PurseParts {
             ledger: ledger.clone(),

@@ -11,10 +11,13 @@ use crate::play::{PlayArgs, play};
 use crate::up::{Keep, Plan, Testnet, UpError};
 use clap::{Args, Parser, Subcommand};
 use lafs_clearinghouse::causes::chain;
+use lafs_clearinghouse::clock::rehearse;
 use lafs_clearinghouse::config::{Home, NodeConfig};
+use lafs_clearinghouse::rate::RateLine;
 use lafs_clearinghouse::units::parse_span;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +28,9 @@ use tracing_subscriber::EnvFilter;
 
 /// The farthest that nodes may be apart: beyond it, time-outs are all one sees.
 const MAX_RTT: Duration = Duration::from_secs(10);
+
+/// What every second grid of a testnet with rates asks for.
+const PRICE: &str = "5 USD/GiB";
 
 /// As `clearinghouse` has it: malformed, unreachable or timed out, and any other failure.
 pub(crate) const MALFORMED: u8 = 2;
@@ -77,6 +83,9 @@ enum CliCommand {
     /// One node of a testnet: what the testnet starts. Ends when its standard input does
     #[command(hide = true)]
     Node(NodeArgs),
+    /// The program `clearinghouse` at another time than the machine's: what a scenario's clients and operators type
+    #[command(hide = true)]
+    Clearinghouse(ClearinghouseArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,6 +151,19 @@ struct NodeArgs {
     /// Its data directory
     #[arg(short = 'd', value_name = "DIR")]
     dir: PathBuf,
+    /// How far ahead of the machine's its clock is at first
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_hyphen_values = true)]
+    ahead: i64,
+}
+
+#[derive(Debug, Args)]
+struct ClearinghouseArgs {
+    /// How far ahead of the machine's its clock is
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_hyphen_values = true)]
+    ahead: i64,
+    /// What is typed after `clearinghouse`
+    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 fn rtt(text: &str) -> Result<Duration, String> {
@@ -155,6 +177,10 @@ pub(crate) fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong_words(&error),
     };
+    if let CliCommand::Clearinghouse(ClearinghouseArgs { ahead, words }) = cli.command {
+        rehearse(ahead);
+        return lafs_clearinghouse::cli::run(std::iter::once("clearinghouse".into()).chain(words));
+    }
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
@@ -177,6 +203,7 @@ pub(crate) fn run() -> ExitCode {
             }
         }
         CliCommand::Node(args) => runtime.block_on(node(&args)),
+        CliCommand::Clearinghouse(_) => unreachable!("it brings a runtime of its own"),
         CliCommand::Play(args) => runtime.block_on(async {
             match Signals::listen() {
                 Ok(mut signals) => play(args, async move { signals.next().await }).await,
@@ -234,7 +261,7 @@ async fn up(args: UpArgs) -> ExitCode {
         keys: args.seed.map_or(GridKeys::Fresh, GridKeys::FromSeed),
         rtt: args.rtt,
         in_process: args.in_process,
-        rates: args.rates,
+        rates: if args.rates { vec![RateLine::free(None), PRICE.parse().expect("a rate")] } else { Vec::new() },
         clearing: args.clearing,
         files,
     };
@@ -305,6 +332,7 @@ async fn next_command(control: Option<&mut Control>) -> Asked {
 async fn node(args: &NodeArgs) -> ExitCode {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(io::stderr).with_ansi(false);
     subscriber.init();
+    rehearse(args.ahead);
     let run = async || -> Result<(), Box<dyn Error>> {
         let released = leash::released()?;
         let mut signals = Signals::of_a_node()?;

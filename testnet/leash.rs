@@ -1,9 +1,11 @@
 //! The node's end of the pipe that ties it to its testnet.
 //!
-//! A node of a testnet holds the reading end of a pipe as its standard input; the testnet holds the other end and never
-//! writes. When the testnet ends, even by `kill -9`, the kernel closes that end, and the node reads the end of the file.
+//! A node of a testnet holds the reading end of a pipe as its standard input; the testnet holds the other end. When the testnet
+//! ends, even by `kill -9`, the kernel closes that end, and the node reads the end of the file. Before that a line on it says how
+//! many seconds the node's clock is to be ahead from now on.
 
-use std::io::Read;
+use lafs_clearinghouse::clock::rehearse;
+use std::io::BufRead;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -17,9 +19,11 @@ pub(crate) const GRACE: Duration = Duration::from_secs(8);
 pub(crate) fn released() -> std::io::Result<oneshot::Receiver<()>> {
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new().name("leash".to_owned()).spawn(move || {
-        let mut input = std::io::stdin().lock();
-        let mut ignored = [0; 64];
-        while matches!(input.read(&mut ignored), Ok(1..)) {}
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if let Ok(ahead_seconds) = line.parse() {
+                rehearse(ahead_seconds);
+            }
+        }
         let _ = sender.send(());
         let (_keep, never) = mpsc::channel::<()>();
         if never.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {

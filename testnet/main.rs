@@ -1,6 +1,7 @@
 //! `testnet`: a network of nodes on this machine, with real distances between them.
 
 mod bench;
+mod calls;
 mod cli;
 mod commands;
 mod control;

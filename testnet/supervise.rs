@@ -11,8 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// How long a child may take to end once it is asked to, before it is killed.
@@ -71,14 +72,22 @@ impl fmt::Display for Ended {
 pub(crate) struct Supervisor {
     stopping: watch::Sender<bool>,
     nodes: JoinSet<Ended>,
-    /// For each child that may still run, how it is killed.
-    killing: HashMap<String, oneshot::Sender<()>>,
+    /// For each child that may still run, what it is to be told.
+    orders: HashMap<String, mpsc::UnboundedSender<Order>>,
+}
+
+/// What becomes of a child while it runs.
+enum Order {
+    /// It is killed.
+    Kill,
+    /// It reads this line.
+    Read(String),
 }
 
 impl Supervisor {
     /// No nodes yet.
     pub(crate) fn new() -> Self {
-        Self { stopping: watch::Sender::new(false), nodes: JoinSet::new(), killing: HashMap::new() }
+        Self { stopping: watch::Sender::new(false), nodes: JoinSet::new(), orders: HashMap::new() }
     }
 
     /// Starts `command` as the child `name`. Its standard output must be read: it is a pipe of limited length.
@@ -87,15 +96,23 @@ impl Supervisor {
             start(log, command).map_err(|source| StartError { name: name.to_owned(), log: log.to_owned(), source })?;
         let output = child.stdout.take().expect("standard output was asked for as a pipe");
         let (name, log, stopping) = (name.to_owned(), log.to_owned(), self.stopping.subscribe());
-        let (kill, killed) = oneshot::channel();
-        self.killing.insert(name.clone(), kill);
-        self.nodes.spawn(async move { Ended { how: mind(child, leash, stopping, killed).await, name, log } });
+        let (order, orders) = mpsc::unbounded_channel();
+        self.orders.insert(name.clone(), order);
+        self.nodes.spawn(async move { Ended { how: mind(child, leash, stopping, orders).await, name, log } });
         Ok(output)
     }
 
     /// Kills the child `name` by SIGKILL. Returns whether there was one to kill; that it has ended, [`Self::next_end`] tells.
     pub(crate) fn kill(&mut self, name: &str) -> bool {
-        self.killing.remove(name).is_some_and(|kill| kill.send(()).is_ok())
+        self.orders.remove(name).is_some_and(|order| order.send(Order::Kill).is_ok())
+    }
+
+    /// Has every child read this line.
+    pub(crate) fn tell_all(&self, line: &str) {
+        for order in self.orders.values() {
+            // Who has ended needs to be told nothing.
+            let _ = order.send(Order::Read(line.to_owned()));
+        }
     }
 
     /// Runs `node` as the task `name` of this process. It is given the end that it is to stop at, and says what went wrong.
@@ -154,17 +171,25 @@ impl Released {
 
 async fn mind(
     mut child: Child,
-    leash: ChildStdin,
+    mut leash: ChildStdin,
     mut stopping: watch::Receiver<bool>,
-    killed: oneshot::Receiver<()>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
 ) -> End {
-    let kill = tokio::select! {
-        // First: what ends at the same moment was asked to.
-        biased;
-        _ = stopping.wait_for(|stopping| *stopping) => false,
-        // The sender goes with the supervisor, which kills by dropping; an error is no wish.
-        Ok(()) = killed => true,
-        ended = child.wait() => return End::ByItself(said(&ended)),
+    let kill = loop {
+        let order = tokio::select! {
+            // First: what ends at the same moment was asked to.
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => None,
+            // The sender goes with the supervisor, which kills by dropping; its end is no wish.
+            Some(order) = orders.recv() => Some(order),
+            ended = child.wait() => return End::ByItself(said(&ended)),
+        };
+        match order {
+            None => break false,
+            Some(Order::Kill) => break true,
+            // One that reads no more has ended or is about to.
+            Some(Order::Read(line)) => drop(leash.write_all(format!("{line}\n").as_bytes()).await),
+        }
     };
     if kill {
         return child.kill().await.map_or_else(|error| End::Badly(error.to_string()), |()| End::OnDemand);
@@ -259,6 +284,18 @@ mod tests {
             assert!(matches!(ended.how, End::OnDemand), "{ended:?}");
         }
         supervisor.start("node-00", &log, Command::new("cat")).unwrap();
+        assert!(supervisor.stop().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn children_read_what_they_are_told() {
+        let (_temp, log) = log();
+        let mut supervisor = Supervisor::new();
+        let output = supervisor.start("node-00", &log, Command::new("cat")).unwrap();
+        supervisor.tell_all("86400");
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).await.unwrap();
+        assert_eq!(line, "86400\n");
         assert!(supervisor.stop().await.is_empty());
     }
 

@@ -54,14 +54,12 @@ pub(crate) struct Plan {
     pub(crate) in_process: bool,
     /// Whether each grid has storage servers with files, and its node a gateway to them.
     pub(crate) files: FilesOn,
-    /// Whether every second grid has a price, and all of them credit with each other.
-    pub(crate) rates: bool,
+    /// What the grids ask for, one after the other and from the first one again; none: all are free, and nobody has credit.
+    pub(crate) rates: Vec<RateLine>,
     /// The node through whose grid they settle.
     pub(crate) clearing: Option<String>,
 }
 
-/// What every second grid of a testnet with rates asks for.
-const PRICE: &str = "5 USD/GiB";
 /// What each of them allows its clients: everything, at what it costs abroad.
 const POLICY: &str = "\
 accept-terms-up-to = [\"10 USD\"]
@@ -147,6 +145,8 @@ pub(crate) struct Testnet {
     /// What each node told last; `None` before it serves, and once it is dead.
     pub(crate) standings: Standings,
     pub(crate) faults: Faults,
+    /// How far ahead of the machine's its clocks are.
+    ahead_seconds: i64,
     began: Instant,
 }
 
@@ -185,11 +185,22 @@ impl Testnet {
                 Some(GridId::new(keys[at].public()))
             }
         };
-        let money = plan.rates.then_some(Money { clearing });
+        let money = (!plan.rates.is_empty()).then_some(Money { clearing, rates: &plan.rates });
         write_nodes(&layout, &files, money.as_ref())?;
         let standings = Arc::new(watch::Sender::new(vec![None; layout.nodes.len()]));
         let faults = Faults::none(layout.nodes.len());
-        Ok(Self { layout, plan, grids, relays, files, supervisor: Supervisor::new(), standings, faults, began })
+        Ok(Self {
+            layout,
+            plan,
+            grids,
+            relays,
+            files,
+            supervisor: Supervisor::new(),
+            standings,
+            faults,
+            ahead_seconds: 0,
+            began,
+        })
     }
 
     /// Starts the nodes and waits until every grid's record has been read back from the others. Dropping it halfway is
@@ -299,11 +310,18 @@ impl Testnet {
             });
         } else {
             let mut command = Command::new(std::env::current_exe().map_err(UpError::Itself)?);
-            command.arg("node").arg("-d").arg(&node.dir);
+            command.arg("node").arg("-d").arg(&node.dir).arg(format!("--ahead={}", self.ahead_seconds));
             let output = self.supervisor.start(&node.name, &node.log, command)?;
             tokio::spawn(listen(output, tell));
         }
         Ok(())
+    }
+
+    /// Sets the clocks of all nodes, and of those that are started from now on, so far ahead of the machine's. When they have
+    /// heard of it their gateways tell.
+    pub(crate) fn set_ahead(&mut self, seconds: i64) {
+        self.ahead_seconds = seconds;
+        self.supervisor.tell_all(&seconds.to_string());
     }
 
     fn ready(&self) -> Ready {
@@ -385,7 +403,7 @@ fn holders_needed(nodes: usize) -> usize {
 }
 
 /// Makes each node's data directory: its key and its settings, as `clearinghouse init` writes them.
-fn write_nodes(layout: &Layout, files: &[GridFiles], money: Option<&Money>) -> Result<(), UpError> {
+fn write_nodes(layout: &Layout, files: &[GridFiles], money: Option<&Money<'_>>) -> Result<(), UpError> {
     let mut bootstrap = Vec::new();
     for node in &layout.nodes {
         let home = Home::new(&node.dir);
@@ -433,15 +451,17 @@ fn write_nodes(layout: &Layout, files: &[GridFiles], money: Option<&Money>) -> R
 }
 
 /// What the grids of a testnet have of money.
-struct Money {
+struct Money<'a> {
     /// Through which grid they settle.
     clearing: Option<GridId>,
+    /// What they ask for; not empty.
+    rates: &'a [RateLine],
 }
 
-/// The rate of the grid with this number: with money every second one has a price.
-fn rate(number: Option<usize>, money: Option<&Money>) -> RateLine {
-    match money {
-        Some(_) if number.is_some_and(|number| number % 2 == 1) => PRICE.parse().expect("a rate"),
+/// The rate of the grid with this number.
+fn rate(number: Option<usize>, money: Option<&Money<'_>>) -> RateLine {
+    match (number, money) {
+        (Some(number), Some(money)) => money.rates[number % money.rates.len()],
         _ => RateLine::free(None),
     }
 }
@@ -490,7 +510,7 @@ mod tests {
             rtt: Some(Duration::from_millis(10)),
             in_process: false,
             files: FilesOn::Nothing,
-            rates: false,
+            rates: Vec::new(),
             clearing: None,
         };
         let testnet = Testnet::prepare(plan).unwrap();

@@ -1,5 +1,6 @@
-//! The scenarios of `testnet/scenarios/`, played by the real program: each in a network that is held whole, and in one
-//! that stores each record in its region only. Smaller than they are written, so that all of them take minutes.
+//! The scenarios of `testnet/scenarios/`, played by the real program: each of a network in one that is held whole, and in one
+//! that stores each record in its region only; each of calls between processes. Smaller than they are written, so that all of
+//! them take minutes.
 
 #![cfg(feature = "node")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -58,6 +59,13 @@ mod network {
         flood: "flood" "--nodes 12 --keys 20000";
     }
 
+    mod held_by_processes {
+        #[test]
+        fn month_of_calls() {
+            super::holds("month-of-calls", "--clients 10 --reads 6");
+        }
+    }
+
     #[test]
     fn an_expectation_that_does_not_hold_is_told_and_the_program_fails() {
         let dir = tempfile::tempdir().unwrap();
@@ -87,12 +95,13 @@ fn every_scenario_at_hand_is_played() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            assert!(own.contains(&format!(": \"{name}\" ")), "{name} is not played here");
+            let played = [format!(": \"{name}\" "), format!("holds(\"{name}\", ")];
+            assert!(played.iter().any(|call| own.contains(call)), "{name} is not played here");
             assert!(readme.contains(&format!("`{name}.toml`")), "{name} is not in the README");
             seen += 1;
         }
     }
-    assert!(seen >= 7, "{seen}");
+    assert!(seen >= 8, "{seen}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::peer::{GatewayClient, PeerError};
 use crate::rate::Asset;
 use crate::record::{GridRecord, Limit, Roles, binding};
 use crate::resolver::Answer;
-use crate::tariff::wire::{Deck, LaneOpenBody, TermsProposal};
+use crate::tariff::wire::{Deck, LaneOpenBody, Terms, TermsProposal};
 use crate::units::MinorUnits;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -39,6 +39,8 @@ pub struct HomeJudge {
     pub rules: HouseRules,
     /// The time.
     pub clock: Clock,
+    /// Held while terms are agreed on: several requests meet the same refusal at once.
+    pub agreeing: tokio::sync::Mutex<()>,
 }
 
 impl HomeJudge {
@@ -121,9 +123,24 @@ impl HomeJudge {
 
     async fn accepted(&self, client: &GatewayClient, offers: &serde_json::Value) -> Judged<bool> {
         let payee = client.place().grid;
-        let drafts = offers.as_array().into_iter().flatten().filter(|offer| offer["kind"] == "terms");
-        for offer in drafts {
-            let Ok(draft) = serde_json::from_value::<Octets>(offer["draft_base64url"].clone()) else { continue };
+        let mut drafts = Vec::new();
+        for offer in offers.as_array().into_iter().flatten().filter(|offer| offer["kind"] == "terms") {
+            drafts.extend(serde_json::from_value::<Octets>(offer["draft_base64url"].clone()));
+        }
+        if drafts.is_empty() {
+            return Ok(false);
+        }
+        let _one_at_a_time = self.agreeing.lock().await;
+        let books = |error: crate::ledger::LedgerError| PeerError::Books(error.to_string());
+        // What is agreed already the other side may not have heard of.
+        for terms in self.terms.between(&self.grid, &payee).await.map_err(books)? {
+            match self.hand_over(client, &terms).await {
+                Ok(()) => return Ok(true),
+                Err(error) if error.refusal().is_none() => return Err(error),
+                Err(error) => info!(%payee, %error, "the other grid does not take terms that both have signed"),
+            }
+        }
+        for draft in drafts {
             let wanted = TermsProposal::from_bytes(&draft.0).map_err(|error| error.to_string()).and_then(|draft| {
                 let policy = self.rules.policy().map_err(|error| error.to_string())?;
                 policy.accepts(draft.body(), self.clock.now()).map_err(|error| error.to_string())
@@ -140,11 +157,16 @@ impl HomeJudge {
                 }
             };
             info!(%payee, terms = %terms.identity(), "accepted offered terms");
-            let body = terms.bytes().to_vec().into();
-            client.send(Method::POST, "/v1/terms", "application/cose", body, MAX_ANSWER_BYTES).await?;
+            self.hand_over(client, &terms).await?;
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Brings terms that both have signed to the other side, which may know them.
+    async fn hand_over(&self, client: &GatewayClient, terms: &Terms) -> Judged<()> {
+        let body = terms.bytes().to_vec().into();
+        client.send(Method::POST, "/v1/terms", "application/cose", body, MAX_ANSWER_BYTES).await.map(drop)
     }
 
     async fn record(&self, grid: &GridId) -> Judged<std::sync::Arc<Answer>> {

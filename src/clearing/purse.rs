@@ -29,6 +29,8 @@ use tracing::{debug, warn};
 
 /// A lane that ends sooner than this is not begun on.
 const WORTHWHILE: Seconds = Seconds(30);
+/// What is wrong with a proposal under terms that were not asked for.
+const OTHER_TERMS: &str = "it is under other terms";
 /// How long the last vouchers may take when a purse is closed. They are in the books, and are sent when it is opened again.
 const LAST_VOUCHERS: Duration = Duration::from_secs(5);
 
@@ -232,6 +234,8 @@ impl Purse {
         loop {
             match self.try_open(client, &payee, destination).await {
                 Ok(lane) => return Ok(Some(lane)),
+                // Terms were agreed on for another request meanwhile.
+                Err(PeerError::Lane { what: OTHER_TERMS, .. }) if may_ask_again => may_ask_again = false,
                 Err(error) => {
                     let refusal = error.refusal();
                     // A gateway of before there were lanes.
@@ -300,7 +304,7 @@ impl Purse {
             _ if wanted.asset.is_some_and(|asset| body.price.0 > 0 && asset != body.asset) => {
                 Some("it is in another asset")
             }
-            _ if body.price.0 > 0 && body.terms != wanted.terms => Some("it is under other terms"),
+            _ if body.price.0 > 0 && body.terms != wanted.terms => Some(OTHER_TERMS),
             _ if body.not_after <= now.plus(WORTHWHILE) => Some("it ends at once"),
             _ => None,
         };

@@ -471,7 +471,7 @@ impl State {
             }
         }
         let in_use: Vec<AccountKey> = self.lanes.values().filter_map(|lane| lane.account).collect();
-        self.accounts.retain(|key, account| in_use.contains(key) || !account.is_idle());
+        self.accounts.retain(|key, account| in_use.contains(key) || !account.is_idle(now));
     }
 }
 

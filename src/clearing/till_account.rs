@@ -115,9 +115,11 @@ impl Account {
         Bytes(self.debts.iter().map(|(_, octets)| octets).sum::<u64>() + self.beyond)
     }
 
-    /// Whether nothing is lost by forgetting it.
-    pub(super) fn is_idle(&self) -> bool {
-        self.window.is_idle() && self.beyond == 0
+    /// Whether nothing is lost by forgetting it. What was written off today counts until the day is over: else a payer would have
+    /// the whole of it again with the next account.
+    pub(super) fn is_idle(&self, now: UnixSeconds) -> bool {
+        let of_today = self.day == now.0 / DAY && self.written_off_today > 0;
+        self.window.is_idle() && self.beyond == 0 && !of_today
     }
 
     fn take(&mut self, mut octets: u64) -> Vec<Ticket> {
@@ -182,6 +184,16 @@ mod tests {
         let mut account = Account::new(Bytes(64 * MIB), Bytes(20 * MIB));
         account.vouched(Bytes(200 * MIB), NOW);
         assert_eq!(account.write_off(NOW).1.map(|written| written.bytes), Some(Bytes(18 * MIB)));
+    }
+
+    #[test]
+    fn a_days_write_off_is_not_forgotten_before_the_day_is_over() {
+        let mut account = Account::new(Bytes(4 * MIB), Bytes(4 * MIB));
+        assert!(!account.is_idle(NOW));
+        account.write_off(NOW);
+        assert_eq!(account.debt(), Bytes(0));
+        assert!(!account.is_idle(NOW), "a new account would write off as much again today");
+        assert!(account.is_idle(UnixSeconds(NOW.0 + DAY)));
     }
 
     #[test]

@@ -8,20 +8,26 @@ mod expect;
 mod flood;
 mod report;
 mod scenario;
+mod script;
 mod stage;
 mod thief;
 
 pub(crate) use chronicle::Chronicle;
+pub(crate) use draw::Draw;
+pub(crate) use report::StepOutcome;
+pub(crate) use scenario::{ScenarioError, some_span, span};
+pub(crate) use script::{Script, Step, Theatre};
+pub(crate) use stage::AnyError;
 
+use crate::calls::{CallStage, Calls};
 use crate::cli::{FAILED, MALFORMED, fail, log_to, print, say};
 use crate::up::Keep;
 use clap::Args;
-use expect::{Outcome, Told};
 use lafs_clearinghouse::causes::chain;
 use lafs_clearinghouse::config::read_at_most;
-use report::{Report, StepOutcome, StepReport, Verdict};
-use scenario::{Deed, MAX_SCENARIO_BYTES, Scenario, Step};
-use stage::{AnyError, Stage, is_malformed};
+use report::{Report, StepReport, Verdict};
+use scenario::{Deed, MAX_SCENARIO_BYTES, Scenario};
+use stage::{NetworkStage, is_malformed};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,6 +62,12 @@ pub(crate) struct PlayArgs {
     /// How many keys a flood brings, whatever the file says
     #[arg(long, value_name = "N")]
     keys: Option<usize>,
+    /// How many clients call in a scenario of calls, whatever the file says
+    #[arg(long, value_name = "N")]
+    clients: Option<usize>,
+    /// How many reads each of its steps has, whatever the file says
+    #[arg(long, value_name = "N")]
+    reads: Option<usize>,
     /// Another chance than the file's: other nodes die, others are asked
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -64,42 +76,55 @@ pub(crate) struct PlayArgs {
     json: bool,
 }
 
+/// A scenario as the command line will have it: of one kind or the other.
+enum Kind {
+    Network(Scenario),
+    Calls(Calls),
+}
+
 /// Plays, and tells.
 pub(crate) async fn play(args: PlayArgs, interrupted: impl Future<Output = ()>) -> ExitCode {
-    let scenario = match read(&args) {
-        Ok(scenario) => scenario,
-        Err(error) => {
-            return fail(args.json, MALFORMED, &error, Some("testnet/scenarios/README.md says how one is written"));
-        }
+    let wrong =
+        |error: &str| fail(args.json, MALFORMED, error, Some("testnet/scenarios/README.md says how one is written"));
+    let not_laid_out = |error: AnyError| {
+        let code = if is_malformed(&error) { MALFORMED } else { FAILED };
+        fail(args.json, code, &chain(&*error), None)
     };
-    let stage = match Stage::lay_out(&scenario.network, scenario.seed) {
-        Ok(stage) => stage,
-        Err(error) => {
-            let code = if is_malformed(&error) { MALFORMED } else { FAILED };
-            return fail(args.json, code, &chain(&*error), None);
-        }
-    };
-    log_to(&stage.layout.dir.join("testnet.log"));
-    let tell = |line: &dyn std::fmt::Display| {
-        if !args.json {
-            print(&line.to_string());
-        }
-    };
-    tell(&scenario.about);
-    let report = perform(&args, &scenario, stage, &tell, interrupted).await;
-    if args.json {
-        print(&serde_json::to_string(&report).unwrap_or_default());
-    } else {
-        print(&report.to_string());
+    match read(&args) {
+        Err(error) => wrong(&error),
+        Ok(Kind::Network(Scenario { seed, network, script })) => match NetworkStage::lay_out(&network, seed) {
+            Err(error) => not_laid_out(error),
+            Ok(stage) => {
+                let size = (network.nodes, network.liars, network.whole_network_limit);
+                perform(&args, size, &script, stage, interrupted).await
+            }
+        },
+        Ok(Kind::Calls(Calls { seed, cast, script })) => match CallStage::lay_out(&cast, seed) {
+            Err(error) => not_laid_out(error),
+            Ok(stage) => {
+                let size = (cast.grids, 0, lafs_clearinghouse::config::DEFAULT_WHOLE_NETWORK_LIMIT);
+                perform(&args, size, &script, stage, interrupted).await
+            }
+        },
     }
-    if report.verdict == Verdict::Held { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
 /// The scenario as the command line will have it.
-fn read(args: &PlayArgs) -> Result<Scenario, String> {
+fn read(args: &PlayArgs) -> Result<Kind, String> {
     let named = |error: &dyn std::fmt::Display| format!("`{}`: {error}", args.file.display());
     let bytes = read_at_most(&args.file, MAX_SCENARIO_BYTES).map_err(|error| chain(&error))?;
     let text = String::from_utf8(bytes).map_err(|error| named(&error))?;
+    if Calls::is_one(&text) {
+        let mut calls: Calls = text.parse().map_err(|error| named(&error))?;
+        if let Some(clients) = args.clients {
+            calls.cast.clients = clients;
+        }
+        if let Some(reads) = args.reads {
+            calls.read_so_often(reads);
+        }
+        calls.seed = args.seed.unwrap_or(calls.seed);
+        return Ok(Kind::Calls(calls));
+    }
     let mut scenario: Scenario = text.parse().map_err(|error| named(&error))?;
     let network = &mut scenario.network;
     if let Some(limit) = args.whole_network_limit {
@@ -112,41 +137,48 @@ fn read(args: &PlayArgs) -> Result<Scenario, String> {
         network.liars = (network.liars * nodes).div_ceil(network.nodes);
         network.nodes = nodes;
     }
-    for step in &mut scenario.steps {
+    for step in &mut scenario.script.steps {
         if let (Deed::Flood(flood), Some(keys)) = (&mut step.deed, args.keys) {
             flood.keys = keys;
         }
     }
     scenario.seed = args.seed.unwrap_or(scenario.seed);
-    Ok(scenario)
+    Ok(Kind::Network(scenario))
 }
 
-/// Raises the network, takes the steps, and takes the network down, whatever came of it.
-async fn perform(
+/// Raises the network, takes the steps, takes the network down, whatever came of it, and tells.
+async fn perform<T: Theatre>(
     args: &PlayArgs,
-    scenario: &Scenario,
-    mut stage: Stage,
-    tell: &impl Fn(&dyn std::fmt::Display),
+    (nodes, liars, whole_network_limit): (usize, usize, usize),
+    script: &Script<T::Deed>,
+    mut stage: T,
     interrupted: impl Future<Output = ()>,
-) -> Report {
+) -> ExitCode {
+    log_to(&stage.dir().join("testnet.log"));
+    let tell = |line: &dyn std::fmt::Display| {
+        if !args.json {
+            print(&line.to_string());
+        }
+    };
+    tell(&script.about);
     let began = Instant::now();
     let mut report = Report {
         scenario: args.file.display().to_string(),
-        nodes: scenario.network.nodes,
-        liars: scenario.network.liars,
-        whole_network_limit: scenario.network.whole_network_limit,
+        nodes,
+        liars,
+        whole_network_limit,
         verdict: Verdict::Held,
-        expectations: scenario.steps.iter().filter(|step| step.deed.is_expectation()).count(),
+        expectations: script.steps.iter().filter(|step| T::is_expectation(&step.deed)).count(),
         held: 0,
         reasons: Vec::new(),
         steps: Vec::new(),
         took_ms: 0,
     };
     let ended = {
-        let steps = timeout_at(began + scenario.within, take_steps(scenario, &mut stage, &mut report, tell));
+        let steps = timeout_at(began + script.within, take_steps(script, &mut stage, &mut report, &tell));
         tokio::pin!(interrupted);
         tokio::select! {
-            ended = steps => ended.unwrap_or_else(|_| Err(format!("not played to its end within {} s", scenario.within.as_secs()))),
+            ended = steps => ended.unwrap_or_else(|_| Err(format!("not played to its end within {} s", script.within.as_secs()))),
             () = &mut interrupted => Err("interrupted".to_owned()),
         }
     };
@@ -157,35 +189,33 @@ async fn perform(
     let keep = if report.verdict == Verdict::Held {
         Keep::IfSomethingFailed
     } else {
-        say("note", &format!("the nodes' data and their log are in `{}`", stage.layout.dir.display()));
+        say("note", &format!("the nodes' data and their log are in `{}`", stage.dir().display()));
         Keep::Always
     };
     // What does not come down in time ends with this process.
     let _ = tokio::time::timeout(STRIKE_WITHIN, stage.strike(keep)).await;
     report.took_ms = milliseconds(began);
-    report
+    if args.json {
+        print(&serde_json::to_string(&report).unwrap_or_default());
+    } else {
+        print(&report.to_string());
+    }
+    if report.verdict == Verdict::Held { ExitCode::SUCCESS } else { FAILED.into() }
 }
 
 /// Takes the steps, and notes in `report` what came of each.
-async fn take_steps(
-    scenario: &Scenario,
-    stage: &mut Stage,
+async fn take_steps<T: Theatre>(
+    script: &Script<T::Deed>,
+    stage: &mut T,
     report: &mut Report,
     tell: &impl Fn(&dyn std::fmt::Display),
 ) -> Result<(), String> {
     let began = Instant::now();
-    stage.raise().await.map_err(|error| format!("the network does not come up: {}", chain(&*error)))?;
-    let network = &scenario.network;
-    let liars = if network.liars > 0 { format!(", {} liars", network.liars) } else { String::new() };
-    let told = format!(
-        "{} nodes{liars} and {} grids, whole-network limit {}: every record is held",
-        network.nodes, network.grids, network.whole_network_limit
-    );
+    let told = stage.raise().await.map_err(|error| format!("the network does not come up: {}", chain(&*error)))?;
     tell(&StepReport { line: 0, outcome: StepOutcome::Done, told, took_ms: milliseconds(began) });
-    let mut told = Told::new();
-    for step in &scenario.steps {
+    for step in &script.steps {
         let began = Instant::now();
-        let taken = take(step, stage, &mut told).await;
+        let taken = stage.take(&step.deed).await;
         let (outcome, seen) = taken.map_err(|error| format!("line {}: {}", step.line, chain(&*error)))?;
         let said = step.say.as_ref().map(|say| format!("{say}: ")).unwrap_or_default();
         let done = StepReport { line: step.line, outcome, told: format!("{said}{seen}"), took_ms: milliseconds(began) };
@@ -201,16 +231,6 @@ async fn take_steps(
         report.steps.push(done);
     }
     Ok(())
-}
-
-async fn take(step: &Step, stage: &mut Stage, told: &mut Told) -> Result<(StepOutcome, String), AnyError> {
-    if !step.deed.is_expectation() {
-        return Ok((StepOutcome::Done, stage.act(&step.deed).await?));
-    }
-    Ok(match stage.expect(&step.deed, told).await? {
-        Outcome::Held(seen) => (StepOutcome::Held, seen),
-        Outcome::Broken(faults) => (StepOutcome::Broken, faults.join(", ")),
-    })
 }
 
 fn milliseconds(since: Instant) -> u64 {

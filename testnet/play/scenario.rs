@@ -1,5 +1,6 @@
 //! A scenario file: a network, and steps that are taken one after the other. `testnet/scenarios/README.md` explains it.
 
+use crate::play::script::{Script, Step};
 use lafs_clearinghouse::resolver::Policy;
 use lafs_clearinghouse::units::parse_span;
 use serde::{Deserialize, Deserializer};
@@ -13,14 +14,10 @@ pub(crate) const MAX_SCENARIO_BYTES: usize = 64 * 1024;
 /// What is to be played.
 #[derive(Debug)]
 pub(crate) struct Scenario {
-    /// What it shows, in a sentence.
-    pub(crate) about: String,
-    /// How long all of it may take.
-    pub(crate) within: Duration,
     /// What chance begins with: the same nodes die each time.
     pub(crate) seed: u64,
     pub(crate) network: Network,
-    pub(crate) steps: Vec<Step>,
+    pub(crate) script: Script<Deed>,
 }
 
 /// The network that is raised first.
@@ -53,16 +50,6 @@ pub(crate) struct Network {
 
 fn default_limit() -> usize {
     lafs_clearinghouse::config::DEFAULT_WHOLE_NETWORK_LIMIT
-}
-
-/// One step: an act or an expectation.
-#[derive(Debug)]
-pub(crate) struct Step {
-    /// In which line of the file it begins.
-    pub(crate) line: usize,
-    /// What a person is told; without it, what it does.
-    pub(crate) say: Option<String>,
-    pub(crate) deed: Deed,
 }
 
 /// What a step does.
@@ -315,11 +302,11 @@ impl<'de> Deserialize<'de> for Share {
     }
 }
 
-fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     parse_span(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-fn some_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+pub(crate) fn some_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     span(deserializer).map(Some)
 }
 
@@ -497,7 +484,8 @@ impl std::str::FromStr for Scenario {
         if !steps.iter().any(|step| step.deed.is_expectation()) {
             return wrong(1, "nothing is expected, so nothing could be broken".to_owned());
         }
-        Ok(Self { about: written.about, within: written.within, seed: written.seed, network, steps })
+        let script = Script { about: written.about, within: written.within, steps };
+        Ok(Self { seed: written.seed, network, script })
     }
 }
 
@@ -517,12 +505,12 @@ mod tests {
             "[[step]]\nkill = \"50%\"\n[[step]]\nsay = \"s\"\nresolves = { nodes = \"alive\", at-least = \"99.5%\" }\n",
         );
         let scenario = scenario.unwrap();
-        assert!(matches!(&scenario.steps[0].deed, Deed::Kill(nodes) if nodes == "50%"));
-        let Deed::Resolves(resolves) = &scenario.steps[1].deed else { panic!("{:?}", scenario.steps) };
+        assert!(matches!(&scenario.script.steps[0].deed, Deed::Kill(nodes) if nodes == "50%"));
+        let Deed::Resolves(resolves) = &scenario.script.steps[1].deed else { panic!("{:?}", scenario.script.steps) };
         assert_eq!((resolves.clients, resolves.policy, resolves.record), (0, Policy::Fast, Wanted::Newest));
         assert_eq!(resolves.at_least.to_string(), "99.5 %");
         assert!(resolves.at_least.is_reached(995, 1_000) && !resolves.at_least.is_reached(994, 1_000));
-        assert_eq!((scenario.steps[0].line, scenario.steps[1].line), (6, 8));
+        assert_eq!((scenario.script.steps[0].line, scenario.script.steps[1].line), (6, 8));
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::layout::{Layout, LayoutError, Size};
 use crate::liar::Liar;
 use crate::play::chronicle::Chronicle;
 use crate::play::draw::Draw;
-use crate::play::scenario::{By, Network};
+use crate::play::expect::{Outcome, Told};
+use crate::play::report::StepOutcome;
+use crate::play::scenario::{By, Deed, Network};
+use crate::play::script::Theatre;
 use crate::play::thief::Thief;
 use crate::relay::Relay;
 use crate::select::Cast;
@@ -29,6 +32,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -61,6 +65,54 @@ pub(crate) struct Stage {
     bootstrap: Vec<Multiaddr>,
     /// Octets resident when the network had been raised.
     pub(crate) memory_at_first: u64,
+}
+
+/// The network of a scenario, with what its askers were told.
+pub(crate) struct NetworkStage {
+    stage: Stage,
+    told: Told,
+}
+
+impl NetworkStage {
+    /// Lays out a network and starts nothing yet.
+    pub(crate) fn lay_out(network: &Network, seed: u64) -> Result<Self, AnyError> {
+        Ok(Self { stage: Stage::lay_out(network, seed)?, told: Told::new() })
+    }
+}
+
+impl Theatre for NetworkStage {
+    type Deed = Deed;
+
+    fn is_expectation(deed: &Deed) -> bool {
+        deed.is_expectation()
+    }
+
+    async fn raise(&mut self) -> Result<String, AnyError> {
+        self.stage.raise().await?;
+        let Network { nodes, grids, liars, whole_network_limit, .. } = &self.stage.network;
+        let liars = if *liars > 0 { format!(", {liars} liars") } else { String::new() };
+        Ok(format!(
+            "{nodes} nodes{liars} and {grids} grids, whole-network limit {whole_network_limit}: every record is held"
+        ))
+    }
+
+    async fn take(&mut self, deed: &Deed) -> Result<(StepOutcome, String), AnyError> {
+        if !deed.is_expectation() {
+            return Ok((StepOutcome::Done, self.stage.act(deed).await?));
+        }
+        Ok(match self.stage.expect(deed, &mut self.told).await? {
+            Outcome::Held(seen) => (StepOutcome::Held, seen),
+            Outcome::Broken(faults) => (StepOutcome::Broken, faults.join(", ")),
+        })
+    }
+
+    async fn strike(self, keep: Keep) {
+        self.stage.strike(keep).await;
+    }
+
+    fn dir(&self) -> &Path {
+        &self.stage.layout.dir
+    }
 }
 
 /// A node and its life.

@@ -9,5 +9,5 @@ mod server;
 mod shelf;
 
 pub(crate) use node_dir::write_node_dir;
-pub(crate) use samples::{Sample, SampleError, stock};
+pub(crate) use samples::{Sample, SampleError, large, letter, stock};
 pub(crate) use server::{StorageServer, StorageServerError};

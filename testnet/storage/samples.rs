@@ -41,11 +41,9 @@ pub(crate) struct Sample {
 /// `secret` makes the keys: the same for the same text.
 pub(crate) fn stock(grid: GridId, secret: &[u8]) -> Result<(Vec<Shelf>, Vec<Sample>), SampleError> {
     let mut shelves: Vec<Shelf> = (0..SERVERS).map(|_| Shelf::default()).collect();
-    let letter = format!("This letter lies on the grid {grid}.\nWhoever has its foreign cap reads it from any grid.\n");
-    let large: Vec<u8> = (0..LARGE_BYTES).map(|place| (place / 3 % 251) as u8).collect();
-    let letter = store(&mut shelves, letter.as_bytes(), secret, 2, 3)?;
+    let letter = store(&mut shelves, &letter(grid), secret, 2, 3)?;
     // More shares than servers, so that each holds several; any three of the ten are enough.
-    let large = store(&mut shelves, &large, secret, 3, 10)?;
+    let large = store(&mut shelves, &large(), secret, 3, 10)?;
     let entry = |name, cap: &FileCap| {
         Child::new(DirectoryKind::Immutable, name, &Capability::File(cap.clone()).to_string(), "{}")
     };
@@ -60,6 +58,16 @@ pub(crate) fn stock(grid: GridId, secret: &[u8]) -> Result<(Vec<Shelf>, Vec<Samp
     let samples =
         samples.map(|(name, cap)| Sample { name, cap: ForeignCap::from_home(Area::Grid(grid), &cap).into_cap() });
     Ok((shelves, samples.into()))
+}
+
+/// What is in the letter of a grid.
+pub(crate) fn letter(grid: GridId) -> Vec<u8> {
+    format!("This letter lies on the grid {grid}.\nWhoever has its foreign cap reads it from any grid.\n").into_bytes()
+}
+
+/// What is in the larger file.
+pub(crate) fn large() -> Vec<u8> {
+    (0..LARGE_BYTES).map(|place| (place / 3 % 251) as u8).collect()
 }
 
 /// Cuts `content` into `total` shares, of which `needed` are enough, and puts them on the shelves by turns.

@@ -38,7 +38,7 @@ pub(super) async fn offer(
     let offer: LaneOffer = json(body)?;
     let offer: CheckedOffer =
         offer.checked().map_err(|field| Refusal::malformed(format!("`{field}` is not what it must be")))?;
-    let (sale, deck) = sale(&shared, &caller, &offer.destination, offer.asset, offer.confirmed).await?;
+    let (sale, deck) = sale(&shared, &caller, &offer.destination, offer.asset, offer.terms, offer.confirmed).await?;
     let proposal = shared.till.propose(&offer, &sale).map_err(|error| refusal(&error))?;
     Ok(Json(LaneProposed {
         proposal_base64url: Octets(proposal.bytes().to_vec()),
@@ -60,7 +60,7 @@ pub(super) async fn open(
     let body = lane.body();
     // What holds now, not what held when it was proposed.
     let asset = (body.price.0 > 0).then_some(body.asset);
-    let (sale, deck) = sale(&shared, &caller, &body.destination(), asset, true).await?;
+    let (sale, deck) = sale(&shared, &caller, &body.destination(), asset, body.terms, true).await?;
     if let Some(deck) = &deck {
         let kept = shared.till.ledger().keep(deck, shared.clock.now()).await;
         kept.map_err(|error| refusal(&error.into()))?;

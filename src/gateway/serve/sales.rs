@@ -11,18 +11,22 @@ use crate::rate::Asset;
 use crate::record::{GridRecord, binding};
 use crate::session::Caller;
 use crate::signed::{Envelope, Identity, ObjectType};
-use crate::tariff::wire::{Deck, LaneOpenBody};
-use crate::units::PricePerGib;
+use crate::tariff::wire::{Deck, LaneOpenBody, Terms};
+use crate::units::{PricePerGib, Seconds};
 use axum::http::StatusCode;
 use serde_json::json;
 
-/// What `caller` pays for files of `destination`, in `asset` if it says one, and the deck that gives the price where that is no
-/// record.
+/// When somebody may come again to whom a gateway has no price to name yet.
+const STARTING: Seconds = Seconds(5);
+
+/// What `caller` pays for files of `destination`, in `asset` if it says one, under `terms` if it names some that are in force, and
+/// the deck that gives the price where that is no record.
 pub(super) async fn sale(
     shared: &Shared,
     caller: &Caller,
     destination: &GridId,
     asset: Option<Asset>,
+    terms: Option<Identity>,
     confirmed: bool,
 ) -> Result<(Sale, Option<Deck>), Refusal> {
     match caller {
@@ -31,17 +35,26 @@ pub(super) async fn sale(
                 let detail = "a grid's gateway is asked for that grid's files only; others are for its own clients";
                 return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, detail));
             }
-            Ok((to_grid(shared, id, key, asset).await?, None))
+            Ok((to_grid(shared, id, key, asset, terms).await?, None))
         }
         Caller::Client { key, .. } | Caller::Pending { key } => to_client(shared, key, destination, confirmed).await,
     }
 }
 
-async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<Asset>) -> Result<Sale, Refusal> {
+async fn to_grid(
+    shared: &Shared,
+    grid: &GridId,
+    key: &PublicKey,
+    asset: Option<Asset>,
+    terms: Option<Identity>,
+) -> Result<Sale, Refusal> {
     let now = shared.clock.now();
-    let record = (shared.own_record)();
+    let Some(record) = (shared.own_record)() else {
+        let detail = "this gateway was started a moment ago, and does not know its grid's record yet";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, detail).after(STARTING));
+    };
     let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
-    if let Some(free) = binding(Asset::FREE, record.as_ref(), &[], now) {
+    if let Some(free) = binding(Asset::FREE, Some(&record), &[], now) {
         return Ok(Sale {
             payer: *grid.key(),
             payer_key: *key,
@@ -57,12 +70,13 @@ async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<
     }
     let agreed = shared.terms.between(grid, &shared.grid).await;
     let agreed = agreed.map_err(|error| Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error))?;
-    let wanted = |terms: &&crate::tariff::wire::Terms| asset.is_none_or(|asset| asset == terms.body().asset);
-    let Some(terms) = agreed.iter().find(wanted) else {
-        return Err(no_terms(shared, grid, key, record.as_ref()).await);
+    let named = |of: &&Terms| Some(of.identity()) == terms;
+    let wanted = |of: &&Terms| asset.is_none_or(|asset| asset == of.body().asset);
+    let Some(terms) = agreed.iter().find(named).filter(wanted).or_else(|| agreed.iter().find(wanted)) else {
+        return Err(no_terms(shared, grid, key, &record).await);
     };
     let body = terms.body();
-    let Some(bound) = binding(body.asset, record.as_ref(), &[], now) else {
+    let Some(bound) = binding(body.asset, Some(&record), &[], now) else {
         return Err(Refusal::new(
             StatusCode::PAYMENT_REQUIRED,
             Code::Refused,
@@ -85,17 +99,17 @@ async fn to_grid(shared: &Shared, grid: &GridId, key: &PublicKey, asset: Option<
 }
 
 /// Downloads are not free, and nothing is agreed: what would be.
-async fn no_terms(shared: &Shared, grid: &GridId, key: &PublicKey, record: Option<&GridRecord>) -> Refusal {
+async fn no_terms(shared: &Shared, grid: &GridId, key: &PublicKey, record: &GridRecord) -> Refusal {
     let refusal = Refusal::new(
         StatusCode::PAYMENT_REQUIRED,
         Code::Refused,
         "downloads from this grid are not free, and your grid has no terms with it",
     );
-    let priced = |asset: Asset| binding(asset, record, &[], shared.clock.now()).is_some();
+    let priced = |asset: Asset| binding(asset, Some(record), &[], shared.clock.now()).is_some();
     let Some(limit) = shared.credit_limit.as_ref().filter(|limit| priced(limit.asset())) else {
         return refusal.offers(json!([]));
     };
-    let clearing = record.and_then(|record| record.clearing().first().copied());
+    let clearing = record.clearing().first().copied();
     match shared.terms.draft(grid, *key, clearing, limit, &shared.secret_key).await {
         Ok(draft) => refusal.offers(json!([{
             "kind": "terms",
