@@ -11,7 +11,7 @@ use crate::gateway::unit::Unit;
 use crate::grid::Grid;
 use crate::lafs::manifest::{Manifest, UnitLayout};
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, try_unfold};
 use futures::{FutureExt, StreamExt};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -45,7 +45,10 @@ enum Kind {
 pub struct File {
     kind: Kind,
     name: String,
+    cap: Capability,
     files: Files,
+    /// Whether it was open already, so that its shares may have been found minutes ago.
+    kept: bool,
 }
 
 impl Files {
@@ -71,26 +74,24 @@ impl Files {
             open.get(name).filter(|(_, since)| since.elapsed() < OPEN_FOR).map(|(kind, _)| kind.clone())
         };
         let servers = || (self.0.servers)();
-        let (kind, name) = match cap.file() {
-            FileCap::ChkVerifier(verifier) => {
-                let name = cap.to_string();
-                let kind = match kept(&name) {
-                    Some(kind) => kind,
-                    None => Kind::Chk(Arc::new(ChkFile::open(verifier, servers()).await?)),
-                };
-                (kind, name)
+        // A version of a mutable file that is asked for by name may be kept; the newest is asked for anew.
+        let named = |tag: &str| format!("{cap} {tag}");
+        let open = match (cap.file(), &tag) {
+            (FileCap::MutableVerifier(_), tag) => tag.as_ref().and_then(|tag| kept(&named(tag))),
+            _ => kept(&cap.to_string()),
+        };
+        let was_open = open.is_some();
+        let kind = match (open, cap.file()) {
+            (Some(kind), _) => kind,
+            (None, FileCap::ChkVerifier(verifier)) => Kind::Chk(Arc::new(ChkFile::open(verifier, servers()).await?)),
+            (None, FileCap::MutableVerifier(verifier)) => {
+                Kind::Mutable(Arc::new(MutableFile::open(verifier, tag.as_deref(), servers()).await?))
             }
-            FileCap::MutableVerifier(verifier) => {
-                // A version that is asked for by name may be kept; the newest is asked for anew.
-                let named = |tag: &str| format!("{cap} {tag}");
-                let kind = match tag.as_ref().and_then(|tag| kept(&named(tag))) {
-                    Some(kind) => kind,
-                    None => Kind::Mutable(Arc::new(MutableFile::open(verifier, tag.as_deref(), servers()).await?)),
-                };
-                let name = named(&kind.etag());
-                (kind, name)
-            }
-            _ => return Err(ReadError::NoVerifyCap),
+            (None, _) => return Err(ReadError::NoVerifyCap),
+        };
+        let name = match &kind {
+            Kind::Chk(_) => cap.to_string(),
+            Kind::Mutable(file) => named(&file.etag()),
         };
         if tag.is_some_and(|tag| tag != kind.etag()) {
             return Err(ReadError::OtherVersion);
@@ -106,9 +107,10 @@ impl Files {
         }
         // One that is kept knows more of the same version, and the one that was found now where its shares are now.
         entry.0.learn(&kind);
+        let kept = was_open || !entry.0.is(&kind);
         let kind = entry.0.clone();
         drop(open);
-        Ok(File { kind, name, files: self.clone() })
+        Ok(File { kind, name, cap: cap.clone(), files: self.clone(), kept })
     }
 
     fn open_files(&self) -> MutexGuard<'_, HashMap<String, (Kind, Instant)>> {
@@ -160,6 +162,13 @@ impl File {
 
     /// What a reader checks these units by; the file has them.
     pub async fn manifest(&self, units: Range<u64>) -> Result<Manifest, ReadError> {
+        match self.manifest_here(units.clone()).await {
+            Err(error) if self.kept => self.anew(error).await?.manifest_here(units).await,
+            manifest => manifest,
+        }
+    }
+
+    async fn manifest_here(&self, units: Range<u64>) -> Result<Manifest, ReadError> {
         let manifest = match &self.kind {
             Kind::Chk(file) => file.manifest(units).await,
             Kind::Mutable(file) => file.manifest(units).await,
@@ -169,15 +178,26 @@ impl File {
 
     /// These units in order, each verified. After an error nothing more comes.
     pub fn units(&self, range: Range<u64>) -> BoxStream<'static, Result<Unit, ReadError>> {
-        let this = self.clone();
-        let stream = units(self.kind.clone(), self.files.0.budget.clone(), range);
-        stream
-            .inspect(move |unit| {
-                if unit.is_err() {
-                    this.forget()
-                }
-            })
-            .boxed()
+        let searched_at = (!self.kept).then_some(range.start);
+        let reading = Reading { coming: self.units_here(range.clone()), file: self.clone(), left: range, searched_at };
+        try_unfold(reading, |mut reading| async {
+            let unit = reading.next().await?;
+            Ok(unit.map(|unit| (unit, reading)))
+        })
+        .boxed()
+    }
+
+    fn units_here(&self, range: Range<u64>) -> BoxStream<'static, Result<Unit, ReadError>> {
+        units(self.kind.clone(), self.files.0.budget.clone(), range).boxed()
+    }
+
+    /// The same version, its shares looked for anew, now that too few of those that were found can be read.
+    async fn anew(&self, error: ReadError) -> Result<Self, ReadError> {
+        self.forget();
+        match error {
+            ReadError::TooFewShares { .. } => self.files.open(&self.cap, Some(self.etag())).await,
+            error => Err(error),
+        }
     }
 
     /// What cannot be read is looked for anew by whoever asks next.
@@ -185,6 +205,38 @@ impl File {
         let mut open = self.files.open_files();
         if open.get(&self.name).is_some_and(|(kind, _)| kind.is(&self.kind)) {
             open.remove(&self.name);
+        }
+    }
+}
+
+/// Units that are handed on. Servers go and others come while a file is open: before too few shares are an answer, all servers are
+/// asked once more which they have.
+struct Reading {
+    file: File,
+    coming: BoxStream<'static, Result<Unit, ReadError>>,
+    /// What is still to come.
+    left: Range<u64>,
+    /// Where in the file the shares were looked for last: without a unit since then, it would be in vain.
+    searched_at: Option<u64>,
+}
+
+impl Reading {
+    async fn next(&mut self) -> Result<Option<Unit>, ReadError> {
+        loop {
+            match self.coming.next().await {
+                Some(Ok(unit)) => {
+                    self.left.start = unit.index + 1;
+                    return Ok(Some(unit));
+                }
+                None => return Ok(None),
+                Some(Err(error)) if self.searched_at == Some(self.left.start) => {
+                    self.file.forget();
+                    return Err(error);
+                }
+                Some(Err(error)) => self.file = self.file.anew(error).await?,
+            }
+            self.searched_at = Some(self.left.start);
+            self.coming = self.file.units_here(self.left.clone());
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::error::ReadError;
 use super::files::Files;
 use super::fixtures::{Manner, MemoryServer, list, one_each};
+use super::server::Servers;
 use crate::capability::{Capability, FileCap, MutableFormat, ShareCounts};
 use crate::lafs::immutable::{ChkEncoding, ChkKey, EncodedFile, encode};
 use crate::lafs::mutable::{self, FileKey, MutableEncoding};
@@ -156,6 +157,71 @@ async fn a_server_that_was_away_and_came_back_is_asked_again() {
     }
 }
 
+/// Servers that can be exchanged, and how often they were asked for.
+fn exchangeable(servers: &[Arc<MemoryServer>]) -> (Files, Arc<Mutex<(Servers, usize)>>) {
+    let there = Arc::new(Mutex::new((list(servers), 0)));
+    let listed = Arc::clone(&there);
+    let files = Files::on(Arc::new(move || {
+        let mut listed = listed.lock().unwrap();
+        listed.1 += 1;
+        (listed.0)()
+    }));
+    (files, there)
+}
+
+/// All servers that a file was found on go away while it is read or kept open, and others have come that hold its shares: the
+/// reader must not be told that there are too few, which it was.
+#[tokio::test]
+async fn before_there_are_too_few_shares_all_servers_are_asked_anew() {
+    let plain = content(9 << 18);
+    let encoding = ChkEncoding { max_segment: Bytes(1 << 18), ..ChkEncoding::new(ShareCounts::new(2, 3).unwrap()) };
+    let chk = encode(&plain, ChkKey::Convergent(b"secret"), encoding).unwrap();
+    let chk_cap = Capability::File(FileCap::ChkRead(chk.cap.clone()));
+    let (mdmf, mdmf_cap) = version_in(&FileKey::generate(), MutableFormat::Mdmf, 1, &plain, Bytes(1 << 18));
+    for (shares, cap) in [(chk.shares, chk_cap), (mdmf, mdmf_cap)] {
+        let verify = cap.verify_cap().unwrap();
+        // In mid-file: how many reads come before depends on the kind of file, and each count is a case.
+        let mut mended = 0;
+        for reads in 0..8 {
+            let servers = one_each(&shares, &[Honest; 3]);
+            let (files, there) = exchangeable(&servers);
+            let tag = files.open(&verify, None).await.unwrap().etag();
+            let file = files.open(&verify, Some(tag)).await.unwrap();
+            servers.iter().for_each(|server| server.behave(DiesAfter { reads }));
+            there.lock().unwrap().0 = list(&one_each(&shares, &[Honest; 3])[1..]);
+            let mut stream = file.units(0..file.layout().units());
+            let mut came = 0;
+            while let Some(unit) = stream.next().await {
+                let unit = unit.unwrap_or_else(|error| panic!("{}, after {reads} reads: {error}", cap.kind()));
+                assert_eq!(unit.index, came);
+                came += 1;
+            }
+            assert_eq!(came, 9);
+            mended += usize::from(there.lock().unwrap().1 > 1);
+        }
+        assert!(mended > 0, "{}: the servers were never needed", cap.kind());
+        // Between two questions: by the name of the version, so that it is the one that is open.
+        let servers = one_each(&shares, &[Honest; 3]);
+        let (files, there) = exchangeable(&servers);
+        let tag = files.open(&verify, None).await.unwrap().etag();
+        servers.iter().for_each(|server| server.behave(DiesAfter { reads: 0 }));
+        there.lock().unwrap().0 = list(&one_each(&shares, &[Honest; 3]));
+        let file = files.open(&verify, Some(tag.clone())).await.unwrap();
+        let manifest = file.manifest(0..9).await.unwrap();
+        assert_eq!(manifest.etag(), tag);
+        // Where nobody has them, that is the answer after one more question.
+        let servers = one_each(&shares, &[Honest; 3]);
+        let (files, there) = exchangeable(&servers);
+        files.open(&verify, None).await.unwrap();
+        let file = files.open(&verify, Some(tag)).await.unwrap();
+        assert_eq!(there.lock().unwrap().1, 1);
+        servers.iter().for_each(|server| server.behave(DiesAfter { reads: 0 }));
+        let came = file.units(0..9).map(|unit| unit.map(drop)).collect::<Vec<_>>().await;
+        assert!(matches!(came[..], [Err(ReadError::TooFewShares { .. })]), "{}: {came:?}", cap.kind());
+        assert_eq!(there.lock().unwrap().1, 2, "{}", cap.kind());
+    }
+}
+
 /// A reader asks for the newest version, and then for its content by the name that it has: the servers that were found for the
 /// first question are those that answer the second.
 #[tokio::test]
@@ -163,12 +229,10 @@ async fn what_was_found_last_is_what_is_read() {
     let key = FileKey::generate();
     let (shares, cap) = version(&key, MutableFormat::Mdmf, 1, &content(9_000));
     let servers = one_each(&shares, &[Honest; 3]);
-    let there = Arc::new(Mutex::new(list(&servers[..2])()));
-    let listed = Arc::clone(&there);
-    let files = Files::on(Arc::new(move || listed.lock().unwrap().clone()));
+    let (files, there) = exchangeable(&servers[..2]);
     assert!(read(&files, &cap).await.unwrap() == content(9_000));
     servers[0].behave(DiesAfter { reads: 0 });
-    *there.lock().unwrap() = list(&servers[1..])();
+    there.lock().unwrap().0 = list(&servers[1..]);
     let verify = cap.verify_cap().unwrap();
     let tag = files.open(&verify, None).await.unwrap().etag();
     let file = files.open(&verify, Some(tag)).await.unwrap();
@@ -201,8 +265,18 @@ pub(super) fn version(
     sequence: u64,
     content: &[u8],
 ) -> (Vec<Vec<u8>>, Capability) {
+    version_in(key, format, sequence, content, SEGMENT)
+}
+
+fn version_in(
+    key: &FileKey,
+    format: MutableFormat,
+    sequence: u64,
+    content: &[u8],
+    segment: Bytes,
+) -> (Vec<Vec<u8>>, Capability) {
     let shares = ShareCounts::new(2, 3).unwrap();
-    let made = mutable::encode(content, key, MutableEncoding { format, shares, sequence, segment: SEGMENT }).unwrap();
+    let made = mutable::encode(content, key, MutableEncoding { format, shares, sequence, segment }).unwrap();
     let cap = Capability::File(FileCap::MutableWrite(made.cap));
     (made.shares, cap.read_cap().unwrap())
 }
