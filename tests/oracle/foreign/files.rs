@@ -48,6 +48,23 @@ pub(super) fn every_encoding(grids: &mut TwoGrids) {
     grids.client.encode(2, 3);
 }
 
+/// An SDMF file is one piece, which would be held in memory whole: from 16 MiB on it is refused by name.
+pub(super) fn what_is_too_large(grids: &mut TwoGrids) {
+    let cap = grids.client.put("SDMF", &content(LARGEST, 51));
+    let stderr = grids.get_fails(&grids.foreign(&cap), 9);
+    for said in [
+        "the home gateway says: `127.0.0.1:",
+        "answers 403: the file is not served: a segment of 47.6 MiB where at most 16.0 MiB are read at once",
+        "hint: an SDMF file is one piece: store it as MDMF, which has 8 GiB at most, or immutable",
+    ] {
+        assert!(stderr.contains(said), "{said:?} in {stderr}");
+    }
+    // Overwritten with less, it comes.
+    let file = content(LARGE, 52);
+    grids.client.overwrite(&cap, &file);
+    assert!(grids.get(&grids.foreign(&cap)) == file);
+}
+
 /// Caps that open nothing, and files that are nowhere.
 pub(super) fn what_opens_nothing(grids: &mut TwoGrids) {
     let cap = grids.client.put("", &content(1_000, 1));

@@ -29,6 +29,7 @@ mod network {
             ("every size of every kind", files::every_size as fn(&mut TwoGrids)),
             ("every encoding", files::every_encoding),
             ("what does not come", files::what_opens_nothing),
+            ("what is too large", files::what_is_too_large),
             ("directories", directories::of_every_kind),
             ("trees", directories::trees_and_what_is_left_out_of_them),
             ("`get` as it is used", program::to_standard_output_and_by_ranges),
