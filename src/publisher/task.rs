@@ -258,16 +258,26 @@ impl Task {
                 info!(seconds = CATCH_UP.as_secs(), "the network has not said in time what it holds of this grid");
             }
         }
+        let had_one = self.own.held().is_ok_and(|held| held.is_some());
+        let mut behind = false;
         for record in found {
             match self.own.take_over(&record, self.clock.now()) {
                 Ok(Some(_)) => {
-                    info!("the network holds a newer record of this grid than this directory: going on from that")
+                    info!("the network holds a newer record of this grid than this directory: going on from that");
+                    behind = had_one;
                 }
                 Ok(None) => {}
                 Err(error) => {
                     warn!(error = chain(&error), "a record of this grid that others hold could not be taken over")
                 }
             }
+        }
+        if behind {
+            // The record is made good from the network; of who is no client any more nobody else knows.
+            warn!(
+                "this directory is behind its grid: if it was restored from a backup, type `clearinghouse client remove` again for \
+                 each client that was removed since"
+            );
         }
         self.own.insist();
     }

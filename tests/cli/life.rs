@@ -295,6 +295,10 @@ fn a_restored_backup_publishes_above_what_the_network_holds() {
     assert_eq!(status["yields_to"], serde_json::Value::Null);
     // Of the two rules that could have found the newer record it was the first one: it looked before it published.
     assert_eq!(takes_over(&place, "node"), [LOOKED_FIRST]);
+    // What it cannot find out is said: who was removed since.
+    let says =
+        |log: &str| String::from_utf8(place.read(log)).unwrap().contains("for each client that was removed since");
+    assert!(says("node.log") && !says("holder.log"));
 }
 
 /// What a node logs of a newer record of its grid that it found: when it started, and later.
