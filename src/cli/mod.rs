@@ -25,6 +25,7 @@ mod joined;
 mod ledger;
 mod ls;
 mod manual;
+mod money;
 mod netting;
 mod network_args;
 mod plot;

@@ -5,10 +5,8 @@
 
 mod asset;
 mod line;
-mod money;
 mod parse;
 
 pub use asset::{Asset, AssetError, DecimalError};
 pub use line::{Commitment, DatedRate, MAX_COMMITMENT, NextPrice, RateError, RateLine};
-pub use money::Money;
 pub use parse::RateTextError;

@@ -118,6 +118,13 @@ fn another_grids_gateway_that_lies_is_found_out_by_the_home_which_hands_nothing_
                 assert!(got.stderr.contains("the home gateway says: "), "{what}: {}", got.stderr);
             }
         }
+        // What the home showed to open a session opens none at another gateway, its own included.
+        runtime.block_on(async {
+            let mut raw = RawClient::connect(&nurl).await;
+            let claims = liar.claims();
+            let refused = raw.open(claims.last().expect("the home's")).await;
+            assert!(refused.status == 403, "{what}: {}", refused.problem());
+        });
         // Nothing came that is not the file's, and nothing that could be taken for all of it.
         match body.status {
             206 => assert!(!body.whole && file.served.ciphertext.starts_with(&body.body), "{what}"),
@@ -146,6 +153,43 @@ fn a_record_that_points_at_private_places_has_nobody_call_there() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(RawClient::connect(&victim.nurl));
     assert_eq!(victim.connections(), 1);
+}
+
+/// Whoever signs many records cannot make a home knock at one door for each of them, be it a gateway's or not.
+#[test]
+fn records_that_all_point_at_one_place_have_it_called_a_few_times() {
+    const RECORDS: u8 = 40;
+    let place = Place::new();
+    let (_home, resolver, nurl) = a_home(&place, PrivateAddresses::Allowed);
+    let me = fs::read_to_string(place.path("me/accounting.key")).unwrap().trim().parse::<SecretKey>().unwrap();
+    let file = File::immutable(1);
+    let verify = file.cap.verify_cap().unwrap().to_string().replace(':', "%3A");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (first, victim) in [(100, LyingGateway::start(grid(50), "grid", &file.served)), (150, another_service())] {
+        for seed in first..first + RECORDS {
+            assert_eq!(offer(&resolver, &record(seed, [&victim.nurl])), 201);
+        }
+        runtime.block_on(async {
+            let mut raw = RawClient::connect(&nurl).await;
+            let claim = raw.claim(grid(1), &me, first);
+            assert_eq!(raw.open(&claim).await.status, 200);
+            for seed in first..first + RECORDS {
+                let answer = raw.get(&format!("/v1/grids/{}/manifest/{verify}", grid(seed)), &[]).await;
+                assert!(answer.status >= 400, "nobody there is the gateway of that grid");
+            }
+            let last = raw.get(&format!("/v1/grids/{}/manifest/{verify}", grid(first)), &[]).await;
+            assert!(last.problem().contains("was dialled lately"), "{}", last.problem());
+        });
+        // Sixteen at once, and one in four seconds after that.
+        assert!((1..=20).contains(&victim.connections()), "{}", victim.connections());
+    }
+}
+
+/// Somebody who has another key than the records say.
+fn another_service() -> LyingGateway {
+    let mut other = LyingGateway::start(grid(51), "grid", &File::immutable(1).served);
+    other.nurl = Nurl::gateway([7; 32], other.nurl.host().clone(), other.nurl.port()).unwrap();
+    other
 }
 
 #[test]

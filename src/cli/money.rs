@@ -7,25 +7,18 @@ use std::fmt;
 
 /// An amount, or a price for each GiB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Money {
+pub(super) struct Money {
     /// The asset's code.
-    pub asset: String,
+    pub(super) asset: String,
     /// How many decimal digits an amount has.
-    pub scale: u32,
+    pub(super) scale: u32,
     /// Minor units.
-    pub amount: String,
+    pub(super) amount: String,
 }
 
 impl Money {
-    /// So many minor units of `asset`.
-    pub fn new(asset: Asset, units: MinorUnits) -> Self {
+    pub(super) fn new(asset: Asset, units: MinorUnits) -> Self {
         Self { asset: asset.code().to_owned(), scale: asset.scale(), amount: units.to_string() }
-    }
-
-    /// What it says, where asset and scale are ones that this program knows.
-    pub fn parsed(&self) -> Option<(Asset, MinorUnits)> {
-        let asset = Asset::from_code(&self.asset).ok().filter(|asset| asset.scale() == self.scale)?;
-        Some((asset, MinorUnits(self.amount.parse().ok()?)))
     }
 }
 
