@@ -10,6 +10,7 @@ use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::MutableFormat;
 use lafs_clearinghouse::lafs::mutable::FileKey;
 use std::fs;
+use std::time::{Duration, Instant};
 
 const UNIT: usize = SEGMENT.0 as usize;
 /// In the midst of the third unit.
@@ -51,7 +52,10 @@ fn a_home_that_stands_still_is_named_and_left_and_the_same_command_goes_on() {
     is_patient_for(&place, "me/client.toml", "1 s");
     let cap = file.foreign(&grid(2));
     home.serves(&file.served, Lie::Stalled(MIDST));
+    let began = Instant::now();
     let left = get_on(&place, &cap);
+    // Four times it is waited for, a second each. By the time that nobody has set it would be four minutes.
+    assert!(began.elapsed() < Duration::from_secs(120), "the setting counts: {:?}", began.elapsed());
     let silent = format!("the home gateway: `{}` does not answer in time: `file` is not whole yet", home.nurl.place());
     assert_eq!(left.status, 8, "{}", left.stderr);
     assert!(left.stdout.contains(&silent) && left.stdout.contains("goes on where it stopped"), "{}", left.stdout);
@@ -113,7 +117,9 @@ fn where_all_gateways_of_a_grid_stand_still_the_home_names_the_first_and_the_sam
     }
     assert_eq!(offer(&resolver, &record(100, gateways.iter().map(|gateway| &gateway.nurl))), 201);
     let cap = file.foreign(&grid(100));
+    let began = Instant::now();
     let left = get_on(&place, &cap);
+    assert!(began.elapsed() < Duration::from_secs(120), "the setting counts: {:?}", began.elapsed());
     assert_eq!(left.status, 8, "{}", left.stdout);
     let says = |gateway: &LyingGateway| {
         format!("the home gateway says: `{}` does not answer in time: `file` is not whole yet", gateway.nurl.place())
