@@ -209,6 +209,7 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
         None => false,
     };
     let floors = parts.resolver.write_floors().await;
+    let books = parts.settler.as_ref().and_then(|settler| settler.ledger().disk_problem());
     let own = parts.publisher.as_ref().map(|publisher| (*publisher.grid(), publisher.published()));
     let settings = parts.settings.borrow().clone();
     let of_dht = StatusView::of(
@@ -218,7 +219,7 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
         parts.clock.now(),
     );
     Ok(StatusView {
-        disk_problem: of_dht.disk_problem.clone().or(floors),
+        disk_problem: of_dht.disk_problem.clone().or(floors).or(books),
         stated_external: parts.stated_external,
         bootstraps: parts.bootstraps,
         contested,

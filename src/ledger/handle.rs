@@ -22,7 +22,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// A ledger that is open. Cheap to clone.
@@ -40,6 +40,7 @@ pub struct Ledger {
 #[derive(Clone)]
 struct Writer {
     jobs: mpsc::Sender<Job>,
+    full: watch::Receiver<Option<String>>,
     task: Arc<JoinHandle<()>>,
 }
 
@@ -56,8 +57,9 @@ impl Ledger {
         let query = query.bind(column("a time", now.0)?);
         query.execute(&pool).await.map_err(LedgerError::of(&location))?;
         let (jobs, received) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(write(pool.clone(), location.clone(), received, lock));
-        let writer = Writer { jobs, task: Arc::new(task) };
+        let (told, full) = watch::channel(None);
+        let task = tokio::spawn(write(pool.clone(), location.clone(), received, told, lock));
+        let writer = Writer { jobs, full, task: Arc::new(task) };
         Ok(Self { location, pool, instance, writer: Some(writer) })
     }
 
@@ -71,7 +73,7 @@ impl Ledger {
     pub async fn close(self) {
         match self.writer {
             // A task that other handles keep going ends when they are dropped.
-            Some(Writer { jobs, task }) => {
+            Some(Writer { jobs, task, .. }) => {
                 drop(jobs);
                 if let Some(task) = Arc::into_inner(task) {
                     let _ = task.await;
@@ -89,6 +91,11 @@ impl Ledger {
     /// Names this opening of the ledger, for the lanes that are counted in it. Zeros where it is open for reading.
     pub fn instance(&self) -> [u8; 16] {
         self.instance
+    }
+
+    /// Why the disk did not take what was to be written last; nothing if it did.
+    pub fn disk_problem(&self) -> Option<String> {
+        self.writer.as_ref()?.full.borrow().clone()
     }
 
     /// Keeps a lane, before its first octet.

@@ -1,12 +1,13 @@
 //! The one writer: acts that wait while a commit is under way go into the next one together.
 
+use crate::causes::chain;
 use crate::ledger::act::{Act, Answer, perform};
 use crate::ledger::error::LedgerError;
 use crate::ledger::location::Location;
 use crate::ledger::lock::FileLock;
 use crate::ledger::sql::Sql;
 use sqlx::{AnyConnection, AnyPool, Executor};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many acts wait at most; who has one more waits until there is room. Each holds a signed object of at most 344 KiB, and
 /// nearly all of them one of 256 octets.
@@ -22,12 +23,23 @@ pub(super) struct Job {
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
-/// Writes until every handle is gone. What was answered is on the disk.
-pub(super) async fn write(pool: AnyPool, location: Location, mut jobs: mpsc::Receiver<Job>, lock: Option<FileLock>) {
+/// Writes until every handle is gone. What was answered is on the disk. `full` tells whether the disk took what came last.
+pub(super) async fn write(
+    pool: AnyPool,
+    location: Location,
+    mut jobs: mpsc::Receiver<Job>,
+    full: watch::Sender<Option<String>>,
+    lock: Option<FileLock>,
+) {
     let mut waiting = Vec::with_capacity(BATCH);
     while jobs.recv_many(&mut waiting, BATCH).await > 0 {
         let (acts, asked): (Vec<Act>, Vec<_>) = waiting.drain(..).map(|job| (job.act, job.answer)).unzip();
-        for (answer, asked) in commit(&pool, &location, acts).await.into_iter().zip(asked) {
+        let answers = commit(&pool, &location, acts).await;
+        let refused = answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.is_full()));
+        if refused.is_some() || answers.iter().any(Result::is_ok) {
+            full.send_replace(refused.map(|error| chain(error)));
+        }
+        for (answer, asked) in answers.into_iter().zip(asked) {
             // Who no longer waits may ask again: every act may be repeated.
             let _ = asked.send(answer);
         }

@@ -1,6 +1,6 @@
 //! A node's life: what it goes through, and that each of it ends well or in a clear word.
 
-use crate::place::{Ended, Place, Running, eventually};
+use crate::place::{Ended, Place, Running, can_limit_files, eventually};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, read_key};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
@@ -9,7 +9,6 @@ use lafs_clearinghouse::units::Seconds;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 const LOCAL: &str = "--listen 127.0.0.1:0 --allow-private-addresses";
 
@@ -463,12 +462,7 @@ fn own_record_serial(place: &Place, file: &str, grid: &GridId) -> u64 {
 #[test]
 fn a_node_outlives_a_full_disk() {
     let place = Place::new();
-    if !Command::new("prlimit").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        assert!(
-            std::env::var_os("REQUIRE_INTEROP").is_none_or(|value| value != "1"),
-            "REQUIRE_INTEROP=1 and no prlimit"
-        );
-        println!("SKIPPED: no `prlimit`, which belongs to util-linux");
+    if !can_limit_files() {
         return;
     }
     let (_one, first, addr) = grid_node(&place, "one", 1, "");
@@ -477,14 +471,8 @@ fn a_node_outlives_a_full_disk() {
     place.run(&format!("init two --grid-manager gm2 --bootstrap {addr} {LOCAL}"));
     let two = place.start_ignoring_file_limits("two");
     ready(&place, "two");
-    let pid = two.pid().to_string();
-    let limit = |fsize: &str| {
-        let done =
-            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={fsize}:unlimited")]).status().unwrap();
-        assert!(done.success());
-    };
     let before = place.read("two/own.record");
-    limit("0");
+    two.limit_files("0");
     // A grid that it has never heard of: kept, answered, and its floor raised, in memory.
     let (_three, third, _) = grid_node(&place, "three", 3, &format!("--bootstrap {addr}"));
     eventually("the third record", || resolve(&place, "two", &third));
@@ -496,7 +484,7 @@ fn a_node_outlives_a_full_disk() {
     eventually("it says so of the record", || status(&place, "two")["problem"].as_str().map(str::to_owned));
     assert_eq!(place.read("two/own.record"), before);
     assert!(!place.path(&format!("two/floors/{third}")).exists());
-    limit("unlimited");
+    two.limit_files("unlimited");
     eventually("it recovers", || check(&place, "two").is_empty().then_some(()));
     let second = GridId::new(SecretKey::from_seed(&[2; 32]).public());
     eventually("the new name", || resolve(&place, "one", &second).filter(|found| found["nickname"] == "Full"));

@@ -10,7 +10,9 @@ mod called_gateways;
 mod caps;
 mod clearing;
 mod clients;
+mod copies;
 mod endings;
+mod full_books;
 mod gateways;
 mod given;
 #[path = "../grid_files/mod.rs"]

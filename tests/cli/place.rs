@@ -185,6 +185,12 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Lets no file of it grow beyond so many bytes: as a full disk does, and without root.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let words = ["--pid", &self.pid().to_string(), &format!("--fsize={bytes}:unlimited")];
+        assert!(Command::new("prlimit").args(words).status().unwrap().success());
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> i32 {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
@@ -198,6 +204,17 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Whether there is a `prlimit`; that there is none is said, and counted.
+pub(crate) fn can_limit_files() -> bool {
+    if Command::new("prlimit").arg("--version").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return true;
+    }
+    let required = std::env::var_os("REQUIRE_INTEROP").is_some_and(|value| value == "1");
+    assert!(!required, "REQUIRE_INTEROP=1 and no prlimit");
+    println!("SKIPPED: no `prlimit`, which belongs to util-linux");
+    false
 }
 
 /// The permission bits of a file.
