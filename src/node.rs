@@ -3,8 +3,8 @@
 use crate::address::PrivateAddresses;
 use crate::causes::chain;
 use crate::clearing::{
-    AgreedTerms, Budget, Desk, DeskParts, FreshRecords, HomeJudge, HouseRules, NettingFolder, Purse, PurseParts, Round,
-    Settler, SettlerParts, Till, TillParts,
+    AgreedTerms, Budget, ClientJudge, Desk, DeskParts, FreshRecords, HomeJudge, HouseRules, NettingFolder, Purse,
+    PurseParts, Round, Settler, SettlerParts, Till, TillParts, client_books,
 };
 use crate::clock::Clock;
 use crate::config::{
@@ -27,6 +27,7 @@ use crate::members::Members;
 use crate::peer::{CallerIdentity, DialGuard, GatewayPlace, Named};
 use crate::publisher::{PublishError, Publisher};
 use crate::reader::Reader;
+use crate::record::Limit;
 use crate::resolver::Resolver;
 use crate::store::{Book, DirectoryLock, Floors, LockError, OwnRecordError, ShelfError, load_own_record};
 use libp2p::Multiaddr;
@@ -65,6 +66,8 @@ pub struct Node {
     api: Api,
     resolver_address: Option<ResolverAddress>,
     web: Option<WebAddress>,
+    /// What is paid from for what is read there.
+    web_purse: Option<Purse>,
     home: Home,
     config: NodeConfig,
     settings: watch::Sender<SettingsStanding>,
@@ -140,18 +143,16 @@ impl Node {
             (Some(listen), Some(grid), Some(identity), Some(nurl)) => {
                 // As any client reads, by a connection of its own: nothing that is verified for others is not for this one.
                 let place = GatewayPlace { nurl: nurl.clone(), grid, named: Named::ByUser };
-                let me = CallerIdentity::Client(identity.operator);
+                let identity_key = identity.operator;
+                let me = CallerIdentity::Client(identity_key.clone());
                 let guard = DialGuard::new(PrivateAddresses::Allowed);
-                Some(
-                    WebAddress::start(
-                        listen,
-                        Reader::through(place, me, home, clock, guard, Patience::WITH_HOME, None),
-                    )
-                    .await?,
-                )
+                let purse = operators_purse(home, &identity_key, config.web_max_price, clock).await?;
+                let reader = Reader::through(place, me, home, clock, guard, Patience::WITH_HOME, Some(purse.clone()));
+                Some((WebAddress::start(listen, reader).await?, purse))
             }
             _ => None,
         };
+        let (web, web_purse) = web.unzip();
         let (settings, settings_receiver) =
             watch::channel(SettingsStanding { digest: settings_digest(home), ..SettingsStanding::default() });
         let (reload, reloads) = mpsc::channel(RELOADS);
@@ -197,6 +198,7 @@ impl Node {
             api,
             resolver_address,
             web,
+            web_purse,
             home,
             config,
             settings,
@@ -295,6 +297,9 @@ impl Node {
         }
         if let Some(web) = self.web {
             web.stop().await;
+        }
+        if let Some(purse) = self.web_purse {
+            purse.close().await;
         }
         if let Some(gateway) = self.gateway {
             gateway.stop().await;
@@ -410,6 +415,25 @@ impl OpenGateway {
         })?;
         Ok((gateway, settler))
     }
+}
+
+/// What the operator pays from for what is read at the node's own web address: as a client of its own grid, by the same rules
+/// and at the same price, with books of its own.
+async fn operators_purse(
+    home: &Home,
+    key: &SecretKey,
+    limit: Option<Limit>,
+    clock: Clock,
+) -> Result<Purse, LedgerError> {
+    let payer = key.public();
+    Ok(Purse::new(PurseParts {
+        ledger: client_books(&home.client_ledgers(), clock).await?,
+        payer,
+        key: key.clone(),
+        judge: Arc::new(ClientJudge { client: payer, confirmed: false, clock }),
+        budget: limit.map_or(Budget::Nothing, |limit| Budget::UpTo(limit.asset(), limit.amount())),
+        clock,
+    }))
 }
 
 /// The grid's own side of clearing, and its clearing node.

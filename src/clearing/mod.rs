@@ -14,6 +14,7 @@
 mod agreed_terms;
 mod bill;
 mod claim_line;
+mod client_books;
 mod client_judge;
 mod counterparts;
 mod desk;
@@ -27,6 +28,7 @@ mod nettings;
 mod position_check;
 mod purse;
 mod purse_lane;
+mod quote;
 mod settle;
 mod take;
 mod till;
@@ -37,6 +39,7 @@ mod transcript;
 
 pub use agreed_terms::{AgreedTerms, TermsError};
 pub use bill::{Bill, ageing, bill};
+pub use client_books::client_books;
 pub use client_judge::ClientJudge;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
 pub use desk_error::DeskError;
@@ -51,6 +54,7 @@ pub use lane_documents::{
 pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};
 pub use position_check::PositionFault;
 pub use purse::{Budget, Judge, Judged, Purse, PurseParts, Wanted};
+pub use quote::{Quote, QuoteError, at_most};
 pub use settle::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, Round, Rounded, Settler, SettlerParts};
 pub use take::{MAX_TAKEN_BYTES, TakeError, Taken};
 pub use till::{Delivery, LaneUse, Sale, Till, TillParts};

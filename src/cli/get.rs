@@ -3,10 +3,11 @@
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::progress::Progress;
+use crate::cli::quote;
 use crate::cli::reading::{self, Subject};
 use crate::cli::terminal::{Form, Terminal};
 use crate::reader::{
-    ByteRange, DownloadError, OpenFile, Reader, Target, download, file_name, shown_name, unfinished_bytes,
+    ByteRange, DownloadError, OpenFile, Reader, Target, download, file_name, shown_name, tree_cost, unfinished_bytes,
 };
 use crate::units::Bytes;
 use clap::Args;
@@ -38,7 +39,8 @@ pub(super) struct GetArgs {
     /// Only these bytes: A-B, both included and counted from 0; A- to the end; or -N for the last N
     #[arg(long, value_name = "A-B", allow_hyphen_values = true, conflicts_with = "recursive")]
     range: Option<ByteRange>,
-    /// Fetch a directory and all below it; what cannot be fetched is named, and the rest goes on
+    /// Fetch a directory and all below it; what cannot be fetched is named, and the rest goes on. One that costs more than
+    /// `--max-price` is refused with what it costs, before a byte of a file is fetched
     #[arg(short = 'r', long)]
     recursive: bool,
 }
@@ -56,6 +58,12 @@ pub(super) fn run(args: &GetArgs, terminal: &Terminal) -> Outcome<()> {
         match (found.target.is_directory(), args.recursive) {
             (true, true) => {
                 let root = folder(args, name)?;
+                let limit = args.subject.spending.max_price.filter(|_| !root.exists());
+                if let Some(limit) = limit
+                    && reader.quote(&found.target).await.is_ok_and(|quote| quote.total.amount != "0")
+                {
+                    quote::within(&tree_cost(&reader, &found.target).await?, &limit)?;
+                }
                 crate::cli::get_tree::run(&reader, &found.target, &root, terminal).await
             }
             (true, false) => Err(Failure::new(ExitCode::Malformed, "this is a directory")

@@ -94,6 +94,9 @@ pub(super) struct InitArgs {
     /// Serve this machine's browser here, through that gateway: `http://HOST:PORT/uri/CAP`
     #[arg(long, value_name = "HOST:PORT", requires = "gateway_listen")]
     web_listen: Option<SocketAddr>,
+    /// The most that is paid for all that is read there from one start to the next: `1 USD` [default: nothing]
+    #[arg(long, value_name = "AMOUNT ASSET", requires = "web_listen")]
+    web_max_price: Option<Limit>,
     #[command(flatten)]
     network: NetworkArgs,
 }
@@ -199,6 +202,7 @@ fn config(
         credit_limit: args.credit_limit,
         grid_managers: args.grid_managers,
         web_listen: args.web_listen,
+        web_max_price: args.web_max_price,
         allow_private_addresses: private,
         bootstrap: args.network.bootstrap(private)?,
         network: args.network.network.unwrap_or_default(),

@@ -25,7 +25,6 @@ mod joined;
 mod ledger;
 mod ls;
 mod manual;
-mod money;
 mod netting;
 mod network_args;
 mod plot;

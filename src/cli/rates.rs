@@ -3,12 +3,12 @@
 use crate::cli::api::{Successors, about_grid};
 use crate::cli::failure::Outcome;
 use crate::cli::home_arg::HomeArg;
-use crate::cli::money::Money;
 use crate::cli::network_args::NetworkArgs;
 use crate::cli::resolve::ask;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::keys::GridId;
+use crate::rate::Money;
 use crate::record::{GridRecord, binding};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use crate::units::{MinorUnits, UnixSeconds};

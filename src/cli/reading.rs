@@ -1,4 +1,4 @@
-//! What `get` and `ls` share: what is to be read, through whom, and what happens on Ctrl-C.
+//! What `get`, `ls` and `quote` share: what is to be read, through whom, and what happens on Ctrl-C.
 
 use crate::address::PrivateAddresses;
 use crate::clearing::Purse;
@@ -23,7 +23,7 @@ pub(super) struct Subject {
     #[arg(value_name = "CAP[/PATH]")]
     subject: String,
     #[command(flatten)]
-    spending: Spending,
+    pub(super) spending: Spending,
     #[command(flatten)]
     home: HomeArg,
 }

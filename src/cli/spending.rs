@@ -1,19 +1,15 @@
 //! What a command may spend, and the purse that it pays from.
 
-use crate::clearing::{Budget, ClientJudge, Purse, PurseParts};
+use crate::clearing::{Budget, ClientJudge, Purse, PurseParts, client_books};
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::{Home, create_private_dir};
+use crate::config::Home;
 use crate::keys::SecretKey;
-use crate::ledger::{Ledger, LedgerError, Location};
 use crate::record::Limit;
 use clap::Args;
 use std::sync::Arc;
-
-/// How many processes of one client keep books at once.
-const BOOKS: usize = 64;
 
 /// What may be spent.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -42,7 +38,7 @@ pub(super) async fn open(
     terminal: &Terminal,
 ) -> Outcome<Option<Purse>> {
     let clock = Clock::system();
-    let ledger = match books(home, clock).await {
+    let ledger = match client_books(&home.client_ledgers(), clock).await {
         Ok(ledger) => ledger,
         Err(error) if spending.max_price.is_none() => {
             terminal.note(format!("what is read is not counted, and nothing is paid for: {error}"));
@@ -68,19 +64,5 @@ pub(super) async fn close(purse: Option<Purse>) {
         let ledger = purse.ledger().clone();
         drop(purse);
         ledger.close().await;
-    }
-}
-
-/// The first of the client's books that no other process has open.
-async fn books(home: &Home, clock: Clock) -> Result<Ledger, LedgerError> {
-    let folder = home.client_ledgers();
-    create_private_dir(&folder)?;
-    let mut number = 0;
-    loop {
-        let location = Location::Sqlite(folder.join(format!("{number}.sqlite")));
-        match Ledger::open(location, clock.now()).await {
-            Err(LedgerError::InUse { .. }) if number < BOOKS => number += 1,
-            opened => return opened,
-        }
     }
 }

@@ -3,13 +3,13 @@
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
-use crate::cli::money::Money;
 use crate::cli::plot;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::ledger::{Ledger, Location, Part, UsageLine};
 use crate::members::Members;
+use crate::rate::Money;
 use crate::units::{Bytes, MinorUnits, Seconds, UnixSeconds};
 use clap::Args;
 use serde::Serialize;

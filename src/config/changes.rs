@@ -45,6 +45,7 @@ impl NodeConfig {
             grid_managers,
             web_listen,
             patience,
+            web_max_price,
         } = self;
         let keys = [
             ("grid-id", AtNextStart, *grid_id != new.grid_id),
@@ -75,6 +76,7 @@ impl NodeConfig {
             ("grid-managers", AtNextStart, *grid_managers != new.grid_managers),
             ("web-listen", AtNextStart, *web_listen != new.web_listen),
             ("patience", AtNextStart, *patience != new.patience),
+            ("web-max-price", AtNextStart, *web_max_price != new.web_max_price),
         ];
         keys.into_iter().filter(|(.., changed)| *changed).map(|(key, when, _)| (key, when)).collect()
     }
@@ -98,6 +100,7 @@ impl NodeConfig {
             grid_managers: self.grid_managers.clone(),
             web_listen: self.web_listen,
             patience: self.patience,
+            web_max_price: self.web_max_price,
             ..new.clone()
         }
     }

@@ -179,6 +179,13 @@ impl NodeConfig {
                 value: Some(text(self.patience)),
                 example: text(self.patience),
             },
+            Entry {
+                name: "web-max-price",
+                reason: "The most that is paid for all that is read there from one start to the next, at the price that this
+                    grid's clients pay: every user of this machine may spend it. Left out, only what is free is read there.",
+                value: self.web_max_price.as_ref().map(text),
+                example: "1 USD".into(),
+            },
         ]
     }
 
@@ -311,6 +318,7 @@ mod tests {
             grid_managers: vec![*grid(6).key(), *grid(7).key()],
             web_listen: Some("[::1]:4302".parse().unwrap()),
             patience: "5 s".parse().unwrap(),
+            web_max_price: Some("1 USD".parse().unwrap()),
         }
     }
 
@@ -325,7 +333,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 28);
+        assert_eq!(keys.len(), 29);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

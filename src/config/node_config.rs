@@ -113,6 +113,9 @@ pub struct NodeConfig {
     /// How long another grid's gateway may send nothing.
     #[serde(deserialize_with = "text::one")]
     pub patience: Patience,
+    /// The most that is paid for all that is read there from one start of the node to the next; `None` for nothing.
+    #[serde(deserialize_with = "text::optional")]
+    pub web_max_price: Option<Limit>,
 }
 
 impl Default for NodeConfig {
@@ -147,6 +150,7 @@ impl Default for NodeConfig {
             grid_managers: Vec::new(),
             web_listen: None,
             patience: Patience::WITH_OTHERS,
+            web_max_price: None,
         }
     }
 }

@@ -160,6 +160,13 @@ impl Away {
         self.0.parts.purse.not_in_the_books()
     }
 
+    /// How a file that was read lately is cut; nobody is asked.
+    pub(super) fn layout_of(&self, grid: &GridId, cap: &Capability) -> Option<UnitLayout> {
+        let kept = self.manifests();
+        let kept = kept.get(&(*grid, cap.to_string())).filter(|kept| kept.since.elapsed() < KEPT_FOR)?;
+        Some(kept.manifest.layout())
+    }
+
     /// A session with a gateway of `grid`, or of the grid that it has become, that is none of `tried`.
     async fn session(&self, grid: &GridId, tried: &mut Tried) -> Result<(GatewayClient, GridId), AwayError> {
         let question = Question { grid: *grid, policy: Policy::Fast, deadline: DEFAULT_DEADLINE };

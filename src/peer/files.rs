@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
 pub const USUAL_UNIT: u64 = 131_072;
+/// How many units a reader asks to have the manifest of at once, of what never changes.
+pub const PAGE_UNITS: u64 = 1_024;
 /// What an immutable file's manifest has beside its hashes at most: the URI extension block, and the form around it.
 const CHK_FRAME_BYTES: u64 = 2_100;
 const HASH_BYTES: u64 = 32;
@@ -38,7 +40,7 @@ impl GatewayClient {
         let (file, limit) = self.asked_for(cap)?;
         let count = count.clamp(1, MAX_UNITS);
         let path = format!("/v1/grids/{grid}/manifest/{}?first={first}&count={count}", escaped(&file));
-        let octets = file.size().map(|size| manifest_estimate(size, count));
+        let octets = file.size().map(|size| manifest_estimate(size, Octets(USUAL_UNIT), count));
         let purchase = Purchase { grid: *grid, file: file.clone(), octets };
         let mut again = LANES_TRIED;
         let (body, paid) = loop {
@@ -89,11 +91,17 @@ impl GatewayClient {
     }
 }
 
-/// How many octets the manifest of `count` units of an immutable file of this size has at most, in segments of the usual size.
-pub fn manifest_estimate(size: Octets, count: u64) -> Octets {
-    let units = size.0.div_ceil(USUAL_UNIT);
+/// How many octets the manifest of `count` units of an immutable file of this size has at most, cut into such units.
+pub fn manifest_estimate(size: Octets, unit: Octets, count: u64) -> Octets {
+    let units = size.0.div_ceil(unit.0.max(1));
     let uncles = 2 * u64::from(u64::BITS - units.leading_zeros());
     Octets(CHK_FRAME_BYTES + HASH_BYTES * (units.min(count) + uncles))
+}
+
+/// In how many pages a reader asks for the manifest of all of an immutable file, and how many octets they have at most.
+pub fn pages_of_manifest(size: Octets, unit: Octets) -> (u64, Octets) {
+    let pages = size.0.div_ceil(unit.0.max(1).saturating_mul(PAGE_UNITS)).max(1);
+    (pages, Octets(pages.saturating_mul(manifest_estimate(size, unit, PAGE_UNITS).0)))
 }
 
 impl UnitCheck for Manifest {

@@ -24,7 +24,7 @@ mod units;
 pub use client::{GatewayClient, GatewayGreeting, Welcome, WelcomedAs, ask_gateway};
 pub use dial::{DialError, DialGuard, Named};
 pub use error::PeerError;
-pub use files::{USUAL_UNIT, manifest_estimate};
+pub use files::{PAGE_UNITS, USUAL_UNIT, manifest_estimate, pages_of_manifest};
 pub use identity::{IdentityError, TlsIdentity};
 pub use payment::{Came, LANE, PaidRequest, Payer, Purchase};
 pub use place::{CallerIdentity, CurrentRecord, GatewayPlace};

@@ -5,8 +5,10 @@
 
 mod asset;
 mod line;
+mod money;
 mod parse;
 
 pub use asset::{Asset, AssetError, DecimalError};
 pub use line::{Commitment, DatedRate, MAX_COMMITMENT, NextPrice, RateError, RateLine};
+pub use money::Money;
 pub use parse::RateTextError;

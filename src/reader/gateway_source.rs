@@ -1,7 +1,7 @@
 //! The home gateway as a source: the one that is used. It is called when first something is read, and not before.
 
 use crate::causes::chain;
-use crate::clearing::Purse;
+use crate::clearing::{Purse, Quote, QuoteError};
 use crate::clock::Clock;
 use crate::config::Patience;
 use crate::keys::PublicKey;
@@ -86,6 +86,18 @@ impl Source for GatewaySource {
             let manifest = Arc::new(manifest);
             let page = GatewayPage { client, target: target.clone(), manifest, cipher, etag, payer: self.payer() };
             Ok(Arc::new(page) as Arc<dyn Page>)
+        }
+        .boxed()
+    }
+
+    fn quote<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Quote, SourceError>> {
+        async move {
+            let client = self.client().await?;
+            Quote::ask(&client, target.grid(), target.cap()).await.map_err(|error| match error {
+                QuoteError::Peer(error) => error.into(),
+                QuoteError::Form => SourceError::new(Trouble::Failed, error.to_string()),
+                QuoteError::Unsigned => SourceError::new(Trouble::Integrity, error.to_string()),
+            })
         }
         .boxed()
     }

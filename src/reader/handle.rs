@@ -1,7 +1,7 @@
 //! The handle that opens files and directories.
 
 use crate::capability::FileCap;
-use crate::clearing::Purse;
+use crate::clearing::{Purse, Quote};
 use crate::clock::Clock;
 use crate::config::{Home, Patience};
 use crate::keys::GridId;
@@ -96,6 +96,11 @@ impl Reader {
         }
         let page = self.page(target, 0).await?;
         Ok(OpenFile::remote(self.clone(), target.clone(), &*page))
+    }
+
+    /// What it will cost to read the content of `target` whole, once. A literal costs nothing, and nobody is asked.
+    pub async fn quote(&self, target: &Target) -> Result<Quote, ReadError> {
+        Ok(self.shared.source.quote(target).await?)
     }
 
     /// The children of a directory. Dropping the future halfway is safe.

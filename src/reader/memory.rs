@@ -1,13 +1,16 @@
 //! A source in memory, for tests: it breaks off, changes and lies as it is told.
 
 use crate::capability::{Capability, ChkRead, FileCap, Key, MutableFormat, MutableRead, ShareCounts};
+use crate::clearing::{Quote, at_most};
 use crate::keys::{GridId, SecretKey};
+use crate::peer::pages_of_manifest;
+use crate::rate::{Asset, Money};
 use crate::reader::handle::Reader;
 use crate::reader::source::{Page, Source, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
 use crate::tagged::push_netstring;
-use crate::units::Bytes;
+use crate::units::{Bytes, MinorUnits, PricePerGib};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
@@ -173,6 +176,35 @@ impl Source for Memory {
             let file = file.ok_or_else(|| SourceError::new(Trouble::NotFound, "no shares of it"))?;
             let etag = format!("\"{}-{}\"", file.sequence.unwrap_or_default(), file.content.len());
             Ok(Arc::new(MemoryPage { memory, file, etag }) as Arc<dyn Page>)
+        }
+        .boxed()
+    }
+
+    /// At 5 US dollars per GiB.
+    fn quote<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Quote, SourceError>> {
+        let file = self.state().files.get(&target.digest()).cloned();
+        let grid_id = target.grid().to_string();
+        async move {
+            let file = file.ok_or_else(|| SourceError::new(Trouble::NotFound, "no shares of it"))?;
+            let (usd, price) = (Asset::from_code("USD").expect("an asset"), PricePerGib(5_000_000_000));
+            let (content, unit) = (Bytes(file.content.len() as u64), Bytes(file.unit));
+            let (pages, manifest) = pages_of_manifest(content, unit);
+            let total = at_most(price, Bytes(content.0 + manifest.0), 2 * pages);
+            let price = Money::new(usd, MinorUnits(price.0));
+            Ok(Quote {
+                grid_id,
+                decision: "allowed".to_owned(),
+                message: None,
+                steps: Vec::new(),
+                until_unix_seconds: 1_800_000_000,
+                abroad: price.clone(),
+                price,
+                content_bytes: content.0,
+                manifest_bytes: manifest.0,
+                unit_bytes: unit.0,
+                total: Money::new(usd, total),
+                deck_base64url: None,
+            })
         }
         .boxed()
     }

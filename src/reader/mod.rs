@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! CAP[/PATH] → CapPath → walk → Target → open → OpenFile → read → Plaintext, unit by unit
-//!                         └ list → Listing                 └ download, download_tree → files
+//!                         ├ list → Listing                 └ download, download_tree → files
+//!                         └ quote, tree_cost → what it costs
 //! ```
 //!
 //! A [`Target`] is a read cap with its grid: a bare cap lives on the home grid, and what is found in a directory lives where the
@@ -10,11 +11,12 @@
 //! and decrypted here, and nothing that is not verified is handed on or written. Of each mutable file the highest sequence
 //! number is remembered, and an older version refused.
 //!
-//! Nothing here is shown a price, and nothing needs `gateway/`: whoever serves may be anybody.
+//! What it costs is counted, and who pays is the purse's business. Nothing needs `gateway/`: whoever serves may be anybody.
 
 mod byte_range;
 mod cap_path;
 mod child;
+mod cost;
 mod download;
 mod error;
 mod file_name;
@@ -41,6 +43,7 @@ mod tests;
 pub use byte_range::{ByteRange, ByteRangeError};
 pub use cap_path::{CapPath, CapPathError, MAX_DEPTH};
 pub use child::ChildFault;
+pub use cost::{GridCost, TreeCost, tree_cost};
 pub use download::{DownloadError, Downloaded, download};
 pub use error::ReadError;
 pub use file_name::{NameFault, file_name, shown_name};

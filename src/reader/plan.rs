@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 /// How many units one page of an immutable file's manifest covers: 32 KiB of hashes.
-pub(super) const PAGE_UNITS: u64 = 1024;
+pub(super) const PAGE_UNITS: u64 = crate::peer::PAGE_UNITS;
 /// The same of a mutable file, 32 MiB as Tahoe-LAFS cuts them: what the page says of them costs the gateway the reading of one
 /// share's blocks of all of these units, before the first of them comes.
 pub(super) const MUTABLE_PAGE_UNITS: u64 = 256;

@@ -3,6 +3,7 @@
 //! The one source in use is the home gateway (`gateway_source`); tests have one in memory, which breaks off and changes
 //! under the reader's hands as they like.
 
+use crate::clearing::Quote;
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
 use futures::future::BoxFuture;
@@ -16,6 +17,9 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
     /// What checks `units` of the newest version of `target`, itself checked against the cap. Fewer are given where the file
     /// ends earlier. Never asked for a literal.
     fn page<'a>(&'a self, target: &'a Target, units: Range<u64>) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>>;
+
+    /// What it will cost to read `target` whole. Never asked for a literal.
+    fn quote<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Quote, SourceError>>;
 }
 
 /// A part of the manifest of one version of a file.

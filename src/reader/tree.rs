@@ -18,7 +18,7 @@ use crate::reader::trouble::Trouble;
 use std::path::{Path, PathBuf};
 
 /// The most children that are visited in one tree. A directory that is found at several places counts at each.
-const MAX_VISITED: usize = 1_000_000;
+pub(super) const MAX_VISITED: usize = 1_000_000;
 
 /// What happens to a tree, as it happens.
 #[derive(Debug)]

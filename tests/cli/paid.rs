@@ -100,6 +100,28 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
     assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
     assert_eq!(owed(&testnet.node_dir(1), Part::Payee, home, abroad), 0);
 
+    // Of a tree the directories are read to know it, if that may be paid; and one that costs more than may be is told so.
+    let tree = testnet.cap(1, "directory");
+    let unread = place.run_words(["quote", "-r", &tree, "-d", "client"]);
+    assert_eq!(unread.status, 4, "{}{}", unread.stdout, unread.stderr);
+    assert!(unread.stderr.contains("directories are read to know what is in them"), "{}", unread.stderr);
+    let quote = place.run_words(["quote", "-r", &tree, "--max-price", "1 USD", "-d", "client", "--json"]).json();
+    assert_eq!((&quote["files"], &quote["directories"]), (&2.into(), &1.into()), "{quote}");
+    let units = |money: &Value| money["amount"].as_str().unwrap().parse::<u64>().unwrap();
+    let total = units(&quote["totals"][0]);
+    // Three megabytes and a little, at 5 USD for each GiB.
+    assert!((13_969_839..14_500_000).contains(&total), "{quote}");
+    let get_tree = |folder: &str, max: &str| {
+        place.run_words(["get", "-r", &tree, "-o", folder, "--max-price", max, "-d", "client"])
+    };
+    let refused = get_tree("tree", "0.013 USD");
+    assert_eq!(refused.status, 4, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stderr.contains("the tree costs at most 0.0"), "{}", refused.stderr);
+    assert!(!place.path("tree").exists());
+    let fetched = get_tree("tree", "0.02 USD");
+    assert_eq!(fetched.status, 0, "{}{}", fetched.stdout, fetched.stderr);
+    assert_eq!(place.read("tree/large.bin").len(), 3_000_000);
+
     let got = get("letter.txt", &["--max-price", "1 USD"]);
     assert_eq!(got.status, 0, "{}{}", got.stdout, got.stderr);
     let payer = owed(&testnet.node_dir(0), Part::Payer, home, abroad);

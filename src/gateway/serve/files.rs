@@ -337,7 +337,7 @@ fn index(cap: &Capability) -> [u8; 16] {
 /// About how many octets the manifest of `count` units has.
 fn manifest_bytes(cap: &Capability, count: u64) -> Octets {
     let size = cap.size().unwrap_or(Octets(count.saturating_mul(USUAL_UNIT)));
-    manifest_estimate(size, count)
+    manifest_estimate(size, Octets(USUAL_UNIT), count)
 }
 
 /// The tag of the version that is asked for.

@@ -1,5 +1,6 @@
 //! What went wrong, as a page for a browser and as an RFC 9457 problem for a program.
 
+use crate::clearing::Quote;
 use crate::http::web::pages;
 use crate::reader::{CapPathError, ReadError, Trouble};
 use axum::Json;
@@ -19,6 +20,8 @@ pub(super) struct WebFailure {
     detail: String,
     hint: Option<String>,
     offers: Option<Value>,
+    /// What it costs, and how to have it all the same.
+    price: Option<Box<(Quote, String)>>,
 }
 
 impl WebFailure {
@@ -43,14 +46,27 @@ impl WebFailure {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "malformed", "Not answered", detail)
     }
 
+    /// The same with what it costs in all; `command` has it fetched, and pays so much.
+    pub(super) fn costing(self, quote: Quote, command: String) -> Self {
+        Self { price: Some(Box::new((quote, command))), ..self }
+    }
+
+    /// Whether it is for want of leave to pay.
+    pub(super) fn is_price(&self) -> bool {
+        self.status == StatusCode::PAYMENT_REQUIRED && self.code == "refused"
+    }
+
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), hint: None, offers: None }
+        Self { status, code, title, detail: detail.into(), hint: None, offers: None, price: None }
     }
 
     /// The answer, in the form that who asked takes.
     pub(super) fn answer(self, headers: &HeaderMap) -> Response {
         let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let browser = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"));
+        if let Some(price) = self.price.as_ref().filter(|_| browser) {
+            return pages::price(self.status, &price.0, &price.1).into_response();
+        }
         if browser {
             return pages::error(self.status, self.title, &self.detail, self.hint.as_deref()).into_response();
         }
@@ -64,6 +80,10 @@ impl WebFailure {
             if let Some(value) = value {
                 problem[name] = value;
             }
+        }
+        if let Some((quote, command)) = self.price.map(|price| *price) {
+            problem["quote"] = json!(quote);
+            problem["hint"] = Value::from(format!("`{command}` pays up to so much"));
         }
         let mut response = (self.status, Json(problem)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");

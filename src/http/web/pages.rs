@@ -1,8 +1,9 @@
 //! The pages: the form, a directory, an error. No scripts, no fonts, nothing from elsewhere.
 
+use crate::clearing::Quote;
 use crate::http::web::html::{escaped, path_part};
 use crate::reader::{Entry, Listing, Target, shown_name};
-use crate::units::Bytes;
+use crate::units::{Bytes, UnixSeconds};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -147,6 +148,37 @@ pub(super) fn error(status: StatusCode, title: &str, detail: &str, hint: Option<
         sentence(detail)
     );
     Page { status, title: escaped(title), body }
+}
+
+/// What something costs, and how to have it all the same.
+///
+/// There is no button that pays: this address is open to every user of this machine, and whoever could press it would spend
+/// another's money. Who starts the address says once what may be spent at it.
+pub(super) fn price(status: StatusCode, quote: &Quote, command: &str) -> Page {
+    let title = format!("This costs {}", escaped(&quote.total.to_string()));
+    let mut body =
+        format!("<main>\n<h1>{title}</h1>\n<p>Nobody has said yet that it may be paid, so nothing was fetched.</p>\n");
+    body.push_str("<table class=\"facts\">\n<tbody>\n");
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(body, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escaped(&value));
+    };
+    row("Price", format!("{} per GiB", quote.price));
+    row("Size", Bytes(quote.content_bytes).to_string());
+    row("Proof that it is whole", format!("at most {}, charged too", Bytes(quote.manifest_bytes)));
+    row("Total", format!("at most {}, each time that it is read", quote.total));
+    let message = quote.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    row("Your home grid’s rules", format!("{}{message}", quote.decision));
+    row("Price holds until", UnixSeconds(quote.until_unix_seconds).to_string());
+    let _ = write!(
+        body,
+        "</tbody>\n</table>\n<h2>To have it</h2>\n<p>Type this, which pays no more than that:</p>\n<pre><code>{}</code></pre>\n\
+         <p>Or let this browser pay up to a sum for all that it reads: start <code>clearinghouse web --max-price \"1 {}\"</code>; \
+         where a node serves this address, its operator sets <code>web-max-price</code>.</p>\n\
+         <p><a href=\"/\">Open another cap</a></p>\n</main>\n",
+        escaped(command),
+        escaped(&quote.price.asset)
+    );
+    Page { status, title, body }
 }
 
 /// An error's text with a capital and a full stop, and what stands in backticks as code.

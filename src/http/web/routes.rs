@@ -28,7 +28,10 @@ async fn answer(State(reader): State<Reader>, request: Request) -> Response {
             None => Err(WebFailure::malformed("something in the address is no UTF-8")),
             Some(Asked::Start) => Ok(pages::start().into_response()),
             Some(Asked::Form(text)) => Ok(lead_on(&text)),
-            Some(Asked::Content(wanted)) => content(&reader, method, headers, &wanted).await,
+            Some(Asked::Content(wanted)) => match content(&reader, method, headers, &wanted).await {
+                Err(failure) if failure.is_price() => Err(priced(&reader, &wanted, failure).await),
+                outcome => outcome,
+            },
             Some(Asked::Unknown) => Err(WebFailure::unknown()),
         },
     };
@@ -84,6 +87,32 @@ async fn content(
     let file = reader.open(&target).await?;
     let name = wanted.file_name.as_deref().or(entry.as_ref().map(|entry| entry.name.as_str()));
     Ok(file::answer(method, headers, &file, &Manner { name, save: wanted.save }))
+}
+
+/// The failure with what it costs in all, and the command that pays for it.
+async fn priced(reader: &Reader, wanted: &Wanted, failure: WebFailure) -> WebFailure {
+    let Ok(path) = CapPath::new(&wanted.cap, wanted.names.iter().cloned(), reader.home_grid()) else { return failure };
+    // A directory on the way that is not read leaves what is behind it untold.
+    let found = match reader.walk(&path).await {
+        Ok(found) => Found { target: found.target, ..found },
+        Err(_) => Found { target: path.target.clone(), entry: None },
+    };
+    let Ok(quote) = reader.quote(&found.target).await else { return failure };
+    let words = std::iter::once(wanted.cap.as_str()).chain(path.names.iter().map(String::as_str));
+    let subject = shell_word(&words.collect::<Vec<_>>().join("/"));
+    let most = &quote.total;
+    let command = match path.names.last() {
+        _ if found.target.is_directory() => format!("clearinghouse ls {subject} --max-price \"{most}\""),
+        Some(_) => format!("clearinghouse get {subject} --max-price \"{most}\""),
+        None => format!("clearinghouse get {subject} -o FILE --max-price \"{most}\""),
+    };
+    failure.costing(quote, command)
+}
+
+/// `text` as one word of a shell.
+fn shell_word(text: &str) -> String {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/-_.".contains(&byte));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 async fn json(reader: &Reader, found: &Found) -> Result<Response, WebFailure> {

@@ -296,3 +296,37 @@ async fn other_names_and_other_sites_get_nothing() {
     let beyond = WebAddress::start("0.0.0.0:0".parse().unwrap(), place.memory.reader(place.folder.path())).await;
     assert!(beyond.unwrap_err().to_string().contains("this machine alone"));
 }
+
+#[tokio::test]
+async fn what_has_a_price_is_told_with_its_total_and_how_to_go_on() {
+    let place = Place::new().await;
+    let film = place.memory.immutable(abroad(), 1, &content(300_000), 131_072);
+    let refusal = || SourceError {
+        trouble: Trouble::Price,
+        detail: "reading costs 5 USD per GiB, and nothing may be paid".to_owned(),
+        hint: None,
+        offers: None,
+    };
+    place.memory.refuse(refusal());
+    let path = address(&film);
+    let answer = place.get(&path).await;
+    assert_eq!(answer.status, 402);
+    let problem = answer.json();
+    // 300,000 octets and 2,324 of proof: 302,324 × 5 / 2^30, and a rounding for each of two requests.
+    assert_eq!(problem["quote"]["total"], json!({"asset": "USD", "scale": 9, "amount": "1407808"}), "{problem}");
+    let command = format!("clearinghouse get {} -o FILE --max-price \"0.001407808 USD\"", film.text(&home()));
+    assert_eq!(problem["hint"], format!("`{command}` pays up to so much"));
+    place.memory.refuse(refusal());
+    let page = place.ask("GET", &path, &["Accept: text/html"]).await;
+    assert_eq!(page.status, 402);
+    assert!(page.text().contains("<h1>This costs 0.001407808 USD</h1>"), "{}", page.text());
+    assert!(page.text().contains("--max-price &quot;0.001407808 USD&quot;"), "{}", page.text());
+    // The price of what stands in a directory that is read.
+    let folder = place.memory.directory(abroad(), 2, &[("a film.mp4", &film.text(&home()))]);
+    assert_eq!(place.get(&address(&folder)).await.status, 200);
+    place.memory.refuse(refusal());
+    let page = place.ask("GET", &format!("{}/a%20film.mp4", address(&folder)), &["Accept: text/html"]).await;
+    assert_eq!(page.status, 402);
+    let shown = "/a film.mp4&#39; --max-price &quot;0.001407808 USD&quot;";
+    assert!(page.text().contains(shown) && !page.text().contains("-o FILE"), "{}", page.text());
+}

@@ -1,8 +1,10 @@
 //! Trees on the disk.
 
+use crate::rate::Asset;
 use crate::reader::memory::{abroad, home, mutable_target};
 use crate::reader::tests::place::{Place, Told, content};
-use crate::reader::{Target, TreeError, TreeEvent, TreeReport, Trouble, download_tree};
+use crate::reader::{Target, TreeError, TreeEvent, TreeReport, Trouble, download_tree, tree_cost};
+use crate::units::Bytes;
 use std::fs;
 use std::path::Path;
 
@@ -145,4 +147,37 @@ async fn where_nobody_answers_the_tree_does_not_try_each_file() {
     let (report, told) = fetch(&place, &top).await;
     assert_eq!(report.unwrap_err().trouble(), Trouble::Unreachable);
     assert_eq!(told, ["a", "a failed: made to break"]);
+}
+
+#[tokio::test]
+async fn what_a_tree_costs_is_counted_before_a_file_is_fetched() {
+    let place = Place::new();
+    let file = place.memory.immutable(abroad(), 1, &content(300_000), 131_072);
+    let mutable = place.memory.mutable(abroad(), 5, 1, &content(1_000));
+    let itself = mutable_target(abroad(), 4, true);
+    let inner = place.memory.directory(
+        abroad(),
+        2,
+        &[("again", &file.text(&abroad())), ("up", &itself.text(&abroad())), ("tiny", "URI:LIT:krugkidfnzsc4")],
+    );
+    let children = [
+        ("a", file.text(&home())),
+        ("b", mutable.text(&home())),
+        ("in", inner.text(&home())),
+        ("x", "URI:NEW:x".to_owned()),
+    ];
+    let children: Vec<(&str, &str)> = children.iter().map(|(name, cap)| (*name, cap.as_str())).collect();
+    let top = place.memory.mutable_directory(abroad(), 4, 1, &children);
+    let cost = tree_cost(&place.reader, &top).await.unwrap();
+    // The film stands there twice and is fetched twice; what leads back up, and what nobody can follow, is left out.
+    assert_eq!((cost.files, cost.directories, cost.left_out), (4, 2, 2));
+    assert_eq!(cost.content, Bytes(2 * 300_000 + 1_000 + 8));
+    let grid = &cost.grids[&abroad()];
+    assert_eq!(grid.octets, Bytes(cost.content.0 - 8 + cost.around.0));
+    let usd = Asset::from_code("USD").unwrap();
+    // 5 × 10^9 minor units for each GiB, rounded up, and one for each request.
+    let exact = (u128::from(grid.octets.0) * 5_000_000_000).div_ceil(1 << 30);
+    assert_eq!(u128::from(cost.totals[&usd].0), exact + u128::from(grid.requests));
+    assert!(cost.spent[&usd] < cost.totals[&usd] && cost.spent[&usd].0 > 0);
+    assert_eq!(names(place.folder.path()), ["mutable-floors"]);
 }

@@ -7,18 +7,25 @@ use std::fmt;
 
 /// An amount, or a price for each GiB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Money {
+pub struct Money {
     /// The asset's code.
-    pub(super) asset: String,
+    pub asset: String,
     /// How many decimal digits an amount has.
-    pub(super) scale: u32,
+    pub scale: u32,
     /// Minor units.
-    pub(super) amount: String,
+    pub amount: String,
 }
 
 impl Money {
-    pub(super) fn new(asset: Asset, units: MinorUnits) -> Self {
+    /// So many minor units of `asset`.
+    pub fn new(asset: Asset, units: MinorUnits) -> Self {
         Self { asset: asset.code().to_owned(), scale: asset.scale(), amount: units.to_string() }
+    }
+
+    /// What it says, where asset and scale are ones that this program knows.
+    pub fn parsed(&self) -> Option<(Asset, MinorUnits)> {
+        let asset = Asset::from_code(&self.asset).ok().filter(|asset| asset.scale() == self.scale)?;
+        Some((asset, MinorUnits(self.amount.parse().ok()?)))
     }
 }
 
