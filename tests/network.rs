@@ -26,6 +26,7 @@ mod network {
     mod rollback;
     mod schema;
     mod servers;
+    mod settling;
     mod sharing;
     mod stated;
     mod stranger;

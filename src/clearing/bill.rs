@@ -1,10 +1,10 @@
 //! The bill of a period, from a chain of positions alone: both sides and the clearing node come to the same.
 
-use crate::keys::{GridId, PublicKey};
+use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::netting::{Ageing, Outstanding, age, pay_oldest_first, payable};
 use crate::rate::Asset;
 use crate::signed::Identity;
-use crate::tariff::wire::{Party, Position, PositionBody, StatementBody};
+use crate::tariff::wire::{Party, Position, PositionBody, Signed, Statement, StatementBody};
 use crate::units::{MinorUnits, Seconds, UnixSeconds};
 use std::ops::Range;
 
@@ -80,7 +80,28 @@ pub fn bill(chain: &[Position], period: Range<UnixSeconds>) -> Option<Bill> {
     })
 }
 
+/// Why a bill is not signed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSigned {
+    /// Something may still be booked in it.
+    #[error("the period is not over before {0}: until then its figures may change")]
+    NotOver(UnixSeconds),
+    /// Its amounts, or its period, are beyond what a statement can say.
+    #[error("its amounts or its period are beyond what a statement can say")]
+    TooLarge,
+}
+
 impl Bill {
+    /// The statement that `issuer`, who keeps the chain, signs with `key`. Of one chain and period there is one, whenever it is
+    /// signed.
+    pub fn signed(&self, issuer: GridId, key: &SecretKey, now: UnixSeconds) -> Result<Statement, NotSigned> {
+        if now < self.period.end {
+            return Err(NotSigned::NotOver(self.period.end));
+        }
+        let body = self.statement(issuer, key.public()).ok_or(NotSigned::TooLarge)?;
+        Signed::sign(&body, key).map_err(|_| NotSigned::TooLarge)
+    }
+
     /// As it is signed. `None` if an amount is beyond what one can say.
     pub fn statement(&self, issuer: GridId, signer: PublicKey) -> Option<StatementBody> {
         let amount =
@@ -135,8 +156,7 @@ pub fn ageing(chain: &[Position], debtor: &GridId, settle: Seconds, now: UnixSec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::SecretKey;
-    use crate::tariff::wire::{PositionLine, SettledBy, Settlement, Signed};
+    use crate::tariff::wire::{PositionLine, SettledBy, Settlement};
     use crate::units::Bytes;
     use proptest::prelude::*;
 

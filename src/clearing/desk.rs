@@ -3,6 +3,7 @@
 //! Each lane is booked up to its highest voucher, once, whatever is repeated, reordered or late. What was answered has
 //! survived `kill -9`: a claim is in the books before its receipt is signed, and a position is kept before it is shown.
 
+use crate::clearing::bill::bill;
 use crate::clearing::claim_line::{Judged, judge};
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh_records::{has_role, is_own_key};
@@ -15,11 +16,12 @@ use crate::resolver::{Answer, ResolveError};
 use crate::signed::Identity;
 use crate::tariff::wire::{
     Claim, ClaimLine, ClaimRefusal, Payment, Position, PositionBody, Receipt, ReceiptBody, ReceiptLine, SettledBy,
-    Signed, Voucher,
+    Signed, Statement, Voucher,
 };
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
 use futures::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use tracing::info;
 
@@ -169,6 +171,23 @@ impl Desk {
         let papers = if paid.is_empty() { Vec::new() } else { parts.ledger.papers(&paid).await? };
         let payments = papers.iter().filter_map(|(_, _, bytes)| Payment::from_bytes(bytes).ok()).collect();
         Ok(Posted { positions, payments })
+    }
+
+    /// What `caller` and `other` owe each other after a period that is over, signed; kept with the books.
+    pub async fn statement(
+        &self,
+        caller: &GridId,
+        other: &GridId,
+        asset: crate::rate::Asset,
+        period: Range<UnixSeconds>,
+    ) -> Result<Statement, DeskError> {
+        let Inner { parts, .. } = &*self.0;
+        let pair = Pair::of(*caller, *other, asset);
+        let chain = parts.ledger.positions_after(&parts.grid, &pair, 0, u32::MAX).await?;
+        let bill = bill(&chain, period).ok_or(DeskError::NoBooks)?;
+        let statement = bill.signed(parts.grid, &parts.key, parts.clock.now())?;
+        parts.ledger.keep(&statement, parts.clock.now()).await?;
+        Ok(statement)
     }
 
     /// Books a payment that `caller`, its creditor, has signed.

@@ -1,5 +1,6 @@
 //! Why a clearing node refuses.
 
+use crate::clearing::bill::NotSigned;
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::LedgerError;
 use crate::resolver::ResolveError;
@@ -30,6 +31,9 @@ pub enum DeskError {
     /// Nothing was ever booked between the two in this asset.
     #[error("nothing is booked here between these two grids in this asset")]
     NoBooks,
+    /// A statement that is not signed, or not yet.
+    #[error(transparent)]
+    NotSigned(#[from] NotSigned),
     /// A netting that is not proposed, or not any more.
     #[error("no such netting is proposed here: {0}")]
     NoNetting(&'static str),

@@ -38,7 +38,7 @@ mod till_lane;
 mod transcript;
 
 pub use agreed_terms::{AgreedTerms, TermsError};
-pub use bill::{Bill, ageing, bill};
+pub use bill::{Bill, NotSigned, ageing, bill};
 pub use client_books::client_books;
 pub use client_judge::ClientJudge;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};

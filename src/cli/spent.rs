@@ -6,7 +6,7 @@ use crate::cli::home_arg::HomeArg;
 use crate::cli::plot;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::Home;
+use crate::config::{Home, read_key};
 use crate::ledger::{Ledger, Location, Part, UsageLine};
 use crate::members::Members;
 use crate::rate::Money;
@@ -89,7 +89,13 @@ fn books(home: &Home) -> Outcome<Vec<PathBuf>> {
 /// What the operator calls each client.
 fn labels(arg: &HomeArg, home: &Home, now: UnixSeconds) -> Outcome<BTreeMap<String, String>> {
     let members = Members::open(home, arg.grid()?)?;
-    Ok(members.clients(now).iter().map(|one| (one.key().to_string(), one.label().to_string())).collect())
+    let mut labels: BTreeMap<String, String> =
+        members.clients(now).iter().map(|one| (one.key().to_string(), one.label().to_string())).collect();
+    // Whoever works here is a client without a membership.
+    if let Ok(key) = read_key(&home.accounting_key()) {
+        labels.insert(key.public().to_string(), "the operator here".to_owned());
+    }
+    Ok(labels)
 }
 
 #[derive(Serialize)]

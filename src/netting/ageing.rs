@@ -24,6 +24,8 @@ pub struct Ageing {
     pub to_90_days: u128,
     /// For longer.
     pub older: u128,
+    /// Since when the oldest of what is due has been due.
+    pub due_since: Option<UnixSeconds>,
 }
 
 /// Sorts what is outstanding at `now` by age.
@@ -39,6 +41,9 @@ pub fn age(statements: &[Outstanding], now: UnixSeconds) -> Ageing {
             _ => &mut ageing.older,
         };
         *place += statement.amount;
+        if now >= statement.due && statement.amount > 0 {
+            ageing.due_since = Some(ageing.due_since.map_or(statement.due, |since| since.min(statement.due)));
+        }
     }
     ageing
 }
@@ -70,8 +75,10 @@ mod tests {
     fn a_statement_ages_from_the_day_it_is_due() {
         let later = Outstanding { due: NOW.plus(Seconds(1)), amount: 1 };
         let statements = [later, due(0, 2), due(29, 4), due(30, 8), due(60, 16), due(90, 32), due(4_000, 64)];
-        let expected = Ageing { not_due: 1, to_30_days: 6, to_60_days: 8, to_90_days: 16, older: 96 };
+        let due_since = Some(NOW.minus(Seconds::days(4_000)));
+        let expected = Ageing { not_due: 1, to_30_days: 6, to_60_days: 8, to_90_days: 16, older: 96, due_since };
         assert_eq!(age(&statements, NOW), expected);
+        assert_eq!(age(&[later], NOW).due_since, None);
     }
 
     #[test]

@@ -178,3 +178,40 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
 fn amount(line: &Value) -> u64 {
     line["charge"]["amount"].as_str().unwrap().parse().unwrap()
 }
+
+#[test]
+fn the_operator_pays_at_the_nodes_own_web_address_as_a_client_does_and_no_more_than_the_settings_say() {
+    let place = Place::new();
+    let testnet = Testnet::up(&place, "");
+    let first = testnet.ready["bootstrap"][0].as_str().unwrap().to_owned();
+    let network = testnet.ready["network"].as_str().unwrap().to_owned();
+    place.grid_manager("gm", 77);
+    let words = format!(
+        "init own --grid-manager gm --rate free --network {network} --bootstrap {first} --listen 127.0.0.1:0 \
+         --allow-private-addresses --gateway-listen 127.0.0.1:0 --web-listen 127.0.0.1:0"
+    );
+    // Enough for the letter and the directory, and not for the large file.
+    let money = ["--credit-limit", "10 USD", "--web-max-price", "0.001 USD"];
+    let made = place.run_words(words.split_whitespace().chain(money));
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    std::fs::copy(testnet.node_dir(0).join("policy.toml"), place.path("own/policy.toml")).unwrap();
+    let node = place.start("own");
+    let status = place.run("status -d own --wait 60 --json").json();
+    let web = status["web_url"].as_str().unwrap_or_else(|| panic!("{status}")).to_owned();
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let get = |cap: &str| {
+        let mut answer = agent.get(format!("{web}uri/{cap}")).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    let (status, letter) = get(&testnet.cap(1, "letter.txt"));
+    assert_eq!(status, 200, "{letter}");
+    assert!(letter.starts_with("This letter lies on the grid"), "{letter}");
+    let (status, problem) = get(&testnet.cap(1, "large.bin"));
+    assert_eq!(status, 402, "{problem}");
+    let problem: Value = serde_json::from_str(&problem).unwrap();
+    assert_eq!(problem["quote"]["total"]["asset"], "USD", "{problem}");
+    assert_eq!(node.terminate(), 0);
+    let usage = place.run("usage -d own --json").json();
+    let of_operator = usage["lines"].as_array().unwrap().iter().find(|line| line["label"] == "the operator here");
+    assert!(of_operator.is_some_and(|line| line["direction"] == "to_client" && amount(line) > 0), "{usage}");
+}

@@ -7,35 +7,35 @@ use lafs_clearinghouse::config::{Home, read_key};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Pair, Part};
 use lafs_clearinghouse::rate::Asset;
-use lafs_clearinghouse::record::Nickname;
+use lafs_clearinghouse::record::{GridRecord, Nickname};
 use lafs_clearinghouse::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use lafs_clearinghouse::tariff::wire::{
     LaneOpen, LaneOpenBody, LaneProposal, PaymentBody, Signed, Terms, TermsBody, TermsProposal, Voucher, VoucherBody,
 };
 use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 
-const GIB: u64 = 1 << 30;
+pub(crate) const GIB: u64 = 1 << 30;
 /// 0.02 USD for each GiB.
-const PRICE: PricePerGib = PricePerGib(20_000_000);
+pub(crate) const PRICE: PricePerGib = PricePerGib(20_000_000);
 
-fn usd() -> Asset {
+pub(crate) fn usd() -> Asset {
     Asset::from_code("USD").unwrap()
 }
 
 /// Who pays, who is paid, and who keeps the books, if a third one does.
-struct Three {
-    payer: GatewayNode,
-    payee: GatewayNode,
-    third: GatewayNode,
+pub(crate) struct Three {
+    pub(crate) payer: GatewayNode,
+    pub(crate) payee: GatewayNode,
+    pub(crate) third: GatewayNode,
     _tahoe: tempfile::TempDir,
 }
 
 impl Three {
-    async fn start(seed: u8) -> Self {
+    pub(crate) async fn start(seed: u8) -> Self {
         // A Tahoe node that has not started yet: its gateway serves, and knows no servers.
         let tahoe = tempfile::tempdir().unwrap();
         std::fs::create_dir(tahoe.path().join("private")).unwrap();
-        let third = GatewayNode::start(seed, None, "free", &[]).await;
+        let third = GatewayNode::start(seed, Some(tahoe.path()), "0.02 USD/GiB", &[]).await;
         let payee = GatewayNode::start(seed + 1, Some(tahoe.path()), "0.02 USD/GiB", &[&third]).await;
         let payer = GatewayNode::start(seed + 2, None, "free", &[&third, &payee]).await;
         for (who, whom) in
@@ -46,64 +46,17 @@ impl Three {
         Self { payer, payee, third, _tahoe: tahoe }
     }
 
-    fn terms(&self, clearing: Option<GridId>) -> Terms {
-        let now = Clock::system().now();
-        let body = TermsBody {
-            payer: self.payer.grid(),
-            payer_key: self.payer.key.public(),
-            payee: self.payee.grid(),
-            payee_key: self.payee.key.public(),
-            clearing,
-            asset: usd(),
-            credit_limit: MinorUnits(10_000_000_000),
-            window: Bytes(64 << 20),
-            settle: Seconds::days(30),
-            dispute: Seconds::days(60),
-            not_before: now.minus(Seconds::days(1)),
-            not_after: now.plus(Seconds::days(365)),
-            nonce: [4; 16],
-        };
-        TermsProposal::sign(&body, &self.payer.key).unwrap().accept(&self.payee.key).unwrap()
+    pub(crate) fn terms(&self, clearing: Option<GridId>) -> Terms {
+        terms_between(&self.payer, &self.payee, clearing)
     }
 
     /// A lane of the two, in both ledgers with its terms.
-    async fn lane(&self, nth: u8, terms: &Terms) -> LaneOpen {
-        let now = Clock::system().now();
-        let question = Question { grid: self.payee.grid(), policy: Policy::Fast, deadline: DEFAULT_DEADLINE };
-        let record = self.payer.node.resolver.resolve(question).await.unwrap().record;
-        let (payer, payee) = (gateway_key(&self.payer), gateway_key(&self.payee));
-        let body = LaneOpenBody {
-            payer: *self.payer.grid().key(),
-            payer_key: payer.public(),
-            payee: self.payee.grid(),
-            payee_key: payee.public(),
-            destination: None,
-            asset: usd(),
-            price: PRICE,
-            evidence: Some(record.signed().identity()),
-            terms: Some(terms.identity()),
-            grant: None,
-            position: None,
-            payer_instance: [1; 16],
-            payee_instance: [2; 16],
-            payer_session: session().public(),
-            payee_session: SecretKey::from_seed(&[202; 32]).public(),
-            payer_nonce: [nth; 16],
-            payee_nonce: [4; 16],
-            secret_hash: [8; 32],
-            opened_at: now,
-            not_after: now.plus(Seconds::hours(24)),
-        };
-        let lane = LaneProposal::sign(&body, &payee).unwrap().accept(&payer).unwrap();
-        for (node, part) in [(&self.payer, Part::Payer), (&self.payee, Part::Payee)] {
-            ledger(node).keep(terms, now).await.unwrap();
-            ledger(node).open_lane(part, lane.clone(), now).await.unwrap();
-        }
-        lane
+    pub(crate) async fn lane(&self, nth: u8, terms: &Terms) -> LaneOpen {
+        lane_between(&self.payer, &self.payee, nth, terms).await
     }
 
     /// The payer acknowledges so many octets of the lane, in all.
-    async fn vouch(&self, lane: &LaneOpen, octets: u64) {
+    pub(crate) async fn vouch(&self, lane: &LaneOpen, octets: u64) {
         for (node, part) in [(&self.payer, Part::Payer), (&self.payee, Part::Payee)] {
             ledger(node).voucher(part, voucher(lane, octets), Vec::new(), Clock::system().now()).await.unwrap();
         }
@@ -113,18 +66,79 @@ impl Three {
         ledger(node).owed(part, *self.payer.grid().key(), *self.payee.grid().key(), usd()).await.unwrap()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for node in [self.payer, self.payee, self.third] {
             node.node.stop().await;
         }
     }
 }
 
-fn session() -> SecretKey {
+pub(crate) fn terms_between(payer: &GatewayNode, payee: &GatewayNode, clearing: Option<GridId>) -> Terms {
+    let now = Clock::system().now();
+    let body = TermsBody {
+        payer: payer.grid(),
+        payer_key: payer.key.public(),
+        payee: payee.grid(),
+        payee_key: payee.key.public(),
+        clearing,
+        asset: usd(),
+        credit_limit: MinorUnits(10_000_000_000),
+        window: Bytes(64 << 20),
+        settle: Seconds::days(30),
+        dispute: Seconds::days(60),
+        not_before: now.minus(Seconds::days(1)),
+        not_after: now.plus(Seconds::days(365)),
+        nonce: [4; 16],
+    };
+    TermsProposal::sign(&body, &payer.key).unwrap().accept(&payee.key).unwrap()
+}
+
+/// A lane of two grids, in both ledgers with its terms.
+pub(crate) async fn lane_between(of: &GatewayNode, with: &GatewayNode, nth: u8, terms: &Terms) -> LaneOpen {
+    let now = Clock::system().now();
+    let record = record(of, with.grid()).await;
+    let (payer, payee) = (gateway_key(of), gateway_key(with));
+    let body = LaneOpenBody {
+        payer: *of.grid().key(),
+        payer_key: payer.public(),
+        payee: with.grid(),
+        payee_key: payee.public(),
+        destination: None,
+        asset: usd(),
+        price: PRICE,
+        evidence: Some(record.signed().identity()),
+        terms: Some(terms.identity()),
+        grant: None,
+        position: None,
+        payer_instance: [1; 16],
+        payee_instance: [2; 16],
+        payer_session: session().public(),
+        payee_session: SecretKey::from_seed(&[202; 32]).public(),
+        payer_nonce: [nth; 16],
+        payee_nonce: [4; 16],
+        secret_hash: [8; 32],
+        opened_at: now,
+        not_after: now.plus(Seconds::hours(24)),
+    };
+    let lane = LaneProposal::sign(&body, &payee).unwrap().accept(&payer).unwrap();
+    for (node, part) in [(of, Part::Payer), (with, Part::Payee)] {
+        ledger(node).keep(terms, now).await.unwrap();
+        ledger(node).open_lane(part, lane.clone(), now).await.unwrap();
+    }
+    lane
+}
+
+/// The record of `grid` as a node finds it.
+pub(crate) async fn record(node: &GatewayNode, grid: GridId) -> GridRecord {
+    let question = Question { grid, policy: Policy::Fast, deadline: DEFAULT_DEADLINE };
+    node.node.resolver.resolve(question).await.unwrap().record
+}
+
+pub(crate) fn session() -> SecretKey {
     SecretKey::from_seed(&[201; 32])
 }
 
-fn voucher(lane: &LaneOpen, octets: u64) -> Voucher {
+pub(crate) fn voucher(lane: &LaneOpen, octets: u64) -> Voucher {
     let body = VoucherBody {
         lane: lane.identity(),
         cum_bytes: Bytes(octets),
@@ -135,23 +149,23 @@ fn voucher(lane: &LaneOpen, octets: u64) -> Voucher {
     Voucher::issue(&body, lane, &session()).unwrap()
 }
 
-fn gateway_key(node: &GatewayNode) -> SecretKey {
+pub(crate) fn gateway_key(node: &GatewayNode) -> SecretKey {
     read_key(&Home::new(node._dir.path().join("node")).gateway_key()).unwrap()
 }
 
-fn settler(node: &GatewayNode) -> &Settler {
+pub(crate) fn settler(node: &GatewayNode) -> &Settler {
     node.node.settler.as_ref().unwrap()
 }
 
-fn ledger(node: &GatewayNode) -> &Ledger {
+pub(crate) fn ledger(node: &GatewayNode) -> &Ledger {
     settler(node).ledger()
 }
 
-async fn round(node: &GatewayNode) -> Rounded {
+pub(crate) async fn round(node: &GatewayNode) -> Rounded {
     settler(node).round(Round::Everything).await
 }
 
-fn done(claimed: u64, positions: u64) -> Rounded {
+pub(crate) fn done(claimed: u64, positions: u64) -> Rounded {
     Rounded { claimed, positions, problems: Vec::new() }
 }
 

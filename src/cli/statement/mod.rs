@@ -4,7 +4,7 @@ mod paid;
 mod period;
 mod view;
 
-use crate::clearing::{ageing, bill};
+use crate::clearing::{Bill, ageing, bill};
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
@@ -13,12 +13,14 @@ use crate::cli::statement::period::Period;
 use crate::cli::statement::view::{BillView, StatementsView};
 use crate::cli::terminal::{Form, Terminal};
 use crate::clock::Clock;
+use crate::config::{PUBLIC_MODE, create_new, read_key};
 use crate::keys::GridId;
 use crate::ledger::{Ledger, Location};
 use crate::signed::ObjectType;
 use crate::tariff::wire::Terms;
 use crate::units::Seconds;
 use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
 
 /// Show what is due between this grid and others, or between the grids that it clears for
 ///
@@ -46,6 +48,10 @@ pub(super) struct StatementArgs {
     /// Print lines for a spreadsheet, amounts in minor units
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Sign it and write it into this file: by whoever keeps the chain of positions, of one grid and asset, when the period is
+    /// over
+    #[arg(long, value_name = "FILE", requires = "grid")]
+    sign: Option<PathBuf>,
     #[command(flatten)]
     home: HomeArg,
     #[command(subcommand)]
@@ -87,7 +93,7 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
         Some(period) => period.range(),
         None => Period::month_of(now).range(),
     };
-    let mut statements = Vec::new();
+    let (mut statements, mut ours) = (Vec::new(), Vec::new());
     for (clearing, pair) in ledger.chains().await? {
         let asked = args.grid.is_none_or(|grid| pair.has(&grid) && grid != *own || pair.has(&grid) && !pair.has(own));
         if !asked {
@@ -101,7 +107,27 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
         let settle = terms.iter().filter_map(|(_, _, bytes)| Terms::from_bytes(bytes).ok());
         let settle = settle.map(|terms| terms.body().settle).min().unwrap_or(Seconds(0));
         let ageing = ageing(&chain, &bill.debtor, settle, now);
-        statements.push(BillView::new(&bill, &chain, &ageing));
+        if clearing == *own {
+            ours.push(bill.clone());
+        }
+        statements.push(BillView::new(&bill, &chain, &ageing, now));
+    }
+    if let Some(file) = &args.sign {
+        sign(args, own, &ours, file)?;
     }
     Ok(StatementsView::new(own, &period, statements))
+}
+
+/// Signs the one bill of a chain that this grid keeps, with its gateway's key as its positions are.
+fn sign(args: &StatementArgs, own: &GridId, ours: &[Bill], file: &Path) -> Outcome<()> {
+    let [bill] = ours else {
+        let message = format!("this grid keeps {} chains of positions with that grid, and one is signed", ours.len());
+        return Err(Failure::new(ExitCode::Refused, message)
+            .hint("whoever the statement says it is booked by signs it: `GET /v1/statements/GRID` at its gateway"));
+    };
+    let key = read_key(&args.home.home()?.gateway_key())?;
+    let statement = bill.signed(*own, &key, Clock::system().now());
+    let statement = statement.map_err(|error| Failure::because(ExitCode::Refused, &error))?;
+    create_new(file, statement.bytes(), PUBLIC_MODE)?;
+    Ok(())
 }

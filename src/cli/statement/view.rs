@@ -49,6 +49,11 @@ struct AgeingView {
     to_60_days: String,
     to_90_days: String,
     older: String,
+    /// For how many whole days the oldest of it has been due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue_days: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_since_unix_seconds: Option<UnixSeconds>,
 }
 
 /// What was booked in the period.
@@ -99,7 +104,7 @@ impl fmt::Display for Csv {
 }
 
 impl BillView {
-    pub(super) fn new(bill: &Bill, chain: &[Position], ageing: &Ageing) -> Self {
+    pub(super) fn new(bill: &Bill, chain: &[Position], ageing: &Ageing, now: UnixSeconds) -> Self {
         let mut lines = Vec::new();
         for position in chain.iter().map(Position::body).filter(|body| bill.period.contains(&body.time)) {
             let grid =
@@ -145,6 +150,8 @@ impl BillView {
                 to_60_days: ageing.to_60_days.to_string(),
                 to_90_days: ageing.to_90_days.to_string(),
                 older: ageing.older.to_string(),
+                overdue_days: ageing.due_since.map(|since| now.since(since).0 / 86_400),
+                due_since_unix_seconds: ageing.due_since,
             },
             lines,
         }
@@ -194,6 +201,10 @@ impl fmt::Display for StatementsView {
                 if digits != "0" {
                     table.row(name, bill.amount(digits));
                 }
+            }
+            if let (Some(days), Some(since)) = (bill.ageing.overdue_days, bill.ageing.due_since_unix_seconds) {
+                let for_so_long = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+                table.row("overdue", format!("for {for_so_long}, since {since}"));
             }
             table.row("last position", &bill.position);
             write!(f, "\n{table}")?;

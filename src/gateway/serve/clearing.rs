@@ -13,6 +13,7 @@ use crate::rate::Asset;
 use crate::session::Caller;
 use crate::signed::Identity;
 use crate::tariff::wire::{ClaimBody, ConsentBody, Payload, PaymentBody, Revoke, RevokeBody};
+use crate::units::UnixSeconds;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -30,6 +31,7 @@ pub(super) fn paths() -> Router<Shared> {
     Router::new()
         .route("/v1/claims", post(claim).layer(DefaultBodyLimit::max(ClaimBody::MAX_BYTES)))
         .route("/v1/positions/{grid}", get(positions))
+        .route("/v1/statements/{grid}", get(statement))
         .route("/v1/revocations", post(revocation).layer(DefaultBodyLimit::max(RevokeBody::MAX_BYTES)))
         .route("/v1/nettings", get(nettings))
         .route("/v1/consents", post(consent).layer(DefaultBodyLimit::max(ConsentBody::MAX_BYTES)))
@@ -45,8 +47,7 @@ async fn claim(
     let grid = grid(&shared, &connection)?;
     let body = body.map_err(|_| Refusal::malformed("no claim is so long"))?;
     let receipt = shared.settler.desk().claim(&body, &grid).await.map_err(|error| refusal(&error))?;
-    let kind = HeaderValue::from_static("application/cose; cose-type=\"cose-sign1\"");
-    Ok(([(header::CONTENT_TYPE, kind)], receipt.bytes().to_vec()).into_response())
+    Ok(([(header::CONTENT_TYPE, cose())], receipt.bytes().to_vec()).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,14 +65,46 @@ async fn positions(
     query: Result<Query<PositionsQuery>, QueryRejection>,
 ) -> Result<Json<PositionsDocument>, Refusal> {
     let grid = grid(&shared, &connection)?;
-    let other: GridId = path
-        .ok()
-        .and_then(|Path(text)| text.parse().ok())
-        .ok_or_else(|| Refusal::malformed("no grid id stands in the path"))?;
+    let other = other(path)?;
     let Query(query) = query.map_err(|_| Refusal::malformed("the query takes `asset` and `after`"))?;
     let asset = Asset::from_code(&query.asset).map_err(|error| Refusal::malformed(format!("asset: {error}")))?;
     let posted = shared.settler.desk().positions(&grid, &other, asset, query.after).await;
     Ok(Json(PositionsDocument::of(&posted.map_err(|error| refusal(&error))?)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatementQuery {
+    asset: String,
+    from: u64,
+    until: u64,
+}
+
+async fn statement(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Arc<Connection>>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<StatementQuery>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let grid = grid(&shared, &connection)?;
+    let other = other(path)?;
+    let Query(query) = query.map_err(|_| Refusal::malformed("the query takes `asset`, `from` and `until`"))?;
+    let asset = Asset::from_code(&query.asset).map_err(|error| Refusal::malformed(format!("asset: {error}")))?;
+    let period = UnixSeconds(query.from)..UnixSeconds(query.until);
+    let statement = shared.settler.desk().statement(&grid, &other, asset, period).await;
+    let statement = statement.map_err(|error| refusal(&error))?;
+    Ok(([(header::CONTENT_TYPE, cose())], statement.bytes().to_vec()).into_response())
+}
+
+/// The grid that stands in the path.
+fn other(path: Result<Path<String>, PathRejection>) -> Result<GridId, Refusal> {
+    let grid = path.ok().and_then(|Path(text)| text.parse().ok());
+    grid.ok_or_else(|| Refusal::malformed("no grid id stands in the path"))
+}
+
+/// The media type of a signed object.
+fn cose() -> HeaderValue {
+    HeaderValue::from_static("application/cose; cose-type=\"cose-sign1\"")
 }
 
 /// What a payment was taken as.
@@ -166,7 +199,7 @@ fn grid(shared: &Shared, connection: &Connection) -> Result<GridId, Refusal> {
 
 fn refusal(error: &DeskError) -> Refusal {
     let (status, code) = match error {
-        DeskError::Wire(_) => (StatusCode::BAD_REQUEST, Code::Malformed),
+        DeskError::Wire(_) | DeskError::NotSigned(_) => (StatusCode::BAD_REQUEST, Code::Malformed),
         DeskError::OtherClearing(_) | DeskError::OtherGrid(_) | DeskError::NoAuthority { .. } => {
             (StatusCode::FORBIDDEN, Code::Refused)
         }
