@@ -374,7 +374,7 @@ impl OpenGateway {
             budget: Budget::Open,
             clock,
         });
-        let till = Till::open(TillParts { ledger: ledger.clone(), grid, key, clock }).await?;
+        let till = Till::new(TillParts { ledger: ledger.clone(), grid, key, clock });
         let published = publisher.changes();
         let own_record: OwnRecord = Arc::new(move || published.borrow().record.clone());
         let record = Arc::clone(&own_record);
@@ -477,7 +477,11 @@ fn settler(
 async fn settle(settler: Settler) {
     let mut tick = tokio::time::interval(SETTLE_EVERY);
     loop {
-        tick.tick().await;
+        // In time, or when somebody owes half of what may be owed.
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = settler.time_to_settle() => {}
+        }
         settler.round(Round::WhatIsDue).await;
     }
 }

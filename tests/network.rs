@@ -16,6 +16,7 @@ mod network {
     mod grids;
     mod holders;
     mod keeping;
+    mod lanes;
     mod offered_over_http;
     mod openapi;
     mod other_implementations;

@@ -4,11 +4,15 @@
 use crate::keys::{GridId, PublicKey};
 use crate::rate::Asset;
 use crate::signed::Identity;
+use crate::tariff::lane::{MAX_ENTRIES, Served};
 use crate::tariff::wire::LaneId;
 use serde::{Deserialize, Serialize};
 
 /// The most octets of what is sent to open a lane or to acknowledge something.
 pub const MAX_REQUEST_BYTES: usize = 8 << 10;
+/// The most octets of a voucher with its deliveries: twice as many as one voucher acknowledges, since one that was not confirmed
+/// is followed by another.
+pub const MAX_VOUCHER_BYTES: usize = (2 * MAX_ENTRIES * Served::BYTES).div_ceil(3) * 4 + 1_024;
 /// The most octets of an answer to it.
 pub const MAX_ANSWER_BYTES: usize = 16 << 10;
 
@@ -71,6 +75,28 @@ pub struct LaneAgreed {
 pub struct LaneOpened {
     /// Its id, 64 hexadecimal digits.
     pub lane: String,
+}
+
+/// A voucher on its way to the payee.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoucherSent {
+    /// The `voucher/1`.
+    pub voucher_base64url: Octets,
+    /// The deliveries that it acknowledges beyond the last voucher that the payee has confirmed, 49 octets each. Left out, the
+    /// voucher is shown: the payee takes it for what its payer says, and nothing else of the lane is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliveries_base64url: Option<Octets>,
+}
+
+impl VoucherSent {
+    /// The deliveries; `None`: it is shown; the name of the field, if they are none.
+    pub fn deliveries(&self) -> Result<Option<Vec<Served>>, &'static str> {
+        let Some(octets) = &self.deliveries_base64url else { return Ok(None) };
+        let (entries, rest) = octets.0.as_chunks();
+        let entries: Option<Vec<Served>> = entries.iter().map(Served::from_bytes).collect();
+        entries.filter(|_| rest.is_empty()).map(Some).ok_or("deliveries_base64url")
+    }
 }
 
 /// How far a lane has come, to the payee's knowledge.

@@ -24,17 +24,24 @@ mod fresh_records;
 mod home_judge;
 mod house_rules;
 mod lane_documents;
+mod lane_use;
 mod nettings;
 mod position_check;
 mod purse;
 mod purse_lane;
+mod purse_open;
+mod purse_resume;
 mod quote;
 mod settle;
+mod spent;
 mod take;
 mod till;
 mod till_account;
 mod till_error;
 mod till_lane;
+mod till_open;
+#[cfg(test)]
+mod till_tests;
 mod transcript;
 
 pub use agreed_terms::{AgreedTerms, TermsError};
@@ -49,13 +56,16 @@ pub use home_judge::HomeJudge;
 pub use house_rules::{Asker, Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};
 pub use lane_documents::{
     CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
-    Octets, lane_of_text, lane_text,
+    MAX_VOUCHER_BYTES, Octets, VoucherSent, lane_of_text, lane_text,
 };
+pub use lane_use::{Delivery, LaneUse};
 pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};
 pub use position_check::PositionFault;
-pub use purse::{Budget, Judge, Judged, Purse, PurseParts, Wanted};
+pub use purse::{Judge, Judged, Purse, PurseParts, Wanted};
 pub use quote::{Quote, QuoteError, at_most};
 pub use settle::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument, Round, Rounded, Settler, SettlerParts};
+pub use spent::Budget;
 pub use take::{MAX_TAKEN_BYTES, TakeError, Taken};
-pub use till::{Delivery, LaneUse, Sale, Till, TillParts};
+pub use till::{Till, TillParts};
 pub use till_error::TillError;
+pub use till_open::Sale;

@@ -1,9 +1,7 @@
 //! The payer's side: lanes that are open with a gateway, and vouchers for what was verified on them.
 
-use crate::clearing::lane_documents::{
-    LaneAgreed, LaneOffer, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, Octets, lane_text,
-};
-use crate::clearing::purse_lane::{PurseLane, Spent};
+use crate::clearing::purse_lane::PurseLane;
+use crate::clearing::spent::{Budget, Spent};
 use crate::clearing::transcript::file_names;
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
@@ -13,30 +11,25 @@ use crate::policy::Period;
 use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::lane::LaneSecret;
-use crate::tariff::wire::{Deck, LaneId, LaneOpenBody, LaneProposal, Voucher};
-use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds};
+use crate::tariff::wire::{Deck, LaneOpenBody};
+use crate::units::{MinorUnits, PricePerGib, Seconds};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hyper::Method;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// A lane that ends sooner than this is not begun on.
-const WORTHWHILE: Seconds = Seconds(30);
-/// What is wrong with a proposal under terms that were not asked for.
-const OTHER_TERMS: &str = "it is under other terms";
+pub(super) const WORTHWHILE: Seconds = Seconds(30);
 /// How long the last vouchers may take when a purse is closed. They are in the books, and are sent when it is opened again.
 const LAST_VOUCHERS: Duration = Duration::from_secs(5);
 
 /// The payer's side of all lanes of a process. Cheap to clone.
 #[derive(Clone)]
-pub struct Purse(Arc<Inner>);
+pub struct Purse(pub(super) Arc<Inner>);
 
 /// What a purse needs.
 pub struct PurseParts {
@@ -52,17 +45,6 @@ pub struct PurseParts {
     pub budget: Budget,
     /// The time.
     pub clock: Clock,
-}
-
-/// What a payer may spend without asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Budget {
-    /// Whatever the judge agrees to.
-    Open,
-    /// So much in all, in this asset; of nothing else anything.
-    UpTo(Asset, MinorUnits),
-    /// Nothing.
-    Nothing,
 }
 
 /// What a payer would open a lane with.
@@ -100,28 +82,31 @@ pub trait Judge: fmt::Debug + Send + Sync {
 
 pub(super) struct Inner {
     pub(super) ledger: Ledger,
-    payer: PublicKey,
-    key: SecretKey,
-    judge: Arc<dyn Judge>,
+    pub(super) payer: PublicKey,
+    pub(super) key: SecretKey,
+    pub(super) judge: Arc<dyn Judge>,
     pub(super) clock: Clock,
     /// Signs vouchers, as long as this process runs.
     pub(super) session: SecretKey,
     /// Under which files are counted in the books.
     files: LaneSecret,
-    pub(super) spent: Mutex<Spent>,
+    spent: Mutex<Spent>,
     lanes: Mutex<Lanes>,
 }
 
+/// A lane that is read on, held while one is opened.
+type OpenLane = Arc<tokio::sync::Mutex<Option<PurseLane>>>;
+
 #[derive(Default)]
-struct Lanes {
-    /// Lanes that no request is on, by the gateway's TLS key and the grid whose files they are for.
-    idle: HashMap<([u8; 32], GridId), Vec<PurseLane>>,
+pub(super) struct Lanes {
+    /// The lane for each gateway, by its TLS key, and grid whose files are read. Who finds none opens one, and others wait for it.
+    open: HashMap<([u8; 32], GridId), OpenLane>,
     /// All that have vouchers to send still, to be waited for at the end.
-    all: Vec<PurseLane>,
+    pub(super) all: Vec<PurseLane>,
     /// Gateways that know no lanes.
     without: HashSet<[u8; 32]>,
     /// Gateways that have missed nothing, as far as is known.
-    resumed: HashSet<[u8; 32]>,
+    pub(super) resumed: HashSet<[u8; 32]>,
 }
 
 /// A purse that pays for one of its grid's clients: the books say for whom.
@@ -129,6 +114,18 @@ struct Lanes {
 struct Behalf {
     purse: Purse,
     client: PublicKey,
+}
+
+impl Inner {
+    pub(super) fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A gateway could not be told of a voucher: it is with the next request.
+    pub(super) fn left_unsent(&self, client: &GatewayClient) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.resumed.remove(client.place().nurl.spki_hash());
+    }
 }
 
 impl Purse {
@@ -176,7 +173,7 @@ impl Purse {
     pub async fn close(&self) {
         let all = {
             let mut lanes = self.lanes();
-            lanes.idle.clear();
+            lanes.open.clear();
             std::mem::take(&mut lanes.all)
         };
         let ended = futures::future::join_all(all.iter().map(PurseLane::end));
@@ -196,241 +193,34 @@ impl Purse {
             return Ok(None);
         }
         self.resume(client).await;
-        let place = (gateway, purchase.grid);
-        let lane = match self.idle(place) {
-            Some(lane) => lane,
+        let place = Arc::clone(self.lanes().open.entry((gateway, purchase.grid)).or_default());
+        let mut place = place.lock().await;
+        let until = self.0.clock.now().plus(WORTHWHILE);
+        let lane = match place.as_ref().filter(|lane| lane.is_good_at(until)) {
+            Some(lane) => lane.clone(),
             None => match self.open(client, &purchase.grid).await? {
-                Some(lane) => lane,
+                Some(lane) => place.insert(lane).clone(),
                 None => {
                     self.lanes().without.insert(gateway);
                     return Ok(None);
                 }
             },
         };
+        drop(place);
         let index = purchase.file.storage_index();
         let index = index.map_or([0; 16], |index| *index.as_bytes());
         let file = self.0.files.object(&index);
-        let purse = self.clone();
-        let back = Box::new(move |lane| purse.lanes().idle.entry(place).or_default().push(lane));
-        Ok(Some(lane.begin(&self.0, &index, file, on_behalf_of, purchase.octets, back)?))
+        Ok(Some(lane.begin(&self.0, &index, file, on_behalf_of, purchase.octets)?))
     }
 
-    fn idle(&self, place: ([u8; 32], GridId)) -> Option<PurseLane> {
-        let now = self.0.clock.now();
-        let mut lanes = self.lanes();
-        let idle = lanes.idle.get_mut(&place)?;
-        while let Some(lane) = idle.pop() {
-            if lane.is_good_at(now.plus(WORTHWHILE)) {
-                return Some(lane);
-            }
-        }
-        None
-    }
-
-    /// Opens a lane; `None` where the gateway knows none.
-    async fn open(&self, client: &GatewayClient, destination: &GridId) -> Result<Option<PurseLane>, PeerError> {
-        let payee = client.place().grid;
-        let mut may_ask_again = true;
-        loop {
-            match self.try_open(client, &payee, destination).await {
-                Ok(lane) => return Ok(Some(lane)),
-                // Terms were agreed on for another request meanwhile.
-                Err(PeerError::Lane { what: OTHER_TERMS, .. }) if may_ask_again => may_ask_again = false,
-                Err(error) => {
-                    let refusal = error.refusal();
-                    // A gateway of before there were lanes.
-                    if refusal.is_some_and(|refusal| matches!(refusal.status, 404 | 405 | 501)) {
-                        debug!("a gateway without lanes");
-                        return Ok(None);
-                    }
-                    let offers =
-                        refusal.filter(|refusal| refusal.status == 402).and_then(|refusal| refusal.offers.as_ref());
-                    match offers {
-                        Some(offers) if may_ask_again && self.0.judge.offered(client, offers).await? => {
-                            may_ask_again = false;
-                        }
-                        _ => return Err(error),
-                    }
-                }
-            }
-        }
-    }
-
-    async fn try_open(
-        &self,
-        client: &GatewayClient,
-        payee: &GridId,
-        destination: &GridId,
-    ) -> Result<PurseLane, PeerError> {
-        let Inner { ledger, payer, key, judge, clock, session, .. } = &*self.0;
-        let wanted = judge.wanted(payee, destination).await?;
-        let mut random = [0_u8; 48];
-        getrandom::fill(&mut random).map_err(|error| PeerError::Books(error.to_string()))?;
-        let (nonce, secret) = random.split_at(16);
-        let (nonce, secret): ([u8; 16], [u8; 32]) = match (nonce.try_into(), secret.try_into()) {
-            (Ok(nonce), Ok(secret)) => (nonce, secret),
-            _ => return Err(PeerError::Books("no random numbers".to_owned())),
-        };
-        let secret = LaneSecret::new(secret);
-        let secret_hash = secret.hash();
-        let octets = |identity: Option<Identity>| identity.map(|identity| Octets(identity.0.to_vec()));
-        let offer = LaneOffer {
-            destination: *destination,
-            asset: wanted.asset.map(|asset| asset.code().to_owned()),
-            payer_instance_base64url: Octets(ledger.instance().to_vec()),
-            payer_session_base64url: Octets(session.public().as_bytes().to_vec()),
-            payer_nonce_base64url: Octets(nonce.to_vec()),
-            secret_hash_base64url: Octets(secret_hash.to_vec()),
-            position_base64url: octets(wanted.position),
-            terms_base64url: octets(wanted.terms),
-            confirmed: wanted.confirmed,
-        };
-        let answer: LaneProposed = post(client, "/v1/lanes/offer", &offer).await?;
-        let refused = |what| PeerError::Lane { place: client.place().nurl.place().clone(), what };
-        let proposal = LaneProposal::from_bytes(&answer.proposal_base64url.0)
-            .map_err(|_| refused("it is no lane-open that the gateway has signed"))?;
-        let body = proposal.body();
-        let now = clock.now();
-        // What was asked for, and nobody else's key or counter.
-        let differs = match body {
-            _ if body.payer != *payer || body.payer_key != key.public() => Some("it is for another payer"),
-            _ if body.payee != *payee => Some("it is another grid's"),
-            _ if body.destination() != *destination => Some("it is for another grid's files"),
-            _ if body.payer_instance != ledger.instance() => Some("it is for another process"),
-            _ if body.payer_session != session.public() => Some("another key would sign vouchers"),
-            _ if body.payer_nonce != nonce => Some("it answers another offer"),
-            _ if body.secret_hash != secret_hash => Some("it has another secret"),
-            _ if body.position != wanted.position => Some("it names another position"),
-            _ if wanted.asset.is_some_and(|asset| body.price.0 > 0 && asset != body.asset) => {
-                Some("it is in another asset")
-            }
-            _ if body.price.0 > 0 && body.terms != wanted.terms => Some(OTHER_TERMS),
-            _ if body.not_after <= now.plus(WORTHWHILE) => Some("it ends at once"),
-            _ => None,
-        };
-        if let Some(what) = differs {
-            return Err(refused(what));
-        }
-        let deck = answer.deck_base64url.as_ref().map(|deck| Deck::from_bytes(&deck.0));
-        let deck = deck.transpose().map_err(|_| refused("the deck is none"))?;
-        judge.price(client, body, deck.as_ref()).await?;
-        self.affordable(body)?;
-        let open = proposal.accept(key).map_err(|_| refused("it cannot be signed"))?;
-        let books = |error: crate::ledger::LedgerError| PeerError::Books(error.to_string());
-        if let Some(deck) = deck {
-            ledger.keep(&deck, now).await.map_err(books)?;
-        }
-        // Before the other side may deliver on it.
-        ledger.open_lane(Part::Payer, open.clone(), now).await.map_err(books)?;
-        let agreed = LaneAgreed {
-            lane_open_base64url: Octets(open.bytes().to_vec()),
-            secret_base64url: Octets(secret.octets().to_vec()),
-        };
-        let _: crate::clearing::lane_documents::LaneOpened = post(client, "/v1/lanes", &agreed).await?;
-        let lane = PurseLane::start(Arc::clone(&self.0), client.clone(), open, secret, Bytes(answer.window_bytes));
-        let mut lanes = self.lanes();
-        lanes.all.retain(|lane| !lane.is_over());
-        lanes.all.push(lane.clone());
-        Ok(lane)
-    }
-
-    /// Refuses a price that may not be paid at all.
-    fn affordable(&self, body: &LaneOpenBody) -> Result<(), PeerError> {
-        let price = || price_text(body.asset, body.price);
-        match self.0.spent.lock().unwrap_or_else(PoisonError::into_inner).budget() {
-            _ if body.price.0 == 0 => Ok(()),
-            Budget::Open => Ok(()),
-            Budget::UpTo(asset, _) if asset == body.asset => Ok(()),
-            Budget::UpTo(asset, _) => {
-                Err(PeerError::Price { price: price(), limit: format!("only {} may be paid", asset.code()) })
-            }
-            Budget::Nothing => Err(PeerError::Price { price: price(), limit: "nothing may be paid".to_owned() }),
-        }
-    }
-
-    /// Tells a gateway what it may have missed of lanes that nothing is read on any more, of earlier processes or because it was away:
-    /// each one's best voucher. What it shows of our own signature that these books have forgotten is taken up.
-    async fn resume(&self, client: &GatewayClient) {
-        let gateway = *client.place().nurl.spki_hash();
-        if !self.lanes().resumed.insert(gateway) {
-            return;
-        }
-        let (ledger, now) = (&self.0.ledger, self.0.clock.now());
-        let lanes = match ledger.open_lanes(Part::Payer, now).await {
-            Ok(lanes) => lanes,
-            Err(error) => return warn!(%error, "lanes of before cannot be read"),
-        };
-        let in_use: Vec<LaneId> = self.lanes().all.iter().filter(|lane| !lane.is_over()).map(PurseLane::id).collect();
-        let of_payee = lanes.into_iter().filter(|lane| lane.open.body().payee == client.place().grid);
-        for lane in of_payee.filter(|lane| !in_use.contains(&lane.open.identity())) {
-            if let Err(error) = self.resume_lane(client, &lane.open.identity(), &lane).await {
-                debug!(%error, "a lane of before could not be brought up to date");
-            }
-        }
-    }
-
-    async fn resume_lane(
-        &self,
-        client: &GatewayClient,
-        id: &LaneId,
-        lane: &crate::ledger::LaneState,
-    ) -> Result<(), PeerError> {
-        let path = format!("/v1/lanes/{}", lane_text(id));
-        let held: LaneStanding = got(client, Method::GET, &path, Vec::new()).await?;
-        let ours = lane.voucher.as_ref();
-        let theirs = held.voucher_base64url.map(|voucher| Voucher::of_lane(&voucher.0, &lane.open));
-        // What it shows was signed by us, or it is nothing.
-        let theirs = theirs.transpose().map_err(|_| client.malformed("not a voucher of this lane"))?;
-        let reach = |voucher: Option<&Voucher>| voucher.map_or(0, |voucher| voucher.body().cum_bytes.0);
-        if reach(theirs.as_ref()) > reach(ours)
-            && let Some(voucher) = theirs
-        {
-            let booked = self.0.ledger.voucher(Part::Payer, voucher, Vec::new(), self.0.clock.now()).await;
-            booked.map_err(|error| PeerError::Books(error.to_string()))?;
-        } else if reach(ours) > reach(theirs.as_ref())
-            && let Some(voucher) = ours
-        {
-            let path = format!("{path}/vouchers");
-            client
-                .send(Method::POST, &path, "application/cose", voucher.bytes().to_vec().into(), MAX_ANSWER_BYTES)
-                .await?;
-        }
-        // Nothing more is read on it.
-        client.send(Method::DELETE, &path, "application/json", Vec::new().into(), MAX_ANSWER_BYTES).await?;
-        Ok(())
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    /// A gateway could not be told of a voucher: it is with the next request.
-    pub(super) fn left_unsent(&self, client: &GatewayClient) {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.resumed.remove(client.place().nurl.spki_hash());
     }
 }
 
 /// A price for people.
 pub(super) fn price_text(asset: Asset, price: PricePerGib) -> String {
     format!("{} {} per GiB", asset.decimal(price.0), asset.code())
-}
-
-async fn post<T: DeserializeOwned>(client: &GatewayClient, path: &str, body: &impl Serialize) -> Result<T, PeerError> {
-    let body = serde_json::to_vec(body).map_err(|error| PeerError::Books(error.to_string()))?;
-    got(client, Method::POST, path, body).await
-}
-
-async fn got<T: DeserializeOwned>(
-    client: &GatewayClient,
-    method: Method,
-    path: &str,
-    body: Vec<u8>,
-) -> Result<T, PeerError> {
-    let answer = client.send(method, path, "application/json", body.into(), MAX_ANSWER_BYTES).await?;
-    serde_json::from_slice(&answer).map_err(|_| client.malformed("not the JSON expected"))
 }
 
 impl Payer for Purse {

@@ -1,24 +1,23 @@
-//! One lane in a purse: what was verified on it, and the task that signs, keeps and sends vouchers for it.
+//! One lane in a purse: the machine that counts what was verified on it, and the task that signs, keeps and sends its vouchers.
 
 use crate::causes::chain;
-use crate::clearing::lane_documents::{MAX_ANSWER_BYTES, lane_text};
-use crate::clearing::purse::{Budget, Inner, price_text};
+use crate::clearing::lane_documents::{MAX_ANSWER_BYTES, Octets, VoucherSent, lane_text};
+use crate::clearing::purse::{Inner, price_text};
 use crate::clearing::transcript::served;
 use crate::keys::PublicKey;
 use crate::ledger::{Part, Reading};
 use crate::peer::{Came, GatewayClient, PaidRequest, PeerError};
-use crate::tariff::lane::{LaneSecret, Transcript, VOUCHER_EVERY};
+use crate::tariff::lane::{LaneSecret, PayerEffect, PayerLane, Served};
 use crate::tariff::wire::{LaneId, LaneOpen, LaneOpenBody, Voucher, VoucherBody};
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
 use hyper::Method;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// Of a small window a share, so that the payee never waits for the rest of a chunk.
-const SHARE_OF_WINDOW: u64 = 4;
 /// After how long without anything new a voucher is signed for less.
 const IDLE: Duration = Duration::from_secs(1);
 /// How long it is waited before a voucher is written down or sent again; doubled each time.
@@ -26,25 +25,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often that is done in a row: a minute, in which a node is started again or somebody makes room on a disk. After that the
 /// next request to the same gateway brings it.
 const TRIES: u32 = 6;
+/// How many vouchers are written before one is sent: the last one acknowledges what the others do.
+const WRITTEN: usize = 2;
 
-/// What was spent of a budget.
-#[derive(Debug)]
-pub(super) struct Spent {
-    budget: Budget,
-    /// For requests that are under way, at their full size.
-    reserved: u64,
-    /// For what was verified.
-    charged: u64,
-}
-
-/// A lane of ours. Cheap to clone.
+/// A lane of ours, on which any number of requests may be. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct PurseLane(Arc<Shared>);
 
 struct Shared {
     open: LaneOpen,
     secret: LaneSecret,
-    chunk: u64,
     state: Mutex<State>,
     /// Tells the task that there is something to do.
     news: Notify,
@@ -53,38 +43,29 @@ struct Shared {
 }
 
 struct State {
+    machine: PayerLane,
+    /// What the machine wants done.
+    wants: VecDeque<PayerEffect>,
+    /// All octets that were verified on it.
     verified: u64,
-    vouched: u64,
-    transcript: Transcript,
     /// What was verified and is not in the books.
-    readings: Vec<Reading>,
-    /// To be vouched for now, however little.
-    flush: bool,
+    readings: VecDeque<Reading>,
+    requests: usize,
     /// No request will come any more.
     closed: bool,
-    /// Whether the other side is to be told so.
-    broken: bool,
 }
 
+/// A voucher on its way: what it acknowledges, or nothing where it is shown.
+type Sending = (Voucher, Option<Vec<Served>>);
+
 /// A request on a lane.
-struct Use<F: FnOnce(PurseLane) + Send> {
+struct Use {
     lane: PurseLane,
     purse: Arc<Inner>,
     /// By the lane's name and by the books'.
     files: ([u8; 32], [u8; 32]),
     on_behalf_of: Option<PublicKey>,
-    reserved: u64,
-    back: Option<F>,
-}
-
-impl Spent {
-    pub(super) fn new(budget: Budget) -> Self {
-        Self { budget, reserved: 0, charged: 0 }
-    }
-
-    pub(super) fn budget(&self) -> Budget {
-        self.budget
-    }
+    reserved: MinorUnits,
 }
 
 impl PurseLane {
@@ -97,30 +78,17 @@ impl PurseLane {
         window: Bytes,
     ) -> Self {
         let state = State {
+            machine: PayerLane::new(open.identity(), open.body().price, window, None),
+            wants: VecDeque::new(),
             verified: 0,
-            vouched: 0,
-            transcript: Transcript::start(&open.identity()),
-            readings: Vec::new(),
-            flush: false,
+            readings: VecDeque::new(),
+            requests: 0,
             closed: false,
-            broken: false,
         };
-        let chunk = VOUCHER_EVERY.0.min(window.0 / SHARE_OF_WINDOW).max(1);
-        let lane = Self(Arc::new(Shared {
-            open,
-            secret,
-            chunk,
-            state: Mutex::new(state),
-            news: Notify::new(),
-            over: watch::Sender::new(false),
-        }));
-        tokio::spawn(lane.clone().pay(purse, client));
+        let (state, news, over) = (Mutex::new(state), Notify::new(), watch::Sender::new(false));
+        let lane = Self(Arc::new(Shared { open, secret, state, news, over }));
+        tokio::spawn(lane.clone().run(purse, client));
         lane
-    }
-
-    /// Its name.
-    pub(super) fn id(&self) -> LaneId {
-        self.0.open.identity()
     }
 
     /// Whether a request may begin on it that lasts until `until`.
@@ -128,15 +96,21 @@ impl PurseLane {
         until < self.0.open.body().not_after && !self.state().closed
     }
 
+    /// Its name.
+    pub(super) fn id(&self) -> LaneId {
+        self.0.open.identity()
+    }
+
     /// What both sides have signed.
     pub(super) fn body(&self) -> &LaneOpenBody {
         self.0.open.body()
     }
 
-    /// What was verified and not vouched for.
+    /// What was verified and is in no voucher of the books.
     pub(super) fn unvouched(&self) -> Bytes {
         let state = self.state();
-        Bytes(state.verified - state.vouched)
+        let vouched = state.machine.best().map_or(0, |best| best.cum_bytes.0);
+        Bytes(state.verified.saturating_sub(vouched))
     }
 
     /// Whether nothing is left to be done for it.
@@ -144,129 +118,50 @@ impl PurseLane {
         *self.0.over.borrow()
     }
 
-    /// Takes the lane for a request of so many octets, which `back` gets it back from.
+    /// Takes the lane for a request of so many octets.
     pub(super) fn begin(
-        self,
+        &self,
         purse: &Arc<Inner>,
         index: &[u8; 16],
         file: [u8; 32],
         on_behalf_of: Option<PublicKey>,
         octets: Option<Bytes>,
-        back: impl FnOnce(Self) + Send + 'static,
     ) -> Result<Box<dyn PaidRequest>, PeerError> {
         let body = self.0.open.body();
         let too_dear = || PeerError::Price {
             price: price_text(body.asset, body.price),
             limit: "more than that many octets may not be read".to_owned(),
         };
-        // One more than the charge: two roundings may come between the sum of the parts and the whole.
-        let reserved = match octets {
-            Some(octets) if body.price.0 > 0 => body.price.charge(octets).ok_or_else(too_dear)?.0,
-            _ => 0,
-        };
-        {
-            let mut spent = purse.spent.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Budget::UpTo(asset, limit) = spent.budget
-                && body.price.0 > 0
-            {
-                let after = spent.reserved.saturating_add(spent.charged).saturating_add(reserved);
-                if after > limit.0 {
-                    // The lane goes back unused.
-                    drop(spent);
-                    let decimal = |units| format!("{} {}", asset.decimal(units), asset.code());
-                    let limit = format!("{} may be paid in all", decimal(limit.0));
-                    back(self.clone());
-                    return Err(PeerError::Price { price: decimal(after), limit });
-                }
-            }
-            spent.reserved += reserved;
-        }
+        let reserved = octets.map_or(Some(MinorUnits(0)), |octets| body.price.charge(octets)).ok_or_else(too_dear)?;
+        purse.spent().reserve(reserved).map_err(|(asset, price, limit)| {
+            let decimal = |units: MinorUnits| format!("{} {}", asset.decimal(units.0), asset.code());
+            PeerError::Price { price: decimal(price), limit: format!("{} may be paid in all", decimal(limit)) }
+        })?;
+        self.state().requests += 1;
         let files = (self.0.secret.object(index), file);
-        Ok(Box::new(Use { lane: self, purse: Arc::clone(purse), files, on_behalf_of, reserved, back: Some(back) }))
+        Ok(Box::new(Use { lane: self.clone(), purse: Arc::clone(purse), files, on_behalf_of, reserved }))
     }
 
     /// Has the rest vouched for, and waits until it is.
     pub(super) async fn end(&self) {
-        self.close(true);
+        self.close();
         let mut over = self.0.over.subscribe();
         let _ = over.wait_for(|over| *over).await;
     }
 
-    fn close(&self, broken: bool) {
-        let mut state = self.state();
-        state.closed = true;
-        state.broken |= broken;
-        drop(state);
+    fn close(&self) {
+        self.state().closed = true;
         self.0.news.notify_one();
     }
 
-    /// Signs, keeps and sends vouchers until the lane is closed and all is vouched for.
-    async fn pay(self, purse: Arc<Inner>, client: GatewayClient) {
-        let id = self.0.open.identity();
-        let mut sent: u64 = 0;
-        let mut best: Option<Voucher> = None;
-        let mut tries = 0;
-        loop {
-            if tries > TRIES {
-                self.state().closed = true;
-                purse.left_unsent(&client);
-                break;
-            }
-            let (verified, vouched, due, closed) = {
-                let state = self.state();
-                let pending = state.verified - state.vouched;
-                let due = pending > 0 && (pending >= self.0.chunk || state.flush || state.closed);
-                (state.verified, state.vouched, due, state.closed)
-            };
-            if due || best.as_ref().is_some_and(|best| best.body().cum_bytes.0 > sent) {
-                if due {
-                    match self.sign(&purse).await {
-                        Ok(voucher) => best = Some(voucher),
-                        Err(error) => {
-                            warn!(%error, "what is owed cannot be written down: nothing more is read on this lane");
-                            self.state().closed = true;
-                            tries = self.paused(tries).await;
-                            continue;
-                        }
-                    }
-                }
-                let Some(voucher) = &best else { continue };
-                match self.send(&client, voucher).await {
-                    Ok(()) => (sent, tries) = (voucher.body().cum_bytes.0, 0),
-                    // It is refused for good: it stays in the books, and no more is read on this lane.
-                    Err(error)
-                        if error
-                            .refusal()
-                            .is_some_and(|refusal| (400..500).contains(&refusal.status) && refusal.status != 429) =>
-                    {
-                        debug!(%error, "a voucher is refused");
-                        self.state().closed = true;
-                        break;
-                    }
-                    Err(error) => {
-                        debug!(%error, "a voucher could not be sent: once more");
-                        tries = self.paused(tries).await;
-                    }
-                }
-                continue;
-            }
-            if closed {
-                break;
-            }
-            if verified > vouched {
-                // Nothing new for a while: then for what there is.
-                if timeout(IDLE, self.0.news.notified()).await.is_err() {
-                    self.state().flush = true;
-                }
-            } else {
-                let left = self.0.open.body().not_after.0.saturating_sub(purse.clock.now().0);
-                if timeout(Duration::from_secs(left.max(1)), self.0.news.notified()).await.is_err() {
-                    self.state().closed = true;
-                }
-            }
+    /// Has all of it vouched for until nothing will come any more, and tells the other side so.
+    async fn run(self, purse: Arc<Inner>, client: GatewayClient) {
+        if let Err(error) = self.pay(&purse, &client).await {
+            debug!(%error, "a lane ends before its time");
         }
-        if self.state().broken {
-            let path = format!("/v1/lanes/{}", lane_text(&id));
+        self.state().closed = true;
+        if purse.clock.now() < self.0.open.body().not_after {
+            let path = format!("/v1/lanes/{}", lane_text(&self.0.open.identity()));
             let told =
                 client.send(Method::DELETE, &path, "application/json", Vec::new().into(), MAX_ANSWER_BYTES).await;
             if let Err(error) = told {
@@ -276,41 +171,138 @@ impl PurseLane {
         self.0.over.send_replace(true);
     }
 
-    /// Waits before the next try; how many there were.
-    async fn paused(&self, tries: u32) -> u32 {
-        sleep(PAUSE * 2_u32.pow(tries.min(TRIES))).await;
-        tries + 1
+    /// Does what the machine wants done. The error says why that is not possible any more.
+    async fn pay(&self, purse: &Inner, client: &GatewayClient) -> Result<(), String> {
+        let mut sending: Option<Sending> = None;
+        let mut best: Option<Voucher> = None;
+        let (mut shown, mut tries) = (false, 0);
+        loop {
+            if tries > TRIES {
+                purse.left_unsent(client);
+                return Err(
+                    "its vouchers could not be written down or sent: they follow with the next request".to_owned()
+                );
+            }
+            // While one could not be sent, no other is signed.
+            let (unsent, mut written) = (sending.is_some(), 0);
+            while let Some(want) = self.next_want(!unsent && written < WRITTEN) {
+                match want {
+                    PayerEffect::Persist(id, body) => match self.write(purse, &body).await {
+                        Ok(voucher) => {
+                            (best, tries) = (Some(voucher), 0);
+                            written += 1;
+                            self.then(|machine| machine.persisted(id, purse.clock.now()));
+                        }
+                        Err(error) => {
+                            warn!(%error, "what is owed cannot be written down: nothing more is read on this lane");
+                            {
+                                let mut state = self.state();
+                                state.closed = true;
+                                state.wants.push_front(PayerEffect::Persist(id, body));
+                            }
+                            tries = paused(tries).await;
+                            break;
+                        }
+                    },
+                    // It takes the place of the one before, whose deliveries are among its own.
+                    PayerEffect::Send(_, deliveries) => sending = best.clone().map(|best| (best, Some(deliveries))),
+                    PayerEffect::Show(_) => sending = best.clone().map(|best| (best, None)),
+                }
+            }
+            if let Some((voucher, deliveries)) = &sending {
+                match self.send(client, voucher, deliveries.as_deref()).await {
+                    Ok(theirs) => {
+                        (shown, sending, tries) = (false, None, 0);
+                        self.then(|machine| machine.acknowledged(theirs.body(), purse.clock.now()));
+                    }
+                    // The two have lost each other: what is shown brings them together, and another lane goes on.
+                    Err(error) if is_final(&error) && !shown => {
+                        debug!(%error, "a voucher is refused: it is shown");
+                        (shown, sending) = (true, None);
+                        self.state().closed = true;
+                        self.then(|machine| machine.reconnect(purse.clock.now()));
+                    }
+                    // It stays in the books, and is shown when this gateway is met again.
+                    Err(error) if is_final(&error) => return Err(error.to_string()),
+                    Err(error) => {
+                        debug!(%error, "a voucher could not be sent: once more");
+                        tries = paused(tries).await;
+                    }
+                }
+                continue;
+            }
+            if self.is_done(purse) {
+                return Ok(());
+            }
+            self.news(purse).await;
+        }
     }
 
-    /// A voucher for all that was verified, in the books.
-    async fn sign(&self, purse: &Inner) -> Result<Voucher, String> {
-        let (body, readings) = {
-            let mut state = self.state();
-            state.flush = false;
-            let amount = self.0.open.body().charge(Bytes(state.verified));
-            let body = VoucherBody {
-                lane: self.0.open.identity(),
-                cum_bytes: Bytes(state.verified),
-                cum_amount: amount.ok_or("the charge exceeds what an amount can say")?,
-                time: purse.clock.now(),
-                transcript: state.transcript.0,
-            };
-            (body, std::mem::take(&mut state.readings))
+    /// Whether the lane is closed and all is done; what is left to be vouched for is asked for.
+    fn is_done(&self, purse: &Inner) -> bool {
+        let mut state = self.state();
+        if state.closed && state.requests == 0 && state.wants.is_empty() && state.machine.unvouched().0 > 0 {
+            let wants = state.machine.flush(purse.clock.now());
+            state.wants.extend(wants);
+        }
+        state.closed && state.requests == 0 && state.wants.is_empty()
+    }
+
+    /// Waits until there is something to do.
+    async fn news(&self, purse: &Inner) {
+        let (wants, unvouched) = {
+            let state = self.state();
+            (!state.wants.is_empty(), state.machine.unvouched().0 > 0)
         };
-        let voucher = Voucher::issue(&body, &self.0.open, &purse.session).map_err(|error| error.to_string())?;
+        if wants {
+            return;
+        }
+        let now = purse.clock.now();
+        let left = Duration::from_secs(self.0.open.body().not_after.0.saturating_sub(now.0).max(1));
+        if timeout(if unvouched { IDLE } else { left }, self.0.news.notified()).await.is_err() {
+            if unvouched {
+                // Nothing new for a while: then for what there is.
+                self.then(|machine| machine.flush(now));
+            } else {
+                self.state().closed = true;
+            }
+        }
+    }
+
+    /// What is to be done next; of what is to be written, if that may be.
+    fn next_want(&self, may_write: bool) -> Option<PayerEffect> {
+        self.state().wants.pop_front_if(|want| may_write || !matches!(want, PayerEffect::Persist(..)))
+    }
+
+    fn then(&self, ask: impl FnOnce(&mut PayerLane) -> Vec<PayerEffect>) {
+        let mut state = self.state();
+        let wants = ask(&mut state.machine);
+        state.wants.extend(wants);
+    }
+
+    /// Signs a voucher and keeps it.
+    async fn write(&self, purse: &Inner, body: &VoucherBody) -> Result<Voucher, String> {
+        let voucher = Voucher::issue(body, &self.0.open, &purse.session).map_err(|error| error.to_string())?;
+        let readings = self.state().read_up_to(body.cum_bytes);
         let booked = purse.ledger.voucher(Part::Payer, voucher.clone(), readings.clone(), body.time).await;
         if let Err(error) = booked {
-            self.state().readings.splice(0..0, readings);
+            for reading in readings.into_iter().rev() {
+                self.state().readings.push_front(reading);
+            }
             return Err(chain(&error));
         }
-        self.state().vouched = body.cum_bytes.0;
         Ok(voucher)
     }
 
-    async fn send(&self, client: &GatewayClient, voucher: &Voucher) -> Result<(), PeerError> {
-        let path = format!("/v1/lanes/{}/vouchers", lane_text(&self.0.open.identity()));
-        let bytes = voucher.bytes().to_vec().into();
-        client.send(Method::POST, &path, "application/cose", bytes, MAX_ANSWER_BYTES).await.map(drop)
+    /// Sends a voucher. The answer is the one that counts.
+    async fn send(
+        &self,
+        client: &GatewayClient,
+        voucher: &Voucher,
+        deliveries: Option<&[Served]>,
+    ) -> Result<Voucher, PeerError> {
+        let theirs = send(client, &self.0.open, voucher, deliveries).await?;
+        Voucher::of_lane(&theirs, &self.0.open).map_err(|_| client.malformed("not a voucher of this lane"))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -318,7 +310,55 @@ impl PurseLane {
     }
 }
 
-impl<F: FnOnce(PurseLane) + Send> PaidRequest for Use<F> {
+/// Waits before the next try; how many there were.
+async fn paused(tries: u32) -> u32 {
+    sleep(PAUSE * 2_u32.pow(tries.min(TRIES))).await;
+    tries + 1
+}
+
+/// Sends a voucher of `lane`, with the deliveries that it acknowledges, or shows it without. The answer is the one that counts.
+pub(super) async fn send(
+    client: &GatewayClient,
+    lane: &LaneOpen,
+    voucher: &Voucher,
+    deliveries: Option<&[Served]>,
+) -> Result<Vec<u8>, PeerError> {
+    let path = format!("/v1/lanes/{}/vouchers", lane_text(&lane.identity()));
+    let sent = VoucherSent {
+        voucher_base64url: Octets(voucher.bytes().to_vec()),
+        deliveries_base64url: deliveries.map(|served| Octets(served.iter().flat_map(Served::to_bytes).collect())),
+    };
+    let body = serde_json::to_vec(&sent).map_err(|error| PeerError::Books(error.to_string()))?;
+    client.send(Method::POST, &path, "application/json", body.into(), MAX_ANSWER_BYTES).await
+}
+
+/// Whether the same again will be refused again.
+fn is_final(error: &PeerError) -> bool {
+    error.refusal().is_some_and(|refusal| (400..500).contains(&refusal.status) && refusal.status != 429)
+}
+
+impl State {
+    /// What was read up to so many octets of the lane and is in no voucher before.
+    fn read_up_to(&mut self, octets: Bytes) -> Vec<Reading> {
+        let unread: u64 = self.readings.iter().map(|reading| reading.bytes.0).sum();
+        let mut left = (octets.0 + unread).saturating_sub(self.verified);
+        let mut read = Vec::new();
+        while left > 0
+            && let Some(first) = self.readings.front_mut()
+        {
+            let part = first.bytes.0.min(left);
+            left -= part;
+            read.push(Reading { bytes: Bytes(part), ..first.clone() });
+            first.bytes.0 -= part;
+            if first.bytes.0 == 0 {
+                self.readings.pop_front();
+            }
+        }
+        read
+    }
+}
+
+impl PaidRequest for Use {
     fn lane(&self) -> [u8; 32] {
         self.lane.0.open.identity().0
     }
@@ -327,47 +367,45 @@ impl<F: FnOnce(PurseLane) + Send> PaidRequest for Use<F> {
         let delivered = served(self.files.0, came, octets);
         let body = self.lane.0.open.body();
         let mut state = self.lane.state();
-        let charge = |octets: u64| body.charge(Bytes(octets)).unwrap_or(MinorUnits::MAX).0;
-        let added = charge(state.verified + octets.0) - charge(state.verified);
-        state.verified += octets.0;
-        state.transcript = state.transcript.and(&delivered);
-        let reading = Reading { client: self.on_behalf_of, file: Some(self.files.1), bytes: octets };
-        match state.readings.last_mut().filter(|last| (last.client, last.file) == (reading.client, reading.file)) {
-            Some(last) => last.bytes.0 += octets.0,
-            None => state.readings.push(reading),
+        let is_first = state.machine.unvouched().0 == 0;
+        match state.machine.verified(delivered, self.purse.clock.now()) {
+            Ok(wants) => state.wants.extend(wants),
+            Err(error) => {
+                warn!(%error, "a lane ends");
+                state.closed = true;
+                return;
+            }
         }
-        let due = state.verified - state.vouched >= self.lane.0.chunk;
+        let charge = |octets: u64| body.charge(Bytes(octets)).unwrap_or(MinorUnits::MAX).0;
+        let added = MinorUnits(charge(state.verified + octets.0) - charge(state.verified));
+        state.verified += octets.0;
+        let reading = Reading { client: self.on_behalf_of, file: Some(self.files.1), bytes: octets };
+        match state.readings.back_mut().filter(|last| (last.client, last.file) == (reading.client, reading.file)) {
+            Some(last) => last.bytes.0 += octets.0,
+            None => state.readings.push_back(reading),
+        }
+        let is_news = is_first || !state.wants.is_empty();
         drop(state);
-        let mut spent = self.purse.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.charged = spent.charged.saturating_add(added);
-        let back = added.min(self.reserved);
-        self.reserved -= back;
-        spent.reserved = spent.reserved.saturating_sub(back);
-        drop(spent);
-        if due {
+        self.reserved = self.purse.spent().charge(added, self.reserved);
+        if is_news {
             self.lane.0.news.notify_one();
         }
     }
 
-    fn finished(mut self: Box<Self>) {
-        let mut state = self.lane.state();
-        state.flush = true;
-        drop(state);
-        self.lane.0.news.notify_one();
-        if let Some(back) = self.back.take() {
-            back(self.lane.clone());
-        }
+    fn closed(&mut self) {
+        self.lane.close();
     }
 }
 
-impl<F: FnOnce(PurseLane) + Send> Drop for Use<F> {
+impl Drop for Use {
     fn drop(&mut self) {
-        let mut spent = self.purse.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.reserved = spent.reserved.saturating_sub(self.reserved);
-        drop(spent);
-        if self.back.is_some() {
-            // What comes next on it nobody could tell.
-            self.lane.close(true);
-        }
+        // However it ended: what came is owed for.
+        self.purse.spent().release(self.reserved);
+        let mut state = self.lane.state();
+        state.requests -= 1;
+        let wants = state.machine.flush(self.purse.clock.now());
+        state.wants.extend(wants);
+        drop(state);
+        self.lane.0.news.notify_one();
     }
 }

@@ -187,6 +187,11 @@ impl Settler {
         &self.0.desk
     }
 
+    /// Waits until some payer owes half of what it may.
+    pub async fn time_to_settle(&self) {
+        self.0.till.time_to_settle().await;
+    }
+
     pub(super) fn till(&self) -> &Till {
         &self.0.till
     }

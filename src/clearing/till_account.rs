@@ -1,205 +1,232 @@
-//! One payer at a till: its window over all lanes, what it never vouched for, and what of that is written off.
+//! One payer at a till: the machine that counts for it, what waits for that, and what it wants written.
 
+use crate::clearing::till_error::TillError;
+use crate::clearing::till_lane::Lane;
 use crate::keys::PublicKey;
-use crate::tariff::{Ask, Ticket, Window, WindowRefusal};
-use crate::units::{Bytes, UnixSeconds};
-use std::collections::VecDeque;
+use crate::ledger::{Ledger, LedgerError, Part, PayerState, Reading, WrittenOff};
+use crate::rate::Asset;
+use crate::tariff::Ticket;
+use crate::tariff::lane::{Account as Books, Durable, LaneState, Limits, Pair, PairEffect, WriteId};
+use crate::tariff::wire::{LaneId, Voucher};
+use crate::units::{Bytes, MinorUnits, UnixSeconds};
+use std::collections::HashMap;
+use tokio::sync::oneshot;
 
-/// What is written off a day beside the hundredth: what a crash or a lost connection leaves.
-const WRITTEN_OFF: u64 = 16 << 20;
-/// And of what was vouched for on that day, one in so many octets.
-const FRACTION: u64 = 100;
-/// In what pieces old debts stand in the window, so that they can be written off bit by bit.
-const PIECE: u64 = 1 << 20;
-const DAY: u64 = 86_400;
-
-/// A payer, and the window that its terms give it.
+/// Whom an account is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct AccountKey {
     pub(super) payer: PublicKey,
-    /// Octets.
-    pub(super) window: u64,
+    /// The asset of its credit limit; none where there is no limit, and all of its lanes share one window.
+    pub(super) asset: Option<Asset>,
 }
 
-/// What is under way to one payer and what it left unvouched.
+/// The account of one payer.
 #[derive(Debug)]
 pub(super) struct Account {
-    window: Window<()>,
-    /// What was sent and will not be vouched for any more: it stays in the window.
-    debts: VecDeque<(Ticket, u64)>,
-    /// Such debts as the window has no room for.
-    beyond: u64,
-    day: u64,
-    vouched_today: u64,
-    written_off_today: u64,
+    pub(super) pair: Pair,
+    /// Deliveries that may not leave yet.
+    waiting: HashMap<Ticket, oneshot::Sender<Result<(), TillError>>>,
+    /// Vouchers that are not counted yet.
+    uncounted: HashMap<WriteId, oneshot::Sender<Result<(), TillError>>>,
+    writes: Vec<Write>,
+    /// Whether somebody writes already: writes are made in the order in which they were asked for.
+    is_writing: bool,
+    /// Whether it is time to settle.
+    settle: bool,
 }
 
-/// What a day's write-off has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct WrittenOff {
-    /// Days since 1970.
-    pub(super) day: u64,
-    /// All of that day.
-    pub(super) bytes: Bytes,
+/// What is to be written.
+#[derive(Debug)]
+pub(super) struct Write {
+    id: WriteId,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Sent(LaneId, Bytes),
+    AtRest(LaneId, Bytes),
+    WrittenOff(WrittenOff),
+    Voucher(Box<(Voucher, Vec<Reading>)>),
+}
+
+impl AccountKey {
+    /// Of a lane of `payer` in `asset` under these limits.
+    pub(super) fn of(payer: PublicKey, asset: Asset, limits: &Limits) -> Self {
+        Self { payer, asset: limits.credit.map(|_| asset) }
+    }
+
+    /// Whether a lane in this asset is on it.
+    pub(super) fn has(&self, payer: &PublicKey, asset: Asset) -> bool {
+        self.payer == *payer && self.asset.is_none_or(|own| own == asset)
+    }
 }
 
 impl Account {
-    /// A payer that owes vouchers for so many octets from before.
-    pub(super) fn new(window: Bytes, debt: Bytes) -> Self {
-        let mut account = Self {
-            window: Window::new(window),
-            debts: VecDeque::new(),
-            beyond: debt.0,
-            day: 0,
-            vouched_today: 0,
-            written_off_today: 0,
+    /// An account as the books have it: `owed` in its asset. Lanes of processes before this one are closed.
+    pub(super) fn new(key: AccountKey, limits: Limits, books: &PayerState, owed: i128, now: UnixSeconds) -> Self {
+        let lanes = books.lanes.iter().filter(|lane| key.has(&key.payer, lane.open.body().asset));
+        let lanes: Vec<LaneState> = lanes.map(of_books).collect();
+        let counted: i128 =
+            lanes.iter().filter_map(|lane| lane.best.as_ref()).map(|best| i128::from(best.cum_amount.0)).sum();
+        // What is owed beyond these lanes is of lanes that are over; what is owed less was settled.
+        let units = |units: i128| MinorUnits(u64::try_from(units.max(0)).unwrap_or(u64::MAX));
+        let account = Books {
+            booked: units(owed - counted),
+            settled: units(counted - owed),
+            day: Books::day_of(now),
+            vouched: books.vouched,
+            written_off: books.written_off,
         };
-        while account.beyond > 0 {
-            let piece = account.beyond.min(PIECE);
-            match account.window.ask(&[], Bytes(piece)) {
-                Ok(Ask::Granted(ticket)) => {
-                    account.debts.push_back((ticket, piece));
-                    account.beyond -= piece;
+        let ids: Vec<LaneId> = lanes.iter().map(|lane| lane.lane).collect();
+        let mut pair = Pair::new(limits, account, lanes);
+        for lane in ids {
+            // Nothing is under way on them: there is nobody to be told.
+            pair.close(lane);
+        }
+        Self {
+            pair,
+            waiting: HashMap::new(),
+            uncounted: HashMap::new(),
+            writes: Vec::new(),
+            is_writing: false,
+            settle: false,
+        }
+    }
+
+    /// Tells when the delivery with this ticket may leave.
+    pub(super) fn wait(&mut self, ticket: Ticket) -> oneshot::Receiver<Result<(), TillError>> {
+        let (turn, waits) = oneshot::channel();
+        self.waiting.insert(ticket, turn);
+        waits
+    }
+
+    /// Nobody waits for this delivery any more.
+    pub(super) fn gave_up(&mut self, ticket: Ticket) {
+        self.waiting.remove(&ticket);
+    }
+
+    /// Does what the machine wants done. `payer` is whose account it is; what is refused is refused for `why`.
+    pub(super) fn follow(&mut self, payer: PublicKey, effects: Vec<PairEffect>, why: &TillError) {
+        for effect in effects {
+            match effect {
+                PairEffect::Start(ticket) => tell(self.waiting.remove(&ticket), Ok(())),
+                PairEffect::Refuse(ticket) => tell(self.waiting.remove(&ticket), Err(why.clone())),
+                PairEffect::Persist(id, Durable::Sent(lane, sent)) => self.write(id, What::Sent(lane, sent)),
+                PairEffect::Persist(id, Durable::AtRest(lane, sent)) => self.write(id, What::AtRest(lane, sent)),
+                PairEffect::Persist(id, Durable::WrittenOff(lane, of_lane)) => {
+                    let Books { day, written_off: of_day, .. } = *self.pair.account();
+                    self.write(id, What::WrittenOff(WrittenOff { payer, day, of_day, lane, of_lane }));
                 }
-                Ok(Ask::Waits(ticket)) => {
-                    account.window.end(ticket);
-                    break;
-                }
-                Err(_) => break,
+                PairEffect::Settle => self.settle = true,
+                // Who sent the voucher waits for its write; a voucher to be written comes through `count`.
+                PairEffect::Acknowledge(_) | PairEffect::Persist(_, Durable::Voucher(_)) => {}
             }
         }
-        account
     }
 
-    pub(super) fn ask(&mut self, unit: Bytes) -> Result<Ask, WindowRefusal> {
-        self.window.ask(&[], unit)
+    /// Does what the machine wants done with a voucher, and tells when that counts; `None`: it says nothing new.
+    pub(super) fn count(
+        &mut self,
+        effects: &[PairEffect],
+        voucher: &Voucher,
+        readings: Vec<Reading>,
+    ) -> Option<oneshot::Receiver<Result<(), TillError>>> {
+        let of_voucher = |effect: &PairEffect| match effect {
+            PairEffect::Persist(id, Durable::Voucher(_)) => Some(*id),
+            _ => None,
+        };
+        let id = effects.iter().find_map(of_voucher)?;
+        let (told, counts) = oneshot::channel();
+        self.uncounted.insert(id, told);
+        self.write(id, What::Voucher(Box::new((voucher.clone(), readings))));
+        Some(counts)
     }
 
-    /// A unit was vouched for, or never went out. Returns who has room now.
-    pub(super) fn end(&mut self, ticket: Ticket) -> Vec<Ticket> {
-        self.window.end(ticket)
+    fn write(&mut self, id: WriteId, what: What) {
+        self.writes.push(Write { id, what });
     }
 
-    /// Counts what a voucher added, for the day's write-off.
-    pub(super) fn vouched(&mut self, octets: Bytes, now: UnixSeconds) {
-        self.turn(now);
-        self.vouched_today = self.vouched_today.saturating_add(octets.0);
+    /// Whether somebody has to begin writing; who is told so does.
+    pub(super) fn begins_writing(&mut self) -> bool {
+        let begins = !self.is_writing && !self.writes.is_empty();
+        self.is_writing |= begins;
+        begins
     }
 
-    /// A unit went out and nobody will vouch for it.
-    pub(super) fn left(&mut self, ticket: Ticket, octets: u64) {
-        self.debts.push_back((ticket, octets));
+    /// What is to be written next, all at once; nothing: whoever wrote may go.
+    pub(super) fn next_writes(&mut self) -> Vec<Write> {
+        let mut writes = std::mem::take(&mut self.writes);
+        // A voucher is handed over apart from what else the machine wants.
+        writes.sort_by_key(|write| write.id);
+        self.is_writing = !writes.is_empty();
+        writes
     }
 
-    /// So many octets of old debts were vouched for after all. Returns who has room now.
-    pub(super) fn redeemed(&mut self, octets: Bytes) -> Vec<Ticket> {
-        self.take(octets.0)
-    }
-
-    /// Writes off what may be. Returns who has room now, and what this day's write-off has come to if it grew.
-    pub(super) fn write_off(&mut self, now: UnixSeconds) -> (Vec<Ticket>, Option<WrittenOff>) {
-        self.turn(now);
-        let owed = self.debt();
-        let allowed = WRITTEN_OFF + self.vouched_today / FRACTION;
-        let octets = owed.0.min(allowed.saturating_sub(self.written_off_today));
-        if octets == 0 {
-            return (Vec::new(), None);
-        }
-        self.written_off_today += octets;
-        let written_off = WrittenOff { day: self.day, bytes: Bytes(self.written_off_today) };
-        (self.take(octets), Some(written_off))
-    }
-
-    /// What was sent, never vouched for and not written off.
-    pub(super) fn debt(&self) -> Bytes {
-        Bytes(self.debts.iter().map(|(_, octets)| octets).sum::<u64>() + self.beyond)
-    }
-
-    /// Whether nothing is lost by forgetting it. What was written off today counts until the day is over: else a payer would have
-    /// the whole of it again with the next account.
-    pub(super) fn is_idle(&self, now: UnixSeconds) -> bool {
-        let of_today = self.day == now.0 / DAY && self.written_off_today > 0;
-        self.window.is_idle() && self.beyond == 0 && !of_today
-    }
-
-    fn take(&mut self, mut octets: u64) -> Vec<Ticket> {
-        let beyond = octets.min(self.beyond);
-        self.beyond -= beyond;
-        octets -= beyond;
-        let mut granted = Vec::new();
-        while octets > 0
-            && let Some((ticket, piece)) = self.debts.front_mut()
+    /// A write was made, or not.
+    pub(super) fn written(
+        &mut self,
+        payer: PublicKey,
+        write: Write,
+        done: Result<(), LedgerError>,
+        now: UnixSeconds,
+        lanes: &mut HashMap<LaneId, Lane>,
+    ) {
+        let (effects, why) = match &done {
+            Ok(()) => (self.pair.persisted(write.id, now), TillError::NoLane),
+            Err(error) => (self.pair.failed(write.id), error.clone().into()),
+        };
+        self.follow(payer, effects, &why);
+        if let What::Voucher(voucher) = &write.what
+            && done.is_ok()
+            && let Some(lane) = lanes.get_mut(&voucher.0.body().lane)
         {
-            if *piece > octets {
-                // Its place in the window is kept whole until it is all gone.
-                *piece -= octets;
-                break;
-            }
-            octets -= *piece;
-            let ticket = *ticket;
-            self.debts.pop_front();
-            granted.extend(self.window.end(ticket));
+            lane.count(&voucher.0);
         }
-        granted
+        tell(self.uncounted.remove(&write.id), done.map_err(TillError::from));
     }
 
-    fn turn(&mut self, now: UnixSeconds) {
-        let day = now.0 / DAY;
-        if day > self.day {
-            (self.day, self.vouched_today, self.written_off_today) = (day, 0, 0);
+    /// Whether it has become time to settle since this was asked last.
+    pub(super) fn is_to_settle(&mut self) -> bool {
+        std::mem::take(&mut self.settle)
+    }
+
+    /// Whether nothing is lost by forgetting it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pair.is_idle() && self.waiting.is_empty() && self.uncounted.is_empty() && !self.is_writing
+    }
+}
+
+impl Write {
+    pub(super) async fn perform(&self, ledger: &Ledger, now: UnixSeconds) -> Result<(), LedgerError> {
+        match &self.what {
+            What::Sent(lane, sent) => ledger.sent(*lane, *sent).await,
+            What::AtRest(lane, sent) => ledger.at_rest(*lane, *sent).await,
+            What::WrittenOff(written_off) => ledger.write_off(*written_off).await,
+            What::Voucher(voucher) => {
+                let (voucher, readings) = (**voucher).clone();
+                ledger.voucher(Part::Payee, voucher, readings, now).await.map(drop)
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
-    const MIB: u64 = 1 << 20;
-
-    fn granted(ask: Result<Ask, WindowRefusal>) -> Option<Ticket> {
-        match ask {
-            Ok(Ask::Granted(ticket)) => Some(ticket),
-            _ => None,
-        }
+/// A lane of the books as the machine takes it.
+pub(super) fn of_books(lane: &crate::ledger::LaneState) -> LaneState {
+    let body = lane.open.body();
+    LaneState {
+        lane: lane.open.identity(),
+        price: body.price,
+        not_after: body.not_after,
+        best: lane.voucher.as_ref().map(|voucher| voucher.body().clone()),
+        sent: lane.sent,
+        written_off: lane.written_off,
     }
+}
 
-    #[test]
-    fn what_was_left_before_a_restart_is_still_in_the_window() {
-        let mut account = Account::new(Bytes(16 * MIB), Bytes(40 * MIB));
-        assert_eq!(account.debt(), Bytes(40 * MIB));
-        assert!(granted(account.ask(Bytes(1))).is_none(), "the window is full of it");
-        let (room, written_off) = account.write_off(NOW);
-        assert!(room.is_empty());
-        assert_eq!(written_off, Some(WrittenOff { day: NOW.0 / DAY, bytes: Bytes(16 * MIB) }));
-        assert_eq!(account.write_off(NOW), (vec![], None), "no more on that day");
-        let (_, tomorrow) = account.write_off(UnixSeconds(NOW.0 + DAY));
-        assert_eq!(tomorrow.map(|written| written.bytes), Some(Bytes(16 * MIB)));
-        assert_eq!(account.debt(), Bytes(8 * MIB));
-    }
-
-    #[test]
-    fn a_hundredth_of_what_was_vouched_for_is_written_off_beside() {
-        let mut account = Account::new(Bytes(64 * MIB), Bytes(20 * MIB));
-        account.vouched(Bytes(200 * MIB), NOW);
-        assert_eq!(account.write_off(NOW).1.map(|written| written.bytes), Some(Bytes(18 * MIB)));
-    }
-
-    #[test]
-    fn a_days_write_off_is_not_forgotten_before_the_day_is_over() {
-        let mut account = Account::new(Bytes(4 * MIB), Bytes(4 * MIB));
-        assert!(!account.is_idle(NOW));
-        account.write_off(NOW);
-        assert_eq!(account.debt(), Bytes(0));
-        assert!(!account.is_idle(NOW), "a new account would write off as much again today");
-        assert!(account.is_idle(UnixSeconds(NOW.0 + DAY)));
-    }
-
-    #[test]
-    fn a_late_voucher_makes_room() {
-        let mut account = Account::new(Bytes(4 * MIB), Bytes(4 * MIB));
-        let Ok(Ask::Waits(ticket)) = account.ask(Bytes(MIB)) else { panic!("there was room") };
-        assert_eq!(account.redeemed(Bytes(MIB)), [ticket]);
+fn tell(who: Option<oneshot::Sender<Result<(), TillError>>>, what: Result<(), TillError>) {
+    if let Some(who) = who {
+        // Who is gone gives its room back itself.
+        let _ = who.send(what);
     }
 }

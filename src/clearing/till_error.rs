@@ -2,8 +2,8 @@
 
 use crate::ledger::LedgerError;
 use crate::tariff::WindowRefusal;
+use crate::tariff::lane::{LaneRefusal, VoucherFault};
 use crate::tariff::wire::WireError;
-use crate::units::{Bytes, MinorUnits};
 
 /// What is wrong with a lane, a voucher, or what is owed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -11,12 +11,9 @@ pub enum TillError {
     /// No such lane, or somebody else's.
     #[error("there is no such lane of this caller")]
     NoLane,
-    /// It was another process that opened it, its time is over, or a request on it broke off.
+    /// It was another process that opened it, or its time or its terms are over.
     #[error("the lane is open no more: {0}")]
     Closed(&'static str),
-    /// Two requests at once on one lane.
-    #[error("another request is being served on this lane")]
-    Busy,
     /// The lane is for another grid's files.
     #[error("the lane is for another grid's files")]
     OtherDestination,
@@ -26,30 +23,22 @@ pub enum TillError {
     /// Not the signed object that was expected.
     #[error(transparent)]
     Wire(#[from] WireError),
-    /// More than was delivered.
-    #[error("the voucher is for {claimed} octets, and {sent} were delivered on the lane")]
-    MoreThanSent {
-        /// What it is for.
-        claimed: Bytes,
-        /// What was delivered.
-        sent: Bytes,
-    },
-    /// Other deliveries than those on the lane.
-    #[error("the voucher is not for the deliveries on this lane")]
-    OtherDeliveries,
+    /// The voucher is not for what was delivered.
+    #[error("the voucher is not counted: {0}")]
+    Voucher(#[from] VoucherFault),
+    /// Too much waits for an acknowledgement.
+    #[error(transparent)]
+    Unacknowledged(LaneRefusal),
     /// The payer owes as much as it may.
-    #[error("{owed} of {limit} {asset} are owed and not settled, and more is not lent")]
+    #[error("{owed} of {limit} {asset} are owed and not settled, and more with what is under way is not lent")]
     Credit {
-        /// What is owed, this delivery included.
+        /// What is owed, apart from what is under way.
         owed: String,
         /// How much may be.
         limit: String,
         /// In what.
         asset: &'static str,
     },
-    /// A charge beyond what amounts can say.
-    #[error("the charge for it exceeds {}", MinorUnits::MAX)]
-    TooDear,
     /// No room in the window.
     #[error(transparent)]
     Window(#[from] WindowRefusal),

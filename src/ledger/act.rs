@@ -1,8 +1,8 @@
 //! What can be done to the books. Each act is one transaction, alone or with others; each is harmless when repeated.
 
-use crate::keys::{GridId, PublicKey};
+use crate::keys::GridId;
 use crate::ledger::error::LedgerError;
-use crate::ledger::lanes::{open_lane, write_off};
+use crate::ledger::lanes::{WrittenOff, at_rest, open_lane, write_off};
 use crate::ledger::paper::{Kept, Paper, keep};
 use crate::ledger::part::Part;
 use crate::ledger::settling::{net, pay, post};
@@ -18,7 +18,8 @@ pub(super) enum Act {
     Lane { part: Part, lane: Box<LaneOpen>, at: UnixSeconds },
     Voucher(NewVoucher),
     Sent { lane: LaneId, bytes: Bytes },
-    WriteOff { payer: PublicKey, day: u64, bytes: Bytes },
+    AtRest { lane: LaneId, bytes: Bytes },
+    WriteOff(WrittenOff),
     Paper { paper: Paper, at: UnixSeconds },
     Payment { part: Part, payment: Payment, at: UnixSeconds },
     Netting { us: Option<GridId>, netting: Proposal, at: UnixSeconds },
@@ -45,7 +46,8 @@ pub(super) async fn perform(sql: &mut Sql<'_>, acts: &[Act]) -> Result<Vec<Answe
             other => Some(Ok(one(sql, other).await?)),
         });
     }
-    // Nobody sends a voucher before its lane is acknowledged: what was done first makes no difference to these.
+    // Nobody sends a voucher before its lane is acknowledged: what was done first makes no difference to these. That a lane is at
+    // rest is said before more is sent on it.
     let sent: Vec<_> = acts
         .iter()
         .filter_map(|act| if let Act::Sent { lane, bytes } = act { Some((*lane, *bytes)) } else { None })
@@ -68,8 +70,12 @@ pub(super) async fn perform(sql: &mut Sql<'_>, acts: &[Act]) -> Result<Vec<Answe
 async fn one(sql: &mut Sql<'_>, act: &Act) -> Answer {
     Ok(match act {
         Act::Lane { part, lane, at } => Done::Kept(open_lane(sql, *part, lane, *at).await?),
-        Act::WriteOff { payer, day, bytes } => {
-            write_off(sql, payer, *day, *bytes).await?;
+        Act::AtRest { lane, bytes } => {
+            at_rest(sql, *lane, *bytes).await?;
+            Done::Noted
+        }
+        Act::WriteOff(written_off) => {
+            write_off(sql, written_off).await?;
             Done::Noted
         }
         Act::Paper { paper, at } => Done::Kept(keep(sql, paper, *at).await?),

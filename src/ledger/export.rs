@@ -218,6 +218,7 @@ impl Ledger {
             ("settlement", "SELECT COUNT(*) FROM settlement"),
             ("usage", "SELECT COUNT(*) FROM usage"),
             ("write_off", "SELECT COUNT(*) FROM write_off"),
+            ("lane_write_off", "SELECT COUNT(*) FROM lane_write_off"),
             ("instance", "SELECT COUNT(*) FROM instance"),
         ];
         let mut reading = self.reading().await?;

@@ -3,7 +3,7 @@
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::act::{Act, Done};
 use crate::ledger::error::LedgerError;
-use crate::ledger::lanes::{self, LaneState};
+use crate::ledger::lanes::{self, LaneState, PayerState, WrittenOff};
 use crate::ledger::location::Location;
 use crate::ledger::open::{for_reading, for_writing};
 use crate::ledger::paper::{self, Kept, Paper};
@@ -125,9 +125,14 @@ impl Ledger {
         self.act(Act::Sent { lane, bytes }).await.map(drop)
     }
 
-    /// Notes what was written off a payer's unvouchered octets on one day (days since 1970), in all.
-    pub async fn write_off(&self, payer: PublicKey, day: u64, bytes: Bytes) -> Result<(), LedgerError> {
-        self.act(Act::WriteOff { payer, day, bytes }).await.map(drop)
+    /// Notes that nothing of a lane is under way: so much was sent on it, and no more, whatever was noted before.
+    pub async fn at_rest(&self, lane: LaneId, bytes: Bytes) -> Result<(), LedgerError> {
+        self.act(Act::AtRest { lane, bytes }).await.map(drop)
+    }
+
+    /// Notes what was written off of a lane.
+    pub async fn write_off(&self, written_off: WrittenOff) -> Result<(), LedgerError> {
+        self.act(Act::WriteOff(written_off)).await.map(drop)
     }
 
     /// Keeps what was signed. Payments and positions have acts of their own.
@@ -159,6 +164,11 @@ impl Ledger {
     /// The lanes that are open at `now`: what a restart takes up again.
     pub async fn open_lanes(&self, part: Part, now: UnixSeconds) -> Result<Vec<LaneState>, LedgerError> {
         lanes::open_lanes(&mut self.reading().await?.sql(), part, now).await
+    }
+
+    /// What a payee begins with when `payer` comes; `day` in days since 1970.
+    pub async fn payer(&self, payer: &PublicKey, day: u64) -> Result<PayerState, LedgerError> {
+        lanes::payer(&mut self.reading().await?.sql(), payer, day).await
     }
 
     /// Octets that were sent to each payer, never vouched for and not written off.

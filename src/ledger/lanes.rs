@@ -19,6 +19,34 @@ pub struct LaneState {
     pub voucher: Option<Voucher>,
     /// How much was sent on it, by the payee's books; at least what was vouched for.
     pub sent: Bytes,
+    /// What of it was never vouched for and is written off.
+    pub written_off: Bytes,
+}
+
+/// What a payee has of a payer beside what is owed.
+#[derive(Debug, Clone)]
+pub struct PayerState {
+    /// Its lanes on which more may have been sent than was vouched for or written off.
+    pub lanes: Vec<LaneState>,
+    /// What it vouched for on the day that was asked for.
+    pub vouched: Bytes,
+    /// What was written off of it on that day.
+    pub written_off: Bytes,
+}
+
+/// What was written off of a lane, and with it of its payer on one day. Numbers in all, so that it may be said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenOff {
+    /// The payer.
+    pub payer: PublicKey,
+    /// Days since 1970.
+    pub day: u64,
+    /// Of the payer, on that day.
+    pub of_day: Bytes,
+    /// The lane.
+    pub lane: LaneId,
+    /// Of the lane, ever.
+    pub of_lane: Bytes,
 }
 
 pub(super) async fn open_lane(
@@ -44,9 +72,10 @@ pub(super) async fn open_lane(
     Ok(if sql.run(query).await? == 0 { Kept::Already } else { Kept::New })
 }
 
-const LANE: &str = "SELECT lane.lane, lane.bytes, voucher.bytes, COALESCE(sent.bytes, 0), COALESCE(cum_bytes, 0) FROM lane \
+const LANE: &str = "SELECT lane.lane, lane.bytes, voucher.bytes, COALESCE(sent.bytes, 0), COALESCE(cum_bytes, 0), \
+                    COALESCE(lane_write_off.bytes, 0) FROM lane \
                     LEFT JOIN voucher ON voucher.lane = lane.lane AND voucher.part = lane.part \
-                    LEFT JOIN sent ON sent.lane = lane.lane";
+                    LEFT JOIN sent ON sent.lane = lane.lane LEFT JOIN lane_write_off ON lane_write_off.lane = lane.lane";
 
 pub(super) async fn lane(sql: &mut Sql<'_>, part: Part, lane: LaneId) -> Result<Option<LaneState>, LedgerError> {
     let text = format!("{LANE} WHERE lane.part = {} AND lane.lane IN ({{}})", part.number());
@@ -68,34 +97,65 @@ fn read(columns: &Columns<'_>) -> Result<LaneState, LedgerError> {
         bytes if bytes.is_empty() => None,
         bytes => Some(Voucher::of_lane(&bytes, &open).map_err(|error| columns.damaged(2, &error))?),
     };
-    Ok(LaneState { open, voucher, sent: Bytes(columns.count(3)?.max(columns.count(4)?)) })
+    let sent = Bytes(columns.count(3)?.max(columns.count(4)?));
+    Ok(LaneState { open, voucher, sent, written_off: Bytes(columns.count(5)?) })
 }
 
-/// What was written off this payer's unvouchered octets on one day (days since 1970), in all; never lowered.
-pub(super) async fn write_off(sql: &mut Sql<'_>, payer: &PublicKey, day: u64, bytes: Bytes) -> Result<(), LedgerError> {
+/// What a payee has of `payer`; `day` in days since 1970.
+pub(super) async fn payer(sql: &mut Sql<'_>, payer: &PublicKey, day: u64) -> Result<PayerState, LedgerError> {
+    let text = format!(
+        "{LANE} WHERE lane.part = 1 AND lane.payer = $1 AND COALESCE(sent.bytes, 0) > COALESCE(cum_bytes, 0) + \
+         COALESCE(lane_write_off.bytes, 0) ORDER BY lane.lane"
+    );
+    let rows = sql.rows(sqlx::query(sqlx::AssertSqlSafe(text)).bind(payer.as_bytes().to_vec())).await?;
+    let lanes = rows.iter().map(|row| read(&Columns { table: "lane", row })).collect::<Result<_, _>>()?;
+    let vouched =
+        "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM usage WHERE day = $1 AND part = 1 AND party = $2";
+    let written_off = "SELECT COALESCE(bytes, 0) FROM write_off WHERE day = $1 AND payer = $2";
+    let mut of_day = async |table, text: &'static str| {
+        let query = sqlx::query(text).bind(column("a day", day)?).bind(payer.as_bytes().to_vec());
+        let rows = sql.rows(query).await?;
+        let bytes = rows.first().map(|row| Columns { table, row }.count(0)).transpose()?;
+        Ok::<_, LedgerError>(Bytes(bytes.unwrap_or(0)))
+    };
+    let vouched = of_day("usage", vouched).await?;
+    let written_off = of_day("write_off", written_off).await?;
+    Ok(PayerState { lanes, vouched, written_off })
+}
+
+/// Nothing of a lane is under way: so much was sent on it, whatever was noted before.
+pub(super) async fn at_rest(sql: &mut Sql<'_>, lane: LaneId, bytes: Bytes) -> Result<(), LedgerError> {
+    let row = vec![Value::Bytes(lane.0.to_vec()), Value::Int(column("octets of a lane", bytes.0)?)];
+    let set = "ON CONFLICT (lane) DO UPDATE SET bytes = excluded.bytes";
+    sql.write("INSERT INTO sent (lane, bytes)", set, &[row]).await
+}
+
+/// Notes what was written off; never lowered.
+pub(super) async fn write_off(sql: &mut Sql<'_>, written_off: &WrittenOff) -> Result<(), LedgerError> {
+    let WrittenOff { payer, day, of_day, lane, of_lane } = written_off;
     let row = vec![
         Value::Bytes(payer.as_bytes().to_vec()),
-        Value::Int(column("a day", day)?),
-        Value::Int(column("octets", bytes.0)?),
+        Value::Int(column("a day", *day)?),
+        Value::Int(column("octets", of_day.0)?),
     ];
     let higher = "ON CONFLICT (payer, day) DO UPDATE SET bytes = excluded.bytes WHERE write_off.bytes < excluded.bytes";
-    sql.write("INSERT INTO write_off (payer, day, bytes)", higher, &[row]).await
+    sql.write("INSERT INTO write_off (payer, day, bytes)", higher, &[row]).await?;
+    let row = vec![Value::Bytes(lane.0.to_vec()), Value::Int(column("octets", of_lane.0)?)];
+    let higher = "ON CONFLICT (lane) DO UPDATE SET bytes = excluded.bytes WHERE lane_write_off.bytes < excluded.bytes";
+    sql.write("INSERT INTO lane_write_off (lane, bytes)", higher, &[row]).await
 }
 
 /// Octets sent to each payer on any lane, never vouched for and not written off; payers without any are left out.
 pub(super) async fn unvouchered(sql: &mut Sql<'_>) -> Result<BTreeMap<PublicKey, Bytes>, LedgerError> {
-    let text = "SELECT payer, CAST(SUM(CASE WHEN sent.bytes > COALESCE(cum_bytes, 0) THEN sent.bytes - COALESCE(cum_bytes, 0) \
-                ELSE 0 END) AS BIGINT), COALESCE((SELECT CAST(SUM(write_off.bytes) AS BIGINT) FROM write_off \
-                WHERE write_off.payer = lane.payer), 0) FROM lane JOIN sent ON sent.lane = lane.lane \
+    let text = "SELECT payer, CAST(SUM(sent.bytes - COALESCE(cum_bytes, 0) - COALESCE(lane_write_off.bytes, 0)) AS BIGINT) \
+                FROM lane JOIN sent ON sent.lane = lane.lane \
                 LEFT JOIN voucher ON voucher.lane = lane.lane AND voucher.part = lane.part \
-                WHERE lane.part = 1 GROUP BY payer";
-    let mut owed = BTreeMap::new();
-    for row in sql.rows(sqlx::query(text)).await? {
-        let columns = Columns { table: "lane", row: &row };
-        let bytes = columns.count(1)?.saturating_sub(columns.count(2)?);
-        if bytes > 0 {
-            owed.insert(public_key(&columns, 0)?, Bytes(bytes));
-        }
-    }
-    Ok(owed)
+                LEFT JOIN lane_write_off ON lane_write_off.lane = lane.lane \
+                WHERE lane.part = 1 AND sent.bytes > COALESCE(cum_bytes, 0) + COALESCE(lane_write_off.bytes, 0) GROUP BY payer";
+    let rows = sql.rows(sqlx::query(text)).await?;
+    let of_row = |row| {
+        let columns = Columns { table: "lane", row };
+        Ok((public_key(&columns, 0)?, Bytes(columns.count(1)?)))
+    };
+    rows.iter().map(of_row).collect()
 }

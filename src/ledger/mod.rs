@@ -33,7 +33,7 @@ pub use entries::Account;
 pub use error::LedgerError;
 pub use export::{BundleFilter, EntryLine, LaneLine, TableCount};
 pub use handle::Ledger;
-pub use lanes::LaneState;
+pub use lanes::{LaneState, PayerState, WrittenOff};
 pub use location::{Location, LocationError};
 pub use paper::{Kept, Paper};
 pub use part::Part;

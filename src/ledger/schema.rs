@@ -7,7 +7,9 @@ use crate::ledger::location::Location;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 /// Each version's statements, the first version first. A version that was ever released is not edited: a new one is added.
-const VERSIONS: &[&[&str]] = &[&[
+const VERSIONS: &[&[&str]] = &[FIRST, SECOND];
+
+const FIRST: &[&str] = &[
     // What was signed, as it was signed. `kind` is the object type; `owner` and `other` are the keys of the two parties.
     "CREATE TABLE paper (identity BLOB NOT NULL PRIMARY KEY, kind TEXT NOT NULL, owner BLOB NOT NULL, other BLOB NOT NULL, \
      at BIGINT NOT NULL, bytes BLOB NOT NULL)",
@@ -49,7 +51,12 @@ const VERSIONS: &[&[&str]] = &[&[
      PRIMARY KEY (day, part, party, grid, client, file, asset))",
     // The processes that kept these books.
     "CREATE TABLE instance (instance BLOB NOT NULL PRIMARY KEY, at BIGINT NOT NULL)",
-]];
+];
+
+const SECOND: &[&str] = &[
+    // What was written off of each lane in all, beside what was written off of its payer on each day.
+    "CREATE TABLE lane_write_off (lane BLOB NOT NULL PRIMARY KEY, bytes BIGINT NOT NULL)",
+];
 
 /// The version that this program writes.
 pub(super) const NEWEST: i64 = VERSIONS.len() as i64;

@@ -52,7 +52,12 @@ impl GatewayClient {
             match self.get_whole(&path, &headers, limit).await {
                 Ok((_, body)) => break (body, paid),
                 // The lane has ended meanwhile: another one does.
-                Err(error) if error.is_lane_closed() && again > 0 => again -= 1,
+                Err(error) if error.is_lane_closed() && again > 0 => {
+                    again -= 1;
+                    if let Some(mut paid) = paid {
+                        paid.closed();
+                    }
+                }
                 Err(error) => return Err(error),
             }
         };
@@ -61,7 +66,6 @@ impl GatewayClient {
             .map_err(|source| PeerError::Manifest { place: self.place().nurl.place().clone(), source })?;
         if let Some(mut paid) = paid {
             paid.verified(Came::Manifest { first }, Octets(body.len() as u64));
-            paid.finished();
         }
         Ok(manifest)
     }

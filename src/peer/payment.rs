@@ -40,7 +40,7 @@ pub enum Came {
 
 /// Finds lanes for requests.
 pub trait Payer: fmt::Debug + Send + Sync {
-    /// A lane that serves this one request until it is dropped; `None` where the gateway knows no lanes.
+    /// A lane for this one request; `None` where the gateway knows no lanes.
     fn lane<'a>(
         &'a self,
         client: &'a GatewayClient,
@@ -48,7 +48,7 @@ pub trait Payer: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Option<Box<dyn PaidRequest>>, PeerError>>;
 }
 
-/// One request on a lane. Dropped before it is finished, it leaves a lane that is used no more.
+/// One request on a lane. When it is dropped, what came of it is acknowledged.
 pub trait PaidRequest: Send {
     /// The lane, for [`LANE`].
     fn lane(&self) -> [u8; 32];
@@ -56,8 +56,8 @@ pub trait PaidRequest: Send {
     /// Notes that these octets came and are right: they are owed for.
     fn verified(&mut self, came: Came, octets: Bytes);
 
-    /// All that was asked for came, and nothing beside it: the lane is free for the next request.
-    fn finished(self: Box<Self>);
+    /// The gateway says that the lane is over: nothing else is asked for on it.
+    fn closed(&mut self);
 }
 
 /// How a lane is named in a request.

@@ -138,10 +138,14 @@ impl<C: UnitCheck> Reading<C> {
         headers.extend(paid.iter().map(|paid| lane_header(&paid.lane())));
         let mut answer = self.client.get(&self.path, &headers).await?;
         if answer.status() != StatusCode::PARTIAL_CONTENT {
-            return Err(match answer.status().is_success() {
-                true => self.client.malformed("not the range that was asked for").into(),
-                false => answer.refusal(&self.client).await.into(),
-            });
+            if answer.status().is_success() {
+                return Err(self.client.malformed("not the range that was asked for").into());
+            }
+            let refusal = answer.refusal(&self.client).await;
+            if let Some(paid) = paid.as_mut().filter(|_| refusal.is_lane_closed()) {
+                paid.closed();
+            }
+            return Err(refusal.into());
         }
         let expected = format!("bytes {}-{}/{}", octets.start, octets.end - 1, self.check.size());
         if answer.headers().get(header::CONTENT_RANGE).is_none_or(|range| range != expected.as_str()) {
@@ -165,9 +169,6 @@ impl<C: UnitCheck> Reading<C> {
             return Err(self.client.malformed("more than was asked for").into());
         }
         answer.end();
-        if let Some(paid) = paid {
-            paid.finished();
-        }
         Ok(())
     }
 

@@ -90,6 +90,13 @@ impl<A: Clone + Eq + Hash> Window<A> {
         Bytes(self.whole)
     }
 
+    /// All that may be under way is so much from now on. Returns those that are under way then; what is beyond it already runs
+    /// out.
+    pub fn set_whole(&mut self, whole: Bytes) -> Vec<Ticket> {
+        self.whole = whole.0;
+        self.grant()
+    }
+
     /// What is under way.
     pub fn out(&self) -> Bytes {
         Bytes(self.out)

@@ -165,7 +165,7 @@ impl PaidRequest for Taking {
         self.taken.fetch_add(octets.0, Ordering::Relaxed);
     }
 
-    fn finished(self: Box<Self>) {}
+    fn closed(&mut self) {}
 }
 
 async fn post<T: DeserializeOwned>(

@@ -1,7 +1,7 @@
 //! What the books say after what was done to them.
 
 use crate::objects::{MIB, NOW, PRICE, grid, lane, payment, public, usd, voucher};
-use lafs_clearinghouse::ledger::{Booked, Kept, Ledger, LedgerError, Location, Part, Reading};
+use lafs_clearinghouse::ledger::{Booked, Kept, Ledger, LedgerError, Location, Part, Reading, WrittenOff};
 use lafs_clearinghouse::units::{Bytes, MinorUnits, Seconds};
 
 async fn open(location: &Location) -> Ledger {
@@ -106,12 +106,33 @@ pub(crate) async fn what_was_sent_and_never_vouched_for_stays_charged(location: 
     }
     ledger.voucher(Part::Payee, voucher(&first, 7 * MIB), vec![], NOW).await.unwrap();
     ledger.voucher(Part::Payee, voucher(&of_other, 9 * MIB), vec![], NOW).await.unwrap();
-    ledger.write_off(public(1), 20_833, Bytes(MIB)).await.unwrap();
-    ledger.write_off(public(1), 20_833, Bytes(MIB)).await.unwrap();
+    let written_off = WrittenOff {
+        payer: public(1),
+        day: NOW.0 / 86_400,
+        of_day: Bytes(MIB),
+        lane: second.identity(),
+        of_lane: Bytes(MIB),
+    };
+    ledger.write_off(written_off).await.unwrap();
+    ledger.write_off(written_off).await.unwrap();
     ledger.close().await;
     let ledger = open(&location).await;
     let charged = ledger.unvouchered().await.unwrap();
     assert_eq!(charged.into_iter().collect::<Vec<_>>(), [(public(1), Bytes(10 * MIB))]);
+    // A payee that begins anew knows of the payer what it knew.
+    let state = ledger.payer(&public(1), NOW.0 / 86_400).await.unwrap();
+    assert_eq!((state.vouched, state.written_off, state.lanes.len()), (Bytes(7 * MIB), Bytes(MIB), 2));
+    let lanes = state.lanes.iter().map(|lane| (lane.open.identity(), lane.sent.0 / MIB, lane.written_off.0 / MIB));
+    let mut expected = [(first.identity(), 9, 0), (second.identity(), 9, 1)];
+    expected.sort_unstable();
+    assert_eq!(lanes.collect::<Vec<_>>(), expected);
+    let other = ledger.payer(&public(1), NOW.0 / 86_400 + 1).await.unwrap();
+    assert_eq!((other.vouched, other.written_off), (Bytes(0), Bytes(0)), "a day is one of its own");
+    assert!(ledger.payer(&public(3), NOW.0 / 86_400).await.unwrap().lanes.is_empty(), "it vouched for all");
+    // A lane on which nothing is under way is charged for no more than was sent.
+    ledger.at_rest(first.identity(), Bytes(7 * MIB)).await.unwrap();
+    let charged = ledger.unvouchered().await.unwrap();
+    assert_eq!(charged.into_iter().collect::<Vec<_>>(), [(public(1), Bytes(8 * MIB))]);
     ledger.close().await;
 }
 

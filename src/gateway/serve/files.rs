@@ -77,8 +77,8 @@ pub(super) async fn manifest(
     let units = first..first.saturating_add(count).min(units);
     let bytes = file.manifest(units).await.map_err(|error| error.refusal())?;
     let size = Octets(bytes.len() as u64);
-    let mut place = room.reserve(size, size).await?;
-    place.goes_out(&index(&cap), Came::Manifest { first });
+    let mut place = room.reserve(&index(&cap), Came::Manifest { first }, size, size).await?;
+    place.goes_out();
     room.finish();
     shared.traffic.count(&admitted.counterparty, Direction::Sent, size, shared.clock.now());
     shared.metrics.exchanged(kind(&admitted), "sent", size);
@@ -153,7 +153,7 @@ async fn begin(
     units: Range<u64>,
     stream: OwnedSemaphorePermit,
 ) -> Result<Body, Refusal> {
-    let first_place = room.reserve(answer.layout.unit_len(units.start), Octets(answer.octets)).await?;
+    let first_place = answer.place(&room, units.start, Octets(answer.octets)).await?;
     let last = units.end;
     let _stream = stream;
     let asked = part(&room, &answer.layout, units);
@@ -201,6 +201,14 @@ struct Answer {
     octets: u64,
 }
 
+impl Answer {
+    /// Waits for room for unit `unit`, where so much may follow with it.
+    async fn place(&self, room: &Room, unit: u64, ahead: Octets) -> Result<Place, Refusal> {
+        let offset = self.layout.unit_range(unit).start;
+        room.reserve(&self.index, Came::Ciphertext { offset }, self.layout.unit_len(unit), ahead).await
+    }
+}
+
 impl Sending {
     async fn run(self, first: Unit, place: Place, (mut stream, mut asked): (UnitStream, u64), room: Room) {
         let mut next = Some((first, place));
@@ -228,7 +236,7 @@ impl Sending {
                 }
             }
             let reserved = tokio::select! {
-                reserved = room.reserve(layout.unit_len(after), Octets(left)) => reserved,
+                reserved = self.answer.place(&room, after, Octets(left)) => reserved,
                 () = self.sender.closed() => return,
             };
             if after == asked && reserved.is_ok() {
@@ -251,8 +259,7 @@ impl Sending {
 
     /// Hands over one unit. `false` where nobody takes it.
     async fn send(&self, unit: Unit, mut place: Place) -> bool {
-        let offset = self.answer.layout.unit_range(unit.index).start;
-        place.goes_out(&self.answer.index, Came::Ciphertext { offset });
+        place.goes_out();
         let size = unit.len();
         let place = Arc::new(place);
         for octets in unit.pieces {

@@ -2,7 +2,7 @@
 
 use crate::clearing::{
     CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_REQUEST_BYTES, Octets, TermsError,
-    TillError, lane_of_text, lane_text,
+    TillError, VoucherSent, lane_of_text, lane_text,
 };
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::connection::Connection;
@@ -12,6 +12,7 @@ use crate::gateway::serve::shared::Shared;
 use crate::keys::PublicKey;
 use crate::session::Caller;
 use crate::tariff::WindowRefusal;
+use crate::tariff::lane::VoucherFault;
 use crate::tariff::wire::{LaneId, LaneOpen};
 use crate::units::Seconds;
 use axum::Json;
@@ -23,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// The most octets of what is sent here.
+/// The most octets of what is sent here, vouchers apart.
 pub(super) const MAX_BODY_BYTES: usize = MAX_REQUEST_BYTES;
 /// When somebody may come again whose books could not be written.
 const BOOKS: Seconds = Seconds(30);
@@ -43,7 +44,7 @@ pub(super) async fn offer(
     Ok(Json(LaneProposed {
         proposal_base64url: Octets(proposal.bytes().to_vec()),
         deck_base64url: deck.map(|deck| Octets(deck.bytes().to_vec())),
-        window_bytes: sale.window.unwrap_or(crate::tariff::Pool::WINDOW).0,
+        window_bytes: sale.limits.window.unwrap_or(crate::tariff::Pool::WINDOW).0,
     }))
 }
 
@@ -92,7 +93,7 @@ pub(super) async fn close(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Refusal> {
     let payer = payer(&shared, &connection)?;
-    shared.till.close(&payer, named(path)?).await.map_err(|error| refusal(&error))?;
+    shared.till.close(&payer, named(path)?).map_err(|error| refusal(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,8 +106,11 @@ pub(super) async fn voucher(
 ) -> Result<Response, Refusal> {
     let payer = payer(&shared, &connection)?;
     let lane = named(path)?;
-    let body = body.map_err(|_| Refusal::malformed("no voucher is so long"))?;
-    let best = shared.till.voucher(&payer, lane, &body).await.map_err(|error| refusal(&error))?;
+    let sent: VoucherSent = json(body)?;
+    let deliveries =
+        sent.deliveries().map_err(|field| Refusal::malformed(format!("`{field}` is not what it must be")))?;
+    let best = shared.till.voucher(&payer, lane, &sent.voucher_base64url.0, deliveries.as_deref()).await;
+    let best = best.map_err(|error| refusal(&error))?;
     Ok(([(header::CONTENT_TYPE, "application/cose")], best.bytes().to_vec()).into_response())
 }
 
@@ -146,25 +150,23 @@ pub(super) fn refusal(error: &TillError) -> Refusal {
         TillError::Closed(_) => {
             Refusal::because(StatusCode::CONFLICT, Code::LaneClosed, error).hint("open another lane")
         }
-        TillError::Busy => {
-            Refusal::because(StatusCode::CONFLICT, Code::Refused, error).hint("open a lane for each request")
-        }
         TillError::OtherDestination | TillError::NotProposed(_) => {
             Refusal::because(StatusCode::FORBIDDEN, Code::Refused, error)
         }
         TillError::Wire(_) => Refusal::because(StatusCode::BAD_REQUEST, Code::Malformed, error),
-        TillError::MoreThanSent { .. } | TillError::OtherDeliveries => {
-            Refusal::because(StatusCode::CONFLICT, Code::Integrity, error)
-        }
+        TillError::Voucher(VoucherFault::NoLane) => Refusal::because(StatusCode::NOT_FOUND, Code::NotFound, error),
+        TillError::Voucher(_) => Refusal::because(StatusCode::CONFLICT, Code::Integrity, error)
+            .hint("show the highest voucher of the lane, without deliveries: what both sides hold goes on from there"),
         TillError::Credit { .. } => Refusal::because(StatusCode::PAYMENT_REQUIRED, Code::Refused, error)
             .hint("what is owed has to be settled first: `clearinghouse statement` says how much it is")
             .offers(serde_json::json!([])),
-        TillError::TooDear => Refusal::because(StatusCode::FORBIDDEN, Code::Refused, error),
         TillError::Window(WindowRefusal::TooLarge { .. }) => {
             Refusal::because(StatusCode::FORBIDDEN, Code::Refused, error)
                 .hint("the file was stored in segments that are larger than this gateway serves")
         }
-        TillError::Window(_) => Refusal::because(StatusCode::TOO_MANY_REQUESTS, Code::Refused, error).after(Seconds(5)),
+        TillError::Window(_) | TillError::Unacknowledged(_) => {
+            Refusal::because(StatusCode::TOO_MANY_REQUESTS, Code::Refused, error).after(Seconds(5))
+        }
         // Nothing paid for is served while it cannot be written down; what was acknowledged is kept.
         TillError::Books(_) => Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, error).after(BOOKS),
     }

@@ -58,9 +58,15 @@ impl Room {
         self.lane.as_ref().and_then(LaneUse::window).unwrap_or(self.payer.unit_limit())
     }
 
-    /// Waits for room for a unit; `ahead` is what the answer may bring from here on. Dropping the future gives the place in
-    /// the queue up.
-    pub(super) async fn reserve(&self, unit: Bytes, ahead: Bytes) -> Result<Place, Refusal> {
+    /// Waits for room for this unit of the file with this storage index; `ahead` is what the answer may bring from here on.
+    /// Dropping the future gives the place in the queue up.
+    pub(super) async fn reserve(
+        &self,
+        storage_index: &[u8; 16],
+        came: Came,
+        unit: Bytes,
+        ahead: Bytes,
+    ) -> Result<Place, Refusal> {
         let taken = match &self.allowance {
             Some(allowance) => {
                 allowance.take(unit, ahead).await?;
@@ -71,7 +77,7 @@ impl Room {
         let pooled = self.lane.as_ref().and_then(LaneUse::window).is_none();
         let lease = if pooled { Some(self.leases.reserve(&self.payer, unit).await?) } else { None };
         let delivery = match &self.lane {
-            Some(lane) => Some(lane.reserve(unit, ahead).await.map_err(|error| refusal(&error))?),
+            Some(lane) => Some(lane.reserve(storage_index, came, unit).await.map_err(|error| refusal(&error))?),
             None => None,
         };
         Ok(Place { lease, delivery, taken })
@@ -108,13 +114,13 @@ impl Room {
 }
 
 impl Place {
-    /// The unit is handed to the connection: this of the file with this storage index.
-    pub(super) fn goes_out(&mut self, storage_index: &[u8; 16], came: Came) {
+    /// The unit is handed to the connection.
+    pub(super) fn goes_out(&mut self) {
         if let Some(lease) = &mut self.lease {
             lease.sent();
         }
         if let Some(delivery) = self.delivery.take() {
-            delivery.goes_out(storage_index, came);
+            delivery.goes_out();
         }
         // Only now: what goes out is counted by the lane from here on.
         if let Some(taken) = &mut self.taken {

@@ -1,5 +1,6 @@
 //! The paths.
 
+use crate::clearing::MAX_VOUCHER_BYTES;
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::clearing;
 use crate::gateway::serve::connection::Connection;
@@ -30,7 +31,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/lanes/offer", post(lanes::offer))
         .route("/v1/lanes", post(lanes::open))
         .route("/v1/lanes/{lane}", get(lanes::standing).delete(lanes::close))
-        .route("/v1/lanes/{lane}/vouchers", post(lanes::voucher))
+        .route("/v1/lanes/{lane}/vouchers", post(lanes::voucher).layer(DefaultBodyLimit::max(MAX_VOUCHER_BYTES)))
         .route("/v1/terms", post(lanes::terms))
         .merge(clearing::paths())
         .fallback(unknown)

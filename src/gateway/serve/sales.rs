@@ -11,6 +11,7 @@ use crate::rate::Asset;
 use crate::record::{GridRecord, binding};
 use crate::session::Caller;
 use crate::signed::{Envelope, Identity, ObjectType};
+use crate::tariff::lane::{Limits, WriteOff};
 use crate::tariff::wire::{Deck, LaneOpenBody, Terms};
 use crate::units::{PricePerGib, Seconds};
 use axum::http::StatusCode;
@@ -64,8 +65,7 @@ async fn to_grid(
             terms: None,
             grant: None,
             not_after: latest.min(free.promise.until),
-            window: None,
-            credit: None,
+            limits: Limits { window: None, credit: None, write_off: WriteOff::Nothing },
         });
     }
     let agreed = shared.terms.between(grid, &shared.grid).await;
@@ -93,8 +93,7 @@ async fn to_grid(
         terms: Some(terms.identity()),
         grant: None,
         not_after: latest.min(bound.promise.until).min(body.not_after),
-        window: Some(body.window),
-        credit: Some(body.credit_limit),
+        limits: Limits { window: Some(body.window), credit: Some(body.credit_limit), write_off: WriteOff::Known },
     })
 }
 
@@ -158,8 +157,7 @@ async fn to_client(
         terms: None,
         grant,
         not_after,
-        window: Some(CLIENT_WINDOW),
-        credit: None,
+        limits: Limits { window: Some(CLIENT_WINDOW), credit: None, write_off: WriteOff::Known },
     };
     Ok((sale, deck))
 }

@@ -4,6 +4,8 @@
 //! something else comes out only when the machine is told that the disk has it. A lane at price 0 runs the same way.
 //! Specification: `docs/spec/clearing.md`, "The rules of a lane".
 
+mod account;
+mod effect;
 #[cfg(test)]
 mod model;
 mod pair;
@@ -13,7 +15,9 @@ mod payer;
 mod scenes;
 mod transcript;
 
-pub use pair::{Account, Durable, LaneRefusal, Left, Limits, Pair, PairEffect, WriteOff};
+pub use account::{Account, Limits, WriteOff};
+pub use effect::{Durable, LaneRefusal, Left, PairEffect};
+pub use pair::Pair;
 pub use payee::{LaneState, SENT_AHEAD, VoucherFault};
-pub use payer::{NoCharge, PayerEffect, PayerLane, VOUCHER_EVERY, WriteId};
+pub use payer::{MAX_ENTRIES, NoCharge, PayerEffect, PayerLane, VOUCHER_EVERY, WriteId};
 pub use transcript::{LaneSecret, Served, ServedKind, Transcript};

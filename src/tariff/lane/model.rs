@@ -1,11 +1,13 @@
 //! Payer, payee and clearing node driven through thousands of schedules: messages lost, repeated and out of order, both sides
-//! crashing with writes half done, disks restored from backups, cloned payers, and counterparts that cheat. In every one of
-//! them the bounds hold that the room promises.
+//! crashing with writes half done, disks that are full or restored from backups, requests that break off, lanes whose terms end in
+//! mid-file, cloned payers, and counterparts that cheat. In every one of them the bounds hold that the room promises.
 //!
 //! Signatures are a set of what was signed: whatever is not in it does not verify. The rest is the machines themselves.
 
 use crate::signed::Identity;
-use crate::tariff::lane::pair::{Account, Durable, LaneRefusal, Left, Limits, Pair, PairEffect, WriteOff};
+use crate::tariff::lane::account::{Account, Limits, WriteOff};
+use crate::tariff::lane::effect::{Durable, LaneRefusal, Left, PairEffect};
+use crate::tariff::lane::pair::Pair;
 use crate::tariff::lane::payee::{LaneState, VoucherFault};
 use crate::tariff::lane::payer::{PayerEffect, PayerLane, WriteId};
 use crate::tariff::lane::transcript::{Served, ServedKind, Transcript};
@@ -78,6 +80,10 @@ struct World {
     cast: Cast,
     now: UnixSeconds,
     limits: Limits,
+    window: u64,
+    credit: u64,
+    /// Lanes whose terms were ended.
+    over: [bool; LANES],
     prices: [PricePerGib; LANES],
     lane_ids: [LaneId; LANES],
     payers: Vec<Payer>,
@@ -110,14 +116,14 @@ impl World {
         let window = Bytes([16, 64][dice.below(2) as usize] * MIB);
         let write_off = if dice.one_in(2) { WriteOff::Known } else { WriteOff::Nothing };
         let credit = MinorUnits([u64::MAX / 4, price.0 / 4][dice.below(2) as usize]);
-        let limits = Limits { window, credit, write_off };
+        let limits = Limits { window: Some(window), credit: Some(credit), write_off };
         let not_after = START.plus(Seconds::hours(24));
         let lanes = std::array::from_fn::<_, LANES, _>(|i| LaneState::new(lane_ids[i], prices[i], not_after));
         let payee_disk =
             PayeeDisk { lanes: lanes.into_iter().map(|lane| (lane.lane, lane)).collect(), account: Account::default() };
         let pair = Pair::new(limits, payee_disk.account, payee_disk.lanes.values().cloned());
         let payer = Payer {
-            lanes: (0..LANES).map(|i| PayerLane::new(lane_ids[i], prices[i], None)).collect(),
+            lanes: (0..LANES).map(|i| PayerLane::new(lane_ids[i], prices[i], window, None)).collect(),
             disk: PayerDisk::default(),
             writes: Vec::new(),
             backup: PayerDisk::default(),
@@ -127,6 +133,9 @@ impl World {
             cast,
             now: START,
             limits,
+            window: window.0,
+            credit: credit.0,
+            over: [false; LANES],
             prices,
             lane_ids,
             payers: vec![payer],
@@ -158,11 +167,17 @@ impl World {
     /// What was sent and is neither vouched for, by what the payee's disk has, nor written off.
     fn out(&self) -> u64 {
         let mut out = 0;
-        for state in self.pair.lanes() {
-            let on_disk = self.payee_disk.lanes[&state.lane].best.as_ref().map_or(0, |best| best.cum_bytes.0);
-            out += self.sent[self.index(state.lane)].saturating_sub(on_disk).saturating_sub(state.written_off.0);
+        for lane in 0..LANES {
+            let on_disk = self.payee_disk.lanes[&self.lane_ids[lane]].best.as_ref().map_or(0, |best| best.cum_bytes.0);
+            out += self.sent[lane].saturating_sub(on_disk).saturating_sub(self.state(lane).written_off.0);
         }
         out
+    }
+
+    /// A lane as the payee has it, and of one that is over and folded away as its disk has it.
+    fn state(&self, lane: usize) -> &LaneState {
+        let id = self.lane_ids[lane];
+        self.pair.lane(id).unwrap_or(&self.payee_disk.lanes[&id])
     }
 
     fn pair_effects(&mut self, effects: Vec<PairEffect>) {
@@ -179,9 +194,11 @@ impl World {
                         self.payee_disk.lanes[&self.lane_ids[lane]].sent.0 >= self.sent[lane],
                         "more left than the disk knows of"
                     );
-                    assert!(self.out() <= self.limits.window.0, "more is out than the window");
+                    assert!(self.out() <= self.window, "more is out than the window");
+                    assert!(!self.over[lane], "something leaves on a lane whose terms were ended");
                     self.wire.push(Message::Unit(lane, served));
                 }
+                PairEffect::Refuse(ticket) => self.asked.retain(|(asked, ..)| *asked != ticket),
                 PairEffect::Acknowledge(body) => {
                     let on_disk = self.payee_disk.lanes[&body.lane].best.as_ref();
                     assert!(
@@ -229,9 +246,20 @@ impl World {
         }
         self.drop_connection(lane);
         self.connected[lane] = Some(who);
+        self.recall(lane);
         match self.pair.resync(self.lane_ids[lane], best) {
             Ok(effects) => self.pair_effects(effects),
             Err(fault) => panic!("an honest payer's own voucher is refused: {fault}"),
+        }
+    }
+
+    /// A lane that was folded away is found on the disk, when its payer names it.
+    fn recall(&mut self, lane: usize) {
+        let id = self.lane_ids[lane];
+        if self.pair.lane(id).is_none() {
+            let before = self.pair.vouched();
+            self.pair.recall(self.payee_disk.lanes[&id].clone());
+            assert_eq!(self.pair.vouched(), before, "counted twice, or not at all");
         }
     }
 
@@ -259,7 +287,7 @@ impl World {
         let object = [self.dice.below(3) as u8; 32];
         let served = Served { kind: ServedKind::Ciphertext, object, offset: self.dice.below(2), length: Bytes(length) };
         let (ticket, effects) = self.pair.ask(self.lane_ids[lane], served, self.now);
-        assert_ne!(ticket, Err(LaneRefusal::NoLane), "the lane is lost");
+        assert_eq!(ticket == Err(LaneRefusal::NoLane), self.over[lane], "the lane is lost");
         self.asked.extend(ticket.map(|ticket| (ticket, lane, served)));
         self.pair_effects(effects);
     }
@@ -306,6 +334,7 @@ impl World {
         if !self.verifies(body) {
             return;
         }
+        self.recall(self.index(body.lane));
         let before = self.pair.vouched();
         match self.pair.voucher(body, entries) {
             Ok(effects) => self.pair_effects(effects),
@@ -336,6 +365,15 @@ impl World {
         }
     }
 
+    /// The payee's disk is full: what is first in its queue is not written.
+    fn payee_disk_fails(&mut self) {
+        if !self.payee_writes.is_empty() {
+            let (id, _) = self.payee_writes.remove(0);
+            let effects = self.pair.failed(id);
+            self.pair_effects(effects);
+        }
+    }
+
     fn payer_disk_turns(&mut self, who: usize) {
         if self.payers[who].writes.is_empty() {
             return;
@@ -362,7 +400,10 @@ impl World {
             payer.disk = payer.backup.clone();
         }
         payer.lanes = (0..LANES)
-            .map(|lane| PayerLane::new(self.lane_ids[lane], self.prices[lane], payer.disk.best[lane].clone()))
+            .map(|lane| {
+                let best = payer.disk.best[lane].clone();
+                PayerLane::new(self.lane_ids[lane], self.prices[lane], Bytes(self.window), best)
+            })
             .collect();
     }
 
@@ -381,8 +422,26 @@ impl World {
                 self.sent[lane] = self.payee_disk.lanes[&self.lane_ids[lane]].sent.0.min(self.sent[lane]);
             }
         }
+        // What of these lanes was folded away before is told apart again.
+        let counted =
+            self.payee_disk.lanes.values().filter_map(|lane| lane.best.as_ref()).map(|best| best.cum_amount.0);
+        let account = &mut self.payee_disk.account;
+        account.booked = MinorUnits(0);
+        account.settled.0 = account.settled.0.min(counted.sum());
         self.pair = Pair::new(self.limits, self.payee_disk.account, self.payee_disk.lanes.values().cloned());
         self.pair.settled(MinorUnits(self.payee_disk.account.settled.0));
+        for lane in 0..LANES {
+            if self.over[lane] {
+                self.ends(lane);
+            }
+        }
+    }
+
+    /// The terms of a lane were ended.
+    fn ends(&mut self, lane: usize) {
+        self.over[lane] = true;
+        let effects = self.pair.close(self.lane_ids[lane]);
+        self.pair_effects(effects);
     }
 
     fn claims(&mut self) {
@@ -461,7 +520,7 @@ impl World {
             }
             // Its memory lost, vouchers with it.
             _ => {
-                self.payers[0].lanes[lane] = PayerLane::new(id, self.prices[lane], None);
+                self.payers[0].lanes[lane] = PayerLane::new(id, self.prices[lane], Bytes(self.window), None);
                 self.payers[0].writes.retain(|(of, ..)| *of != lane);
             }
         }
@@ -530,6 +589,8 @@ impl World {
                 };
                 self.payers.push(clone);
             }
+            98 if self.dice.one_in(2) => self.payee_disk_fails(),
+            98 if self.dice.one_in(8) => self.ends(lane),
             _ if self.cast == Cast::CheatingPayer => self.cheats(),
             _ => self.deliver(),
         }
@@ -537,14 +598,15 @@ impl World {
     }
 
     fn bounds(&self) {
-        assert!(self.pair.out().0 <= self.limits.window.0 + self.adrift_after_crash(), "the window is overrun");
+        assert!(self.pair.out().0 <= self.window + self.adrift_after_crash(), "the window is overrun");
         // Vouchers for what was never sent are the payer's own loss and no loan of the payee's.
         let lent = |state: &LaneState| {
             let counted = state.best.as_ref().map_or(0, |best| best.cum_bytes.0);
             state.price.charge(Bytes(counted.min(self.sent[self.index(state.lane)]))).map_or(0, |all| all.0)
         };
-        let lent = self.pair.lanes().map(lent).sum::<u64>().saturating_sub(self.pair.account().settled.0);
-        assert!(lent <= self.limits.credit.0, "more is owed than the credit limit");
+        let lent = (0..LANES).map(|lane| lent(self.state(lane))).sum::<u64>();
+        let lent = lent.saturating_sub(self.pair.account().settled.0);
+        assert!(lent <= self.credit, "more is owed than the credit limit");
         if self.cast != Cast::CheatingPayer {
             for lane in 0..LANES {
                 let verified = self.prices[lane].charge(Bytes(self.verified[lane])).expect("small enough").0;
@@ -556,7 +618,7 @@ impl World {
 
     /// After a crash the disk's ceiling counts, which is ahead of what was sent.
     fn adrift_after_crash(&self) -> u64 {
-        LANES as u64 * (crate::tariff::lane::SENT_AHEAD.0 + self.limits.window.0)
+        LANES as u64 * (crate::tariff::lane::SENT_AHEAD.0 + self.window)
     }
 
     /// The network heals and nobody crashes any more: both agree, and a delivery is asked for, made and acknowledged.
@@ -573,9 +635,11 @@ impl World {
                 self.quiet();
             }
             let ours = self.payers[0].lanes[lane].best().map(|best| best.cum_bytes);
-            let state = self.pair.lanes().find(|state| state.lane == self.lane_ids[lane]).expect("the lane");
-            let theirs = state.best.as_ref().map(|best| best.cum_bytes);
+            let theirs = self.state(lane).best.as_ref().map(|best| best.cum_bytes);
             assert_eq!(ours, theirs, "after they met again the two differ");
+            if self.over[lane] {
+                continue;
+            }
             let served = Served { kind: ServedKind::Manifest, object: [9; 32], offset: 0, length: Bytes(1_000) };
             let (ticket, effects) = self.pair.ask(self.lane_ids[lane], served, self.now);
             self.asked.extend(ticket.map(|ticket| (ticket, lane, served)));
@@ -591,8 +655,7 @@ impl World {
             for _ in 0..8 {
                 self.quiet();
             }
-            let state = self.pair.lanes().find(|state| state.lane == self.lane_ids[lane]).expect("the lane");
-            let now = state.best.as_ref().map_or(0, |best| best.cum_bytes.0);
+            let now = self.state(lane).best.as_ref().map_or(0, |best| best.cum_bytes.0);
             assert_eq!(now, ours.map_or(0, |ours| ours.0) + 1_000, "a delivery is not acknowledged any more");
         }
         self.bounds();
@@ -624,10 +687,14 @@ impl World {
 }
 
 fn apply(disk: &mut PayeeDisk, what: &Durable) {
-    let (Durable::Sent(lane, _) | Durable::WrittenOff(lane, _) | Durable::Voucher(VoucherBody { lane, .. })) = what;
+    let (Durable::Sent(lane, _)
+    | Durable::AtRest(lane, _)
+    | Durable::WrittenOff(lane, _)
+    | Durable::Voucher(VoucherBody { lane, .. })) = what;
     let state = disk.lanes.get_mut(lane).expect("a lane");
     match what {
         Durable::Sent(_, sent) => state.sent = state.sent.max(*sent),
+        Durable::AtRest(_, sent) => state.sent = *sent,
         Durable::WrittenOff(_, total) => state.written_off = state.written_off.max(*total),
         Durable::Voucher(body) => {
             // What a ledger keeps is the higher one.

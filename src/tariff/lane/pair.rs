@@ -4,103 +4,15 @@
 //! acknowledged and not settled than the credit limit. What was delivered and never acknowledged stays charged, so that
 //! reconnecting frees nothing; little by little it is written off.
 
+use crate::tariff::lane::account::{Account, Limits, WriteOff};
+use crate::tariff::lane::effect::{Durable, LaneRefusal, Left, MAX_DELIVERIES, PairEffect};
 use crate::tariff::lane::payee::{Counter, Granted, LaneState, Taken, VoucherFault};
 use crate::tariff::lane::payer::WriteId;
 use crate::tariff::lane::transcript::Served;
-use crate::tariff::window::{Ask, Ticket, Window, WindowRefusal};
+use crate::tariff::window::{Ask, Ticket, Window};
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use std::collections::{BTreeMap, HashMap};
-
-const DAY: u64 = 86_400;
-
-/// What one counterparty may have out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Delivered and not vouched for.
-    pub window: Bytes,
-    /// Vouched for and not settled.
-    pub credit: MinorUnits,
-    /// What is written off.
-    pub write_off: WriteOff,
-}
-
-/// What is written off of what a counterparty never acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteOff {
-    /// Of a known party (a client, a grid with terms): each day [`WriteOff::DAILY`] and a hundredth of what it vouched for on it.
-    Known,
-    /// Of a stranger: nothing.
-    Nothing,
-}
-
-impl WriteOff {
-    /// Of a known party, each day, beside the hundredth.
-    pub const DAILY: Bytes = Bytes(16 << 20);
-    /// The window of a pair of grids with terms that say no other.
-    pub const PAIR_WINDOW: Bytes = Bytes(64 << 20);
-    /// The window of a client.
-    pub const CLIENT_WINDOW: Bytes = Bytes(16 << 20);
-}
-
-/// What the disk has of a counterparty beside its lanes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Account {
-    /// What lanes that are over were vouched for.
-    pub booked: MinorUnits,
-    /// What of all that was vouched for is settled.
-    pub settled: MinorUnits,
-    /// The day, in days since 1970, that the next two are of.
-    pub day: u64,
-    /// What was vouched for on that day.
-    pub vouched: Bytes,
-    /// What was written off on that day.
-    pub written_off: Bytes,
-}
-
-/// What the payee's side wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PairEffect {
-    /// Write this durably, and then say [`Pair::persisted`].
-    Persist(WriteId, Durable),
-    /// The delivery may leave.
-    Start(Ticket),
-    /// Tell the payer the highest voucher of the lane that counts; the disk has it.
-    Acknowledge(VoucherBody),
-    /// More than half of the credit is used: time to settle.
-    Settle,
-}
-
-/// What is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Durable {
-    /// So much of a lane may have been sent.
-    Sent(LaneId, Bytes),
-    /// The highest voucher of a lane.
-    Voucher(VoucherBody),
-    /// So much of a lane is written off in all. Nothing waits for it.
-    WrittenOff(LaneId, Bytes),
-}
-
-/// Why a delivery is refused before its first octet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LaneRefusal {
-    /// No such lane, or it is closed.
-    #[error("no such lane is open: open one")]
-    NoLane,
-    /// The lane has ended.
-    #[error("the lane ended on {0}: open another one")]
-    Ended(UnixSeconds),
-    /// The window.
-    #[error(transparent)]
-    Window(#[from] WindowRefusal),
-    /// The credit limit.
-    #[error("what is owed and not settled would exceed the credit limit of {limit} minor units: settle first")]
-    Credit {
-        /// The limit.
-        limit: MinorUnits,
-    },
-}
 
 /// The account of one counterparty in one asset.
 #[derive(Debug)]
@@ -129,6 +41,8 @@ enum Stage {
     Held,
     /// Its octets leave.
     Leaves,
+    /// Its octets have left, or some of them, and nothing of it is under way any more. It may be acknowledged all the same.
+    Adrift,
 }
 
 /// Whether it was said that it is time to settle.
@@ -143,7 +57,7 @@ impl Pair {
     /// vouchers.
     pub fn new(limits: Limits, account: Account, lanes: impl IntoIterator<Item = LaneState>) -> Self {
         let lanes = lanes.into_iter().map(|state| (state.lane, Counter::new(state))).collect();
-        let (window, deliveries) = (Window::new(limits.window), HashMap::new());
+        let (window, deliveries) = (Window::new(whole(&limits)), HashMap::new());
         let mut pair = Self { limits, account, window, lanes, deliveries, writes: 0, settle: Settle::Unsaid };
         let granted = pair.window.set_adrift(pair.adrift());
         debug_assert!(granted.is_empty());
@@ -178,11 +92,13 @@ impl Pair {
         if now >= counter.state.not_after {
             return Err(LaneRefusal::Ended(counter.state.not_after));
         }
-        let limit = self.limits.credit;
-        let owed = self.exposure(lane, served.length.0).ok_or(LaneRefusal::Credit { limit })?;
-        if owed > u128::from(limit.0) + u128::from(self.account.settled.0) {
-            return Err(LaneRefusal::Credit { limit });
+        if let Some(limit) = self.limits.credit {
+            let owed = self.exposure(lane, served.length.0).ok_or(LaneRefusal::Credit { limit })?;
+            if owed > u128::from(limit.0) + u128::from(self.account.settled.0) {
+                return Err(LaneRefusal::Credit { limit });
+            }
         }
+        self.make_place()?;
         let ask = self.window.ask(&[], served.length)?;
         let (Ask::Granted(ticket) | Ask::Waits(ticket)) = ask;
         self.deliveries.insert(ticket, Delivery { lane, served, stage: Stage::Waits });
@@ -196,11 +112,16 @@ impl Pair {
     }
 
     /// A delivery is over without a voucher. [`Left::Nothing`]: no octet of it has left; it is as if it had not been asked for.
-    /// [`Left::Some`]: it stays charged.
+    /// [`Left::Some`]: it stays charged, and may be acknowledged later: who breaks off a request has it or not, and only the payer
+    /// knows.
     pub fn over(&mut self, ticket: Ticket, left: Left) -> Vec<PairEffect> {
         let mut effects = Vec::new();
-        self.end(ticket, left, &mut effects);
+        match left {
+            Left::Nothing => self.end(ticket, left, &mut effects),
+            Left::Some => self.set_adrift(ticket, &mut effects),
+        }
         self.drift(&mut effects);
+        self.settle_down(&mut effects);
         effects
     }
 
@@ -212,9 +133,11 @@ impl Pair {
         let find = |served: &Served, taken: &[Ticket]| {
             let fits = |ticket: &Ticket, delivery: &Delivery| {
                 let alike = delivery.lane == body.lane && delivery.served == *served;
-                alike && delivery.stage == Stage::Leaves && !taken.contains(ticket)
+                alike && delivery.stage >= Stage::Leaves && !taken.contains(ticket)
             };
-            deliveries.iter().filter(|(ticket, delivery)| fits(ticket, delivery)).map(|(ticket, _)| *ticket).min()
+            // Of two that are alike, the one that holds the window.
+            let found = deliveries.iter().filter(|(ticket, delivery)| fits(ticket, delivery));
+            found.map(|(ticket, delivery)| (delivery.stage, *ticket)).min().map(|(_, ticket)| ticket)
         };
         let writes = &mut self.writes;
         let taken = counter.take(body, entries, find, || next(writes))?;
@@ -235,12 +158,44 @@ impl Pair {
             None => counter.state.best.clone().map(PairEffect::Acknowledge).into_iter().collect(),
         };
         effects.extend(self.disconnect(lane));
-        self.drift(&mut effects);
         Ok(effects)
     }
 
-    /// The connection of `lane` is gone: what was under way on it is adrift, what waited is given up.
+    /// The connection of `lane` is gone: what was under way on it is adrift and acknowledged by what its payer shows alone; what
+    /// waited is given up.
     pub fn disconnect(&mut self, lane: LaneId) -> Vec<PairEffect> {
+        let mut effects = self.let_go(lane);
+        let Some(counter) = self.lanes.get(&lane) else { return effects };
+        self.deliveries.retain(|ticket, delivery| delivery.lane != lane || counter.is_vouched(*ticket));
+        self.settle_down(&mut effects);
+        effects
+    }
+
+    /// Nothing more is delivered on `lane`: its payer is done with it, or its time, its terms or its grant are over. What has left
+    /// may be acknowledged all the same.
+    pub fn close(&mut self, lane: LaneId) -> Vec<PairEffect> {
+        if let Some(counter) = self.lanes.get_mut(&lane) {
+            counter.open = false;
+        }
+        let mut effects = self.let_go(lane);
+        self.settle_down(&mut effects);
+        self.sweep();
+        effects
+    }
+
+    /// A lane that was over and folded away, as the disk has it: its payer has come back with a voucher.
+    pub fn recall(&mut self, state: LaneState) {
+        if !self.lanes.contains_key(&state.lane) {
+            let amount = state.best.as_ref().map_or(0, |best| best.cum_amount.0);
+            self.account.booked.0 = self.account.booked.0.saturating_sub(amount);
+            let mut counter = Counter::new(state);
+            counter.open = false;
+            self.lanes.insert(counter.state.lane, counter);
+        }
+    }
+
+    /// Ends what waits on `lane`, and sets adrift what left.
+    fn let_go(&mut self, lane: LaneId) -> Vec<PairEffect> {
         let mut effects = Vec::new();
         let Some(counter) = self.lanes.get(&lane) else { return effects };
         let of_lane = self.deliveries.iter().filter(|(_, delivery)| delivery.lane == lane);
@@ -250,23 +205,15 @@ impl Pair {
         let mut over: Vec<_> = over.collect();
         over.sort_unstable();
         for (stage, ticket) in &over {
-            let left = if *stage == Stage::Leaves { Left::Some } else { Left::Nothing };
-            self.end(*ticket, left, &mut effects);
+            match stage {
+                Stage::Waits | Stage::Held => self.refuse(*ticket, &mut effects),
+                Stage::Leaves | Stage::Adrift => self.set_adrift(*ticket, &mut effects),
+            }
         }
         // One of them may have got the room of another one, for a moment.
         let is_over = |ticket: &Ticket| over.iter().any(|(_, other)| other == ticket);
         effects.retain(|effect| !matches!(effect, PairEffect::Start(ticket) if is_over(ticket)));
         self.drift(&mut effects);
-        effects
-    }
-
-    /// Nothing more is delivered on `lane`. Late vouchers are counted all the same.
-    pub fn close(&mut self, lane: LaneId) -> Vec<PairEffect> {
-        let effects = self.disconnect(lane);
-        if let Some(counter) = self.lanes.get_mut(&lane) {
-            counter.open = false;
-        }
-        self.sweep();
         effects
     }
 
@@ -293,13 +240,35 @@ impl Pair {
             self.end(ticket, Left::Some, &mut effects);
         }
         self.drift(&mut effects);
-        let half = u128::from(self.limits.credit.0) / 2;
         let owed = self.vouched().saturating_sub(u128::from(self.account.settled.0));
-        if owed > half && self.settle == Settle::Unsaid {
+        if self.limits.credit.is_some_and(|limit| owed > u128::from(limit.0) / 2) && self.settle == Settle::Unsaid {
             self.settle = Settle::Said;
             effects.push(PairEffect::Settle);
         }
+        self.settle_down(&mut effects);
         self.sweep();
+        effects
+    }
+
+    /// The disk does not take what was to be written as `id`; what comes after it may succeed all the same. A voucher is not
+    /// counted, and what waits for a ceiling is refused.
+    pub fn failed(&mut self, id: WriteId) -> Vec<PairEffect> {
+        let mut effects = Vec::new();
+        let refused: Vec<Ticket> = self.lanes.values_mut().flat_map(|counter| counter.failed(id)).collect();
+        for ticket in refused {
+            self.refuse(ticket, &mut effects);
+        }
+        self.drift(&mut effects);
+        effects
+    }
+
+    /// Other terms hold from now on.
+    pub fn set_limits(&mut self, limits: Limits) -> Vec<PairEffect> {
+        self.limits = limits;
+        let mut effects = Vec::new();
+        for ticket in self.window.set_whole(whole(&limits)) {
+            self.granted(ticket, &mut effects);
+        }
         effects
     }
 
@@ -320,6 +289,26 @@ impl Pair {
     /// What holds the window: under way, and delivered before and never acknowledged.
     pub fn out(&self) -> Bytes {
         Bytes(self.window.out().0.saturating_add(self.window.adrift().0))
+    }
+
+    /// A lane that is not over, as the disk is to have it.
+    pub fn lane(&self, lane: LaneId) -> Option<&LaneState> {
+        self.lanes.get(&lane).map(|counter| &counter.state)
+    }
+
+    /// What left of a lane that is not over, or is about to.
+    pub fn sent(&self, lane: LaneId) -> Bytes {
+        Bytes(self.lanes.get(&lane).map_or(0, |counter| counter.sent()))
+    }
+
+    /// Whether this delivery has not been acknowledged, given up or forgotten.
+    pub fn knows(&self, ticket: Ticket) -> bool {
+        self.deliveries.contains_key(&ticket)
+    }
+
+    /// Whether nothing is under way, adrift or being written on any lane, and none is open: then the disk has all of it.
+    pub fn is_idle(&self) -> bool {
+        self.lanes.is_empty() && self.deliveries.is_empty()
     }
 
     /// The lanes that are not over, as the disk is to have them.
@@ -358,12 +347,29 @@ impl Pair {
 
     fn end(&mut self, ticket: Ticket, left: Left, effects: &mut Vec<PairEffect>) {
         let Some(delivery) = self.deliveries.remove(&ticket) else { return };
-        if let Some(counter) = self.lanes.get_mut(&delivery.lane) {
-            if delivery.stage == Stage::Waits {
-                counter.waiting -= delivery.served.length.0;
-            } else {
-                counter.over(ticket, delivery.served.length.0, left == Left::Some);
-            }
+        self.leaves_window(ticket, delivery, left, effects);
+    }
+
+    /// What left of a delivery goes on being charged, and it goes on being known.
+    fn set_adrift(&mut self, ticket: Ticket, effects: &mut Vec<PairEffect>) {
+        let Some(known) = self.deliveries.get_mut(&ticket) else { return };
+        let delivery = *known;
+        known.stage = Stage::Adrift;
+        self.leaves_window(ticket, delivery, Left::Some, effects);
+    }
+
+    fn refuse(&mut self, ticket: Ticket, effects: &mut Vec<PairEffect>) {
+        self.end(ticket, Left::Nothing, effects);
+        effects.push(PairEffect::Refuse(ticket));
+    }
+
+    fn leaves_window(&mut self, ticket: Ticket, delivery: Delivery, left: Left, effects: &mut Vec<PairEffect>) {
+        let length = delivery.served.length.0;
+        match (self.lanes.get_mut(&delivery.lane), delivery.stage) {
+            (_, Stage::Adrift) => return,
+            (Some(counter), Stage::Waits) => counter.waiting -= length,
+            (Some(counter), Stage::Held | Stage::Leaves) => counter.over(ticket, length, left == Left::Some),
+            (None, _) => {}
         }
         // What drifts holds the window before anybody else gets the room.
         let adrift = self.adrift();
@@ -374,8 +380,31 @@ impl Pair {
         }
     }
 
+    /// Forgets the oldest delivery that is adrift, where too many are known.
+    fn make_place(&mut self) -> Result<(), LaneRefusal> {
+        if self.deliveries.len() < MAX_DELIVERIES {
+            return Ok(());
+        }
+        let adrift = self.deliveries.iter().filter(|(_, delivery)| delivery.stage == Stage::Adrift);
+        let oldest = adrift.map(|(ticket, _)| *ticket).min().ok_or(LaneRefusal::Unacknowledged)?;
+        self.deliveries.remove(&oldest);
+        Ok(())
+    }
+
+    /// Has the disk told of lanes on which nothing is under way that no more was sent than that.
+    fn settle_down(&mut self, effects: &mut Vec<PairEffect>) {
+        for (lane, counter) in &mut self.lanes {
+            let writes = &mut self.writes;
+            let at_rest = counter.at_rest(|| next(writes));
+            effects.extend(at_rest.map(|(id, sent)| PairEffect::Persist(id, Durable::AtRest(*lane, sent))));
+        }
+    }
+
     fn adrift(&self) -> Bytes {
-        Bytes(self.lanes.values().fold(0, |sum: u64, counter| sum.saturating_add(counter.adrift())))
+        match self.limits.window {
+            Some(_) => Bytes(self.lanes.values().fold(0, |sum: u64, counter| sum.saturating_add(counter.adrift()))),
+            None => Bytes(0),
+        }
     }
 
     fn drift(&mut self, effects: &mut Vec<PairEffect>) {
@@ -397,20 +426,13 @@ impl Pair {
         if self.limits.write_off == WriteOff::Nothing {
             return effects;
         }
-        let day = now.0 / DAY;
-        // A clock that was set back gives nobody the day again.
-        if day > self.account.day {
-            self.account = Account { day, vouched: Bytes(0), written_off: Bytes(0), ..self.account };
-        }
-        let allowed = WriteOff::DAILY.0.saturating_add(self.account.vouched.0 / 100);
+        self.account.turn(now);
         for (lane, counter) in &mut self.lanes {
-            let off = counter.adrift().min(allowed.saturating_sub(self.account.written_off.0));
+            let off = self.account.write_off(counter.adrift());
             if off > 0 {
                 counter.state.written_off.0 += off;
-                self.account.written_off.0 += off;
-                self.writes += 1;
-                let total = counter.state.written_off;
-                effects.push(PairEffect::Persist(WriteId(self.writes), Durable::WrittenOff(*lane, total)));
+                let (id, total) = (next(&mut self.writes), counter.state.written_off);
+                effects.push(PairEffect::Persist(id, Durable::WrittenOff(*lane, total)));
             }
         }
         self.drift(&mut effects);
@@ -419,27 +441,25 @@ impl Pair {
 
     /// Folds lanes of which nothing more can come into the account.
     fn sweep(&mut self) {
-        let account = &mut self.account;
-        self.lanes.retain(|_, counter| {
-            let done = counter.is_done();
+        let (account, held) = (&mut self.account, self.limits.window.is_some());
+        let (lanes, deliveries) = (&mut self.lanes, &mut self.deliveries);
+        lanes.retain(|lane, counter| {
+            let done = counter.is_done() && (counter.adrift() == 0 || !held);
             if done {
                 account.booked.0 = account.booked.0.saturating_add(counter.amount().0);
+                deliveries.retain(|_, delivery| delivery.lane != *lane);
             }
             !done
         });
     }
 }
 
-/// Whether octets of a delivery have left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// Not one.
-    Nothing,
-    /// Some or all.
-    Some,
-}
-
 fn next(writes: &mut u64) -> WriteId {
     *writes += 1;
     WriteId(*writes)
+}
+
+/// The window that these limits give. One that is not limited is larger than anything.
+fn whole(limits: &Limits) -> Bytes {
+    limits.window.unwrap_or(Bytes(u64::MAX))
 }

@@ -139,6 +139,37 @@ impl Counter {
         (free, self.raise(next))
     }
 
+    /// Nothing is under way: so much was sent and no more, if the disk says otherwise.
+    pub(super) fn at_rest(&mut self, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
+        let is_at_rest = self.live == 0 && self.waiting == 0 && self.ceiling.is_none();
+        if !is_at_rest || self.state.sent.0 <= self.sent {
+            return None;
+        }
+        // From here on, not when it is written: what leaves next waits for a ceiling that is written after this.
+        self.state.sent = Bytes(self.sent);
+        Some((next(), self.state.sent))
+    }
+
+    /// The disk does not take write `id`. Returns what has to be refused for it.
+    pub(super) fn failed(&mut self, id: WriteId) -> Vec<Ticket> {
+        if self.ceiling.take_if(|(written, _)| *written == id).is_some() {
+            return self.held.iter().map(|(ticket, _)| *ticket).collect();
+        }
+        if let Some(at) = self.queue.iter().position(|(written, ..)| *written == id) {
+            let lost = self.queue.remove(at);
+            // The one behind it acknowledges all that it did.
+            if let (Some((.., tickets)), Some((.., behind))) = (lost, self.queue.get_mut(at)) {
+                behind.extend(tickets);
+            }
+        }
+        Vec::new()
+    }
+
+    /// What left or is about to leave.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// A delivery is over. `left`: its octets, or some of them, have left, so that they stay charged.
     pub(super) fn over(&mut self, ticket: Ticket, length: u64, left: bool) {
         self.held.retain(|(held, _)| *held != ticket);
@@ -221,9 +252,9 @@ impl Counter {
         self.queue.iter().any(|(_, _, tickets)| tickets.contains(&ticket))
     }
 
-    /// Whether nothing more can come of it.
+    /// Whether nothing more can come of it but vouchers for what is adrift.
     pub(super) fn is_done(&self) -> bool {
-        !self.open && self.live == 0 && self.waiting == 0 && self.queue.is_empty() && self.adrift() == 0
+        !self.open && self.live == 0 && self.waiting == 0 && self.queue.is_empty() && self.ceiling.is_none()
     }
 }
 

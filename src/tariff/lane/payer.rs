@@ -7,6 +7,9 @@ use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 /// After how much verified a voucher is due, if nothing ends before.
 pub const VOUCHER_EVERY: Bytes = Bytes(1 << 20);
 
+/// How many deliveries a voucher acknowledges at most beyond the one before it: one more makes it due.
+pub const MAX_ENTRIES: usize = 1_024;
+
 /// What a machine of a lane asks to be written; what is written up to one is confirmed by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteId(pub u64);
@@ -35,6 +38,8 @@ pub struct NoCharge {
 pub struct PayerLane {
     lane: LaneId,
     price: PricePerGib,
+    /// After how much a voucher is due.
+    every: Bytes,
     /// The highest voucher that the disk has.
     best: Option<VoucherBody>,
     /// One that is being written, and what it acknowledges beyond `best`.
@@ -60,11 +65,24 @@ enum Wanted {
 }
 
 impl PayerLane {
-    /// A lane with the highest voucher that the disk has.
-    pub fn new(lane: LaneId, price: PricePerGib, best: Option<VoucherBody>) -> Self {
+    /// A lane in a window of so many octets, with the highest voucher that the disk has. Of a small window a quarter is
+    /// acknowledged at once, so that the payee never waits for the rest of a mebibyte.
+    pub fn new(lane: LaneId, price: PricePerGib, window: Bytes, best: Option<VoucherBody>) -> Self {
+        let every = Bytes(VOUCHER_EVERY.0.min(window.0 / 4).max(1));
         let confirmed = best.as_ref().map_or(Bytes(0), |best| best.cum_bytes);
         let (verified, unconfirmed) = (Vec::new(), Vec::new());
-        Self { lane, price, best, pending: None, verified, unconfirmed, confirmed, wanted: Wanted::Nothing, writes: 0 }
+        Self {
+            lane,
+            price,
+            every,
+            best,
+            pending: None,
+            verified,
+            unconfirmed,
+            confirmed,
+            wanted: Wanted::Nothing,
+            writes: 0,
+        }
     }
 
     /// The highest voucher that the disk has.
@@ -86,7 +104,7 @@ impl PayerLane {
             return Err(NoCharge { octets });
         }
         self.verified.push(served);
-        Ok(if self.unvouched() >= VOUCHER_EVERY { self.issue(now) } else { Vec::new() })
+        Ok(if self.is_due() { self.issue(now) } else { Vec::new() })
     }
 
     /// A request ended, the lane closes, or nothing came for a second: what is verified is acknowledged now.
@@ -147,6 +165,10 @@ impl PayerLane {
         self.go_on(now)
     }
 
+    fn is_due(&self) -> bool {
+        self.unvouched() >= self.every || self.verified.len() >= MAX_ENTRIES
+    }
+
     fn adopt(&mut self, theirs: &VoucherBody) -> Vec<PayerEffect> {
         // Somebody signs with our key whose memory is not ours: we before a backup was restored, or a clone of this machine. What
         // is verified here may be in that voucher already, and is not acknowledged twice.
@@ -161,7 +183,7 @@ impl PayerLane {
         if self.pending.is_some() {
             return Vec::new();
         }
-        if !self.verified.is_empty() && (self.wanted != Wanted::Nothing || self.unvouched() >= VOUCHER_EVERY) {
+        if !self.verified.is_empty() && (self.wanted != Wanted::Nothing || self.is_due()) {
             return self.issue(now);
         }
         match std::mem::replace(&mut self.wanted, Wanted::Nothing) {
@@ -179,7 +201,8 @@ impl PayerLane {
         if self.pending.is_some() {
             return Vec::new();
         }
-        let entries = std::mem::take(&mut self.verified);
+        let later = self.verified.split_off(self.verified.len().min(MAX_ENTRIES));
+        let entries = std::mem::replace(&mut self.verified, later);
         let before = self.best.as_ref();
         let cum_bytes = Bytes(before.map_or(0, |best| best.cum_bytes.0) + length(&entries).0);
         let transcript = before.map_or_else(|| Transcript::start(&self.lane), |best| Transcript(best.transcript));

@@ -2,8 +2,8 @@
 
 use crate::signed::Identity;
 use crate::tariff::lane::{
-    Account, LaneRefusal, LaneSecret, LaneState, Left, Limits, NoCharge, Pair, PairEffect, PayerEffect, PayerLane,
-    SENT_AHEAD, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
+    Account, Durable, LaneRefusal, LaneSecret, LaneState, Left, Limits, MAX_ENTRIES, NoCharge, Pair, PairEffect,
+    PayerEffect, PayerLane, SENT_AHEAD, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
 };
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::tariff::{Ticket, WindowRefusal};
@@ -15,7 +15,7 @@ const PRICE: PricePerGib = PricePerGib(1 << 30);
 const MIB: u64 = 1 << 20;
 
 fn limits(credit: u64) -> Limits {
-    Limits { window: Bytes(16 * MIB), credit: MinorUnits(credit), write_off: WriteOff::Nothing }
+    Limits { window: Some(Bytes(16 * MIB)), credit: Some(MinorUnits(credit)), write_off: WriteOff::Nothing }
 }
 
 fn pair(limits: Limits) -> Pair {
@@ -123,7 +123,7 @@ fn a_restart_charges_what_may_have_left_and_no_more_than_that() {
 
 #[test]
 fn a_known_party_is_let_off_sixteen_mebibytes_a_day_and_a_hundredth() {
-    let mut pair = pair(Limits { write_off: WriteOff::Known, window: Bytes(64 * MIB), ..limits(u64::MAX) });
+    let mut pair = pair(Limits { write_off: WriteOff::Known, window: Some(Bytes(64 * MIB)), ..limits(u64::MAX) });
     for offset in 0..5 {
         left(&mut pair, unit(offset, 10 * MIB));
     }
@@ -188,8 +188,100 @@ fn a_closed_lane_is_kept_while_something_of_it_is_adrift() {
 }
 
 #[test]
+fn what_a_broken_request_brought_is_acknowledged_all_the_same() {
+    let mut pair = pair(limits(u64::MAX));
+    let (came, lost) = (unit(0, MIB), unit(1, MIB));
+    for served in [came, lost] {
+        let ticket = left(&mut pair, served);
+        pair.over(ticket, Left::Some);
+    }
+    assert_eq!(pair.out(), Bytes(2 * MIB));
+    counts(&mut pair, &voucher(&[came], PRICE), &[came]);
+    assert_eq!(pair.out(), Bytes(MIB));
+    // Nothing is acknowledged twice for that.
+    let twice = [came, came];
+    assert_eq!(pair.voucher(&voucher(&twice, PRICE), &[came]), Err(VoucherFault::Transcript));
+}
+
+#[test]
+fn a_lane_at_rest_is_on_the_disk_as_far_as_it_came() {
+    let mut before = pair(limits(u64::MAX));
+    let entries = [unit(0, MIB)];
+    left(&mut before, entries[0]);
+    let body = voucher(&entries, PRICE);
+    let effects = before.voucher(&body, &entries).unwrap();
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    let effects = before.persisted(id, NOW);
+    let at_rest = |effect: &PairEffect| matches!(effect, PairEffect::Persist(_, Durable::AtRest(_, Bytes(MIB))));
+    assert!(effects.iter().any(at_rest), "{effects:?}");
+    let after = Pair::new(limits(u64::MAX), *before.account(), before.lanes().cloned());
+    assert_eq!(after.out(), Bytes(0));
+    // What leaves next waits for the disk again.
+    let (_, effects) = before.ask(LANE, unit(1, MIB), NOW);
+    assert!(matches!(effects[..], [PairEffect::Persist(_, Durable::Sent(_, Bytes(sent)))] if sent >= 2 * MIB));
+}
+
+#[test]
+fn what_a_full_disk_does_not_take_is_refused_and_counts_for_nobody() {
+    let mut pair = pair(limits(u64::MAX));
+    let (ticket, effects) = pair.ask(LANE, unit(0, MIB), NOW);
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(pair.failed(id), [PairEffect::Refuse(ticket.unwrap())]);
+    assert_eq!(pair.out(), Bytes(0));
+    let entries = [unit(0, MIB)];
+    left(&mut pair, entries[0]);
+    let body = voucher(&entries, PRICE);
+    let effects = pair.voucher(&body, &entries).unwrap();
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!(pair.failed(id), []);
+    assert_eq!(pair.vouched(), 0);
+    counts(&mut pair, &body, &entries);
+}
+
+#[test]
+fn terms_that_end_refuse_what_waits_and_what_left_is_acknowledged() {
+    let mut pair = pair(limits(u64::MAX));
+    let entries = [unit(0, 10 * MIB)];
+    left(&mut pair, entries[0]);
+    let (waits, effects) = pair.ask(LANE, unit(1, 10 * MIB), NOW);
+    assert_eq!(effects, []);
+    let effects = pair.close(LANE);
+    assert!(effects.contains(&PairEffect::Refuse(waits.unwrap())), "{effects:?}");
+    counts(&mut pair, &voucher(&entries, PRICE), &entries);
+    assert_eq!((pair.out(), pair.lanes().count(), pair.vouched()), (Bytes(0), 0, u128::from(10 * MIB)));
+    let of_disk = LaneState { best: Some(voucher(&entries, PRICE)), ..LaneState::new(LANE, PRICE, NOW) };
+    pair.recall(of_disk);
+    assert_eq!(pair.vouched(), u128::from(10 * MIB), "folded away and found again, it is the same");
+}
+
+#[test]
+fn who_is_held_to_no_window_and_no_limit_is_counted_all_the_same() {
+    let mut pair = pair(Limits { window: None, credit: None, write_off: WriteOff::Nothing });
+    for offset in 0..3 {
+        left(&mut pair, unit(offset, 100 * MIB));
+    }
+    let entries = [unit(0, 100 * MIB)];
+    counts(&mut pair, &voucher(&entries, PRICE), &entries);
+    pair.close(LANE);
+    assert_eq!((pair.lanes().count(), pair.vouched()), (0, u128::from(100 * MIB)), "nobody waits for the rest");
+}
+
+#[test]
+fn many_small_deliveries_make_a_voucher_due() {
+    let mut payer = PayerLane::new(LANE, PRICE, Bytes(64 * MIB), None);
+    for offset in 1..MAX_ENTRIES as u64 {
+        assert_eq!(payer.verified(unit(offset, 1), NOW), Ok(vec![]));
+    }
+    let effects = payer.verified(unit(0, 1), NOW).unwrap();
+    assert!(matches!(&effects[..], [PayerEffect::Persist(_, body)] if body.cum_bytes.0 == MAX_ENTRIES as u64));
+    let mut payer = PayerLane::new(LANE, PRICE, Bytes(MIB), None);
+    assert_eq!(payer.verified(unit(0, MIB / 8), NOW), Ok(vec![]));
+    assert_eq!(payer.verified(unit(1, MIB / 8), NOW).unwrap().len(), 1, "a quarter of a small window");
+}
+
+#[test]
 fn a_payer_sends_what_the_disk_has_and_nothing_before() {
-    let mut payer = PayerLane::new(LANE, PRICE, None);
+    let mut payer = PayerLane::new(LANE, PRICE, Bytes(64 * MIB), None);
     let served = unit(0, 1_000);
     assert_eq!(payer.verified(served, NOW), Ok(vec![]));
     let effects = payer.flush(NOW);
@@ -203,7 +295,7 @@ fn a_payer_sends_what_the_disk_has_and_nothing_before() {
 
 #[test]
 fn a_payer_restored_from_a_backup_adopts_its_own_signature() {
-    let mut payer = PayerLane::new(LANE, PRICE, None);
+    let mut payer = PayerLane::new(LANE, PRICE, Bytes(64 * MIB), None);
     let theirs = voucher(&[unit(0, MIB)], PRICE);
     let effects = payer.acknowledged(&theirs, NOW);
     assert_eq!(effects, [PayerEffect::Persist(WriteId(1), theirs.clone())]);
@@ -213,7 +305,7 @@ fn a_payer_restored_from_a_backup_adopts_its_own_signature() {
 
 #[test]
 fn a_lane_whose_charge_would_not_fit_takes_no_more() {
-    let mut payer = PayerLane::new(LANE, PricePerGib::MAX, None);
+    let mut payer = PayerLane::new(LANE, PricePerGib::MAX, Bytes(64 * MIB), None);
     assert!(payer.verified(unit(0, 1 << 30), NOW).is_ok());
     let octets = Bytes((1 << 30) + 1);
     assert_eq!(payer.verified(unit(1, 1), NOW), Err(NoCharge { octets }));
@@ -225,6 +317,11 @@ fn who_knows_the_secret_knows_the_object_and_nobody_else() {
     assert_ne!(secret.object(&[0; 16]), LaneSecret::new([2; 32]).object(&[0; 16]));
     assert_ne!(secret.object(&[0; 16]), secret.object(&[1; 16]));
     assert_eq!(format!("{secret:?}"), "LaneSecret");
+    let manifest = Served { kind: ServedKind::Manifest, ..unit(3, 9) };
+    for served in [unit(3, 9), manifest] {
+        assert_eq!(Served::from_bytes(&served.to_bytes()), Some(served));
+    }
+    assert_eq!(Served::from_bytes(&[2; Served::BYTES]), None);
     // RFC 4231's construction, computed apart: Python's hmac and hashlib.
     assert_eq!(data_encoding::HEXLOWER.encode(&secret.object(&[0; 16])), PYTHON_OBJECT);
     assert_eq!(data_encoding::HEXLOWER.encode(&Transcript::start(&LANE).and(&unit(3, 9)).0), PYTHON_TRANSCRIPT);

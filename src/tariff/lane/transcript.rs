@@ -66,6 +66,35 @@ pub struct Served {
     pub length: Bytes,
 }
 
+impl Served {
+    /// The octets of one delivery.
+    pub const BYTES: usize = 49;
+
+    /// As it stands in the transcript and beside vouchers: the kind (0 manifest, 1 ciphertext), the object, offset and length with
+    /// 8 octets each, big-endian.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[0] = u8::from(self.kind == ServedKind::Ciphertext);
+        bytes[1..33].copy_from_slice(&self.object);
+        bytes[33..41].copy_from_slice(&self.offset.to_be_bytes());
+        bytes[41..].copy_from_slice(&self.length.0.to_be_bytes());
+        bytes
+    }
+
+    /// The delivery that these octets are; `None` if its kind is none.
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let kind = match bytes[0] {
+            0 => ServedKind::Manifest,
+            1 => ServedKind::Ciphertext,
+            _ => return None,
+        };
+        let (object, rest) = bytes[1..].split_first_chunk()?;
+        let (offset, length) = rest.split_first_chunk()?;
+        let length = Bytes(u64::from_be_bytes(length.try_into().ok()?));
+        Some(Self { kind, object: *object, offset: u64::from_be_bytes(*offset), length })
+    }
+}
+
 /// The running hash after some deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transcript(pub [u8; 32]);
@@ -76,16 +105,9 @@ impl Transcript {
         Self(Sha256::new().chain_update(START).chain_update(lane.0).finalize().into())
     }
 
-    /// That after one more delivery: SHA-256 of the one before, the kind (0 manifest, 1 ciphertext), the object, offset and
-    /// length with 8 octets each, big-endian.
+    /// That after one more delivery: SHA-256 of the one before and the delivery's octets.
     #[must_use]
     pub fn and(self, served: &Served) -> Self {
-        let mut block = [0; 81];
-        block[..32].copy_from_slice(&self.0);
-        block[32] = u8::from(served.kind == ServedKind::Ciphertext);
-        block[33..65].copy_from_slice(&served.object);
-        block[65..73].copy_from_slice(&served.offset.to_be_bytes());
-        block[73..].copy_from_slice(&served.length.0.to_be_bytes());
-        Self(Sha256::digest(block).into())
+        Self(Sha256::new().chain_update(self.0).chain_update(served.to_bytes()).finalize().into())
     }
 }

@@ -1,0 +1,88 @@
+//! Lanes between a client's purse and a gateway, over the real transport: how the two find each other again.
+
+use crate::gateway_node::GatewayNode;
+use lafs_clearinghouse::capability::Capability;
+use lafs_clearinghouse::clearing::{Budget, ClientJudge, Purse, PurseParts};
+use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::keys::SecretKey;
+use lafs_clearinghouse::ledger::{LaneState, Ledger, Location, Part};
+use lafs_clearinghouse::peer::{Came, GatewayClient, PaidRequest, Payer, Purchase};
+use lafs_clearinghouse::units::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+
+const CAP: &str =
+    "URI:CHK-Verifier:7tt3yh6m6yktjwfhsuvsxvhtwi:gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q:2:3:1000000";
+const MIB: Bytes = Bytes(1 << 20);
+
+fn alice() -> SecretKey {
+    SecretKey::from_seed(&[9; 32])
+}
+
+async fn ledger(folder: &Path, name: &str) -> Ledger {
+    Ledger::open(Location::Sqlite(folder.join(name)), Clock::system().now()).await.unwrap()
+}
+
+fn purse(ledger: Ledger) -> Purse {
+    let clock = Clock::system();
+    Purse::new(PurseParts {
+        ledger,
+        payer: alice().public(),
+        key: alice(),
+        judge: Arc::new(ClientJudge { client: alice().public(), confirmed: false, clock }),
+        budget: Budget::Nothing,
+        clock,
+    })
+}
+
+async fn request(purse: &Purse, home: &GatewayNode, client: &GatewayClient) -> Box<dyn PaidRequest> {
+    let file: Capability = CAP.parse().unwrap();
+    let purchase = Purchase { grid: home.grid(), file, octets: Some(MIB) };
+    purse.lane(client, purchase).await.unwrap().expect("a gateway with lanes")
+}
+
+/// The lanes of a ledger.
+async fn lanes(ledger: &Ledger, part: Part) -> Vec<LaneState> {
+    ledger.open_lanes(part, Clock::system().now()).await.unwrap()
+}
+
+fn vouched(lane: &LaneState) -> Option<&[u8]> {
+    lane.voucher.as_ref().map(|voucher| voucher.bytes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_voucher_is_shown_and_a_payer_adopts_one_that_its_disk_has_forgotten() {
+    let home = GatewayNode::start(60, None, "free", &[]).await;
+    home.add_client("alice", &alice());
+    let folder = tempfile::tempdir().unwrap();
+    let books = ledger(folder.path(), "one.sqlite").await;
+    let client = home.session(&alice()).await;
+    let first = purse(books.clone());
+    // Two requests are on one lane.
+    let mut one = request(&first, &home, &client).await;
+    let other = request(&first, &home, &client).await;
+    assert_eq!(one.lane(), other.lane());
+    drop(other);
+    // To the gateway nothing was sent of what is acknowledged: it refuses, and takes what its payer signed when that is shown.
+    one.verified(Came::Ciphertext { offset: 0 }, MIB);
+    drop(one);
+    first.close().await;
+    let ours = lanes(&books, Part::Payer).await.remove(0);
+    let theirs = lanes(home.node.settler.as_ref().unwrap().ledger(), Part::Payee).await.remove(0);
+    assert!(vouched(&ours).is_some(), "it is in the payer's books");
+    assert_eq!(vouched(&ours), vouched(&theirs));
+    let again = request(&first, &home, &client).await;
+    assert_ne!(again.lane(), ours.open.identity().0, "another lane goes on");
+    drop(again);
+    first.close().await;
+
+    // A backup of the payer's books from before the voucher, and another process of it.
+    let restored = ledger(folder.path(), "restored.sqlite").await;
+    restored.open_lane(Part::Payer, ours.open.clone(), Clock::system().now()).await.unwrap();
+    let second = purse(restored.clone());
+    drop(request(&second, &home, &client).await);
+    second.close().await;
+    let adopted = restored.lane(Part::Payer, ours.open.identity()).await.unwrap().unwrap();
+    assert_eq!(vouched(&adopted), vouched(&theirs), "its own signature binds it");
+    home.node.stop().await;
+}
