@@ -26,8 +26,11 @@ type Lanes<'a> = BTreeMap<LaneId, BTreeMap<&'static str, &'a LaneLine>>;
 /// Looks for whatever disagrees.
 pub(super) async fn audit(stage: &CallStage, shelves: &[Shelf], statements: &[Vec<Value>]) -> Result<Found, AnyError> {
     let mut found = Found::default();
-    for shelf in shelves.iter().filter(|shelf| shelf.entries != 0) {
-        found.faults.push(format!("the entries of {} sum to {} and not to zero", shelf.name, shelf.entries));
+    for Shelf { name, fault, entries, .. } in shelves {
+        found.faults.extend(fault.iter().map(|fault| format!("the books of {name} are not what was signed: {fault}")));
+        if *entries != 0 {
+            found.faults.push(format!("the entries of {name} sum to {entries} and not to zero"));
+        }
     }
     let lanes = lanes(shelves, &mut found);
     let is_grid = |line: &LaneLine| stage.grids.testnet.grids.iter().any(|grid| *grid.key() == line.payer);

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Shelf {
     /// Whose: `grid 3` or `client-07`.
     pub(super) name: String,
+    /// What `ledger verify` says of them if they do not agree with what was signed.
+    pub(super) fault: Option<String>,
     pub(super) lanes: Vec<LaneLine>,
     /// The sum of the entries of all bookings.
     pub(super) entries: i128,
@@ -48,14 +50,15 @@ impl CallStage {
     }
 
     async fn shelf(&self, name: String, path: &Path) -> Result<Shelf, AnyError> {
-        self.grids.ahead.has(&["ledger", "verify", "--json", "--ledger", path.to_str().unwrap_or_default()]).await?;
+        let words = ["ledger", "verify", "--json", "--ledger", path.to_str().unwrap_or_default()];
+        let fault = self.grids.ahead.has(&words).await.err().map(|error| error.to_string());
         let ledger = Ledger::open_reading(Location::Sqlite(PathBuf::from(path))).await?;
         let (mut lanes, mut entries) = (Vec::new(), 0_i128);
         ledger.each_lane(|lane| lanes.push(lane)).await?;
         ledger.each_entry(|entry| entries += i128::from(entry.amount)).await?;
         let unvouchered = ledger.unvouchered().await?.into_iter().map(|(payer, octets)| (payer, octets.0)).collect();
         ledger.close().await;
-        Ok(Shelf { name, lanes, entries, unvouchered })
+        Ok(Shelf { name, fault, lanes, entries, unvouchered })
     }
 
     /// What a grid's books say that one owes another.

@@ -7,7 +7,7 @@ use crate::calls::stage::{CallStage, Seen};
 use crate::play::AnyError;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::keys::SecretKey;
-use lafs_clearinghouse::ledger::{LaneState, Ledger, Location, Part};
+use lafs_clearinghouse::ledger::{LaneLine, LaneState, Ledger, Location, Part};
 use lafs_clearinghouse::peer::GatewayClient;
 use lafs_clearinghouse::signed::{Envelope, Identity, ObjectType, enclose, seal};
 use lafs_clearinghouse::tariff::wire::{
@@ -170,7 +170,8 @@ impl Cheat<'_> {
     }
 }
 
-/// A lane in a grid's books on which something was vouched for.
+/// The newest lane in a grid's books, of those that are wanted, on which something was vouched for: an older one may be too late to be
+/// claimed.
 async fn lane_of(
     grids: &Grids,
     keeper: usize,
@@ -179,9 +180,11 @@ async fn lane_of(
 ) -> Result<LaneState, AnyError> {
     let ledger = Ledger::open_reading(Location::Sqlite(grids.home(keeper).ledger())).await?;
     let mut lanes = Vec::new();
-    ledger.each_lane(|line| lanes.extend((line.part == part && line.bytes.0 > 0).then_some(line.lane))).await?;
+    let is_used = |line: &LaneLine| line.part == part && line.bytes.0 > 0;
+    ledger.each_lane(|line| lanes.extend(is_used(&line).then_some((line.kept_at, line.lane)))).await?;
+    lanes.sort_unstable_by(|one, other| other.cmp(one));
     let mut found = None;
-    for lane in lanes {
+    for (_, lane) in lanes {
         found = ledger
             .lane(part, lane)
             .await?

@@ -141,7 +141,8 @@ impl CallStage {
 
     /// A file that some client reads from some other grid.
     fn call_by_chance(&mut self, reads: &Reads) -> Result<Call, AnyError> {
-        let which = if self.draw.below(2) == 0 { Which::Letter } else { Which::Large };
+        // Who is sent somewhere is to owe something there.
+        let which = if self.draw.below(2) == 0 && reads.at.is_none() { Which::Letter } else { Which::Large };
         for _ in 0..1_000 {
             let reader = self.draw.below(self.readers.all.len());
             let home = self.readers.all[reader].home;
