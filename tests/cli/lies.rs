@@ -88,6 +88,7 @@ fn another_grids_gateway_that_lies_is_found_out_by_the_home_which_hands_nothing_
         Lie::Manifest(40),
         Lie::Manifest(400),
         Lie::CiphertextOf(Arc::new(Served { ciphertext: vec![7; SIZE], ..(*File::immutable(99).served).clone() })),
+        Lie::All(File::immutable(99).served),
     ];
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (number, lie) in lies.into_iter().enumerate() {

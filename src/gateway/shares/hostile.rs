@@ -2,13 +2,15 @@
 
 use super::error::ReadError;
 use super::files::Files;
-use super::fixtures::{Asked, Manner, MemoryServer, list};
+use super::fixtures::{Asked, Manner, MemoryServer, list, one_each};
 use super::tests::{content, encoded, read, version};
 use crate::capability::{Capability, ChkVerifier, FileCap, MutableFormat, ShareCounts, StorageIndex};
+use crate::lafs::immutable::{ChkEncoding, ChkKey, EncodedFile, encode};
 use crate::lafs::mutable::{FileKey, ShareLayout};
-use crate::lafs::ueb::{MAX_UEB_BYTES, UriExtension};
+use crate::lafs::ueb::{MAX_UEB_BYTES, UebHashes, UriExtension};
 use crate::tagged::push_netstring;
 use crate::units::Bytes;
+use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -221,4 +223,39 @@ async fn a_server_that_says_it_has_every_share_is_not_asked_for_each() {
     assert!(read(&Files::on(list(&servers)), &cap).await.unwrap() == content(40_000));
     assert!(hostile.asked().reads <= 300, "{:?}", hostile.asked());
     assert!(hostile.asked().octets <= 256 << 10, "{:?}", hostile.asked());
+}
+
+/// Whoever stores a file can give it another file's crypttext tree: every block is right, and what they make is not what the cap
+/// means. Nothing of it is handed on, and no server is blamed.
+#[tokio::test]
+async fn whole_shares_that_make_something_else_than_the_cap_names_are_told_apart() {
+    let number = |share: &[u8], at: usize| u32::from_be_bytes(share[at..at + 4].try_into().unwrap()) as usize;
+    let (file, _) = encoded(2, 3);
+    let encoding = ChkEncoding { max_segment: Bytes(4_096), ..ChkEncoding::new(file.cap.verifier().shares()) };
+    let other: Vec<u8> = content(40_000).into_iter().map(|octet| !octet).collect();
+    let other = encode(&other, ChkKey::Convergent(b"secret"), encoding).unwrap();
+    let ueb_of = |file: &EncodedFile| {
+        let share = &file.shares[0];
+        UriExtension::parse(&share[number(share, 32) + 4..], &file.cap.verifier()).unwrap()
+    };
+    let (of_file, of_other) = (ueb_of(&file), ueb_of(&other));
+    let hashes = UebHashes { share_root: of_file.hashes().share_root, ..of_other.hashes().clone() };
+    let ueb = UriExtension::encode(of_file.segments(), &hashes);
+    assert_eq!(ueb.len(), of_file.bytes().len());
+    let mixed = file.shares.iter().zip(&other.shares).map(|(share, other)| {
+        let mut share = share.clone();
+        let (tree, end, block) = (number(&share, 20), number(&share, 24), number(&share, 32) + 4);
+        share[tree..end].copy_from_slice(&other[tree..end]);
+        share[block..].copy_from_slice(&ueb);
+        share
+    });
+    let servers = one_each(&mixed.collect::<Vec<_>>(), &[Manner::Honest; 3]);
+    let verifier = file.cap.verifier();
+    let cap =
+        ChkVerifier::new(verifier.storage_index(), UriExtension::hash_of(&ueb), verifier.shares(), verifier.size());
+    let files = Files::on(list(&servers));
+    let opened = files.open(&Capability::File(FileCap::ChkVerifier(cap)), None).await.unwrap();
+    let came: Vec<_> = opened.units(0..opened.layout().units()).collect().await;
+    assert!(matches!(came[..], [Err(ReadError::Integrity { unit: 0 })]), "{came:?}");
+    assert!(servers.iter().all(|server| server.blamed() == 0));
 }
