@@ -100,6 +100,53 @@ def money():
                 yield data[: at + 3] + keys["grid"] + data[at + 35 :]
 
 
+def bundles():
+    """Bundles of payloads, which the target signs: the publisher pays the grid, at a price that a deck gives."""
+    keys = {vector["name"]: bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key"}
+    grid, publisher, time = keys["grid"], keys["publisher"], 1_800_000_000
+    deck = {0: grid, 1: grid, 2: 1, 5: "USD", 6: 20_000_000, 7: time, 8: time + 86_400}
+    terms = {
+        0: publisher, 1: publisher, 2: grid, 3: grid, 5: "USD", 6: 10**10, 7: 1 << 26, 8: 86_400, 9: 86_400, 10: time, 11: time + 86_400, 12: bytes(16),
+    }
+    named = lambda kind, owner, item: hashlib.sha256(kind + b"\0" + owner + cbor(item)).digest()  # noqa: E731
+    free = {
+        0: publisher, 1: publisher, 2: grid, 3: grid, 5: "XXX", 6: 0, 11: bytes(16), 12: bytes(16), 13: grid, 14: publisher, 15: bytes(16),
+        16: bytes(16), 17: bytes(32), 18: time, 19: time + 3_600,
+    }
+    priced = free | {5: "USD", 6: 20_000_000, 7: named(b"deck/1", grid, deck), 8: named(b"terms/1", b"", terms)}
+    paper = lambda kind, item: {0: kind, 1: grid, 2: cbor(item)}  # noqa: E731
+    papers = [paper("terms/1", terms), paper("deck/1", deck)]
+    lane = lambda item, octets: {  # noqa: E731
+        0: cbor(item), 1: cbor({0: bytes(32), 1: octets, 2: -(-octets * item[6] // 2**30), 3: time, 4: bytes(32)}),
+    }
+    yield cbor({0: 1})
+    yield cbor({0: 1, 1: papers})
+    yield cbor({0: 1, 2: [lane(free, 5)]})
+    yield cbor({0: 1, 1: papers, 2: [lane(priced, 1 << 30)]})
+    yield cbor({0: 1, 1: papers, 2: [lane(priced, 3), lane(priced | {15: bytes([1] * 16)}, 1 << 40)]})
+    yield cbor({0: 1, 1: papers[:1], 2: [lane(priced, 3)]})
+    yield cbor({0: 1, 1: papers, 2: [lane(priced | {18: time - 1}, 3)]})
+    yield cbor({0: 2, 64: "later"})
+    for kind, vector in vectors():
+        if kind == "record" and vector["reader"] == "ok" and "rates" in vector["reader_view"]:
+            yield cbor({0: 1, 1: [{0: "record/1", 1: grid, 2: payload(bytes.fromhex(vector["bytes_hex"]))}]})
+
+
+def nettings():
+    """Three grids in a circle, a pair, faults in them; and drawn debts."""
+    keys = sorted(bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key")[:3]
+    circle = {0: keys[0], 1: "USD", 2: keys, 3: [[0, 1, 10], [1, 2, 10], [2, 0, 7]], 4: [[0, 2, 3]]}
+    yield cbor(circle)
+    yield cbor(circle | {3: [[0, 1, 10], [1, 2, 10], [2, 0, 10]]} | {4: []})[:-2]
+    yield cbor({key: value for key, value in (circle | {3: [[0, 1, 10], [1, 2, 10], [2, 0, 10]]}).items() if key < 4})
+    yield cbor(circle | {4: [[0, 2, 4]]})
+    yield cbor(circle | {3: [[0, 1, 10], [1, 3, 10]]})
+    yield cbor(circle | {1: "QQQ"})
+    yield cbor(circle | {5: 1})
+    yield bytes(range(64))
+    yield bytes((0, 1, 255, 54, 1, 2, 255, 54, 2, 0, 200, 54, 3, 4, 1, 0, 4, 3, 2, 0))
+
+
 def policies():
     example = (ROOT / "src" / "policy" / "example.toml").read_bytes()
     yield b"\n".join(line for line in example.splitlines() if line and not line.startswith(b"#"))
@@ -444,7 +491,7 @@ def main():
         "mutable": mutables, "directory": directories, "servers": server_lists, "certificate": certificates,
         "share_numbers": share_sets,
         "erasure": blocks, "share": shares, "manifest": manifests,
-        "record": records, "delegation": delegations, "session": callers, "money": money, "policy": policies, "message": messages, "cap": caps, "furl": furls,
+        "record": records, "delegation": delegations, "session": callers, "money": money, "bundle": bundles, "netting": nettings, "policy": policies, "message": messages, "cap": caps, "furl": furls,
         "config": configs,
     }
     for target, seeds in makers.items():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges every vector with scripts/verify_record.py and verify_caller.py: `python3 tests/vectors/check.py [DIR]`, by default this directory.
+"""Judges every vector with the verify_*.py of scripts/: `python3 tests/vectors/check.py [DIR]`, by default this directory.
 
 Needs `cbor2` and `cryptography`. What lies beyond a single record (which is newer, what is broken, what binds) stands
 here, from docs/spec/record.md alone too. Exit status: 0 if all agree.
@@ -14,6 +14,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
 
 import verify_caller  # noqa: E402
+import verify_money  # noqa: E402
 import verify_record  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: E402
 
@@ -86,30 +87,15 @@ def rank(data, grid):
     return r[4], delegation[1], r[1], payload
 
 
-def commitments(r):
-    """Asset, price, from, until of every rate line."""
-    return [(line[0], line[1], line.get(2, r[2]), line.get(3, r[3])) for line in r.get(9, [])]
-
-
 def broken(older, newer):
     """The assets in which a newer record breaks a commitment of an older one."""
-    since, given = max(older[2], newer[2]), commitments(newer)
+    since, given = max(older[2], newer[2]), verify_money.commitments(newer)
 
     def kept(asset, price, begin, end):
         return any(a == asset and p <= price and b <= max(begin, since) and e >= end for a, p, b, e in given)
 
-    live = [promise for promise in commitments(older) if promise[2] < promise[3] and since < promise[3]]
+    live = [promise for promise in verify_money.commitments(older) if promise[2] < promise[3] and since < promise[3]]
     return [] if newer[4] else [promise[0] for promise in live if not kept(*promise)]
-
-
-def binding(records, asset, now):
-    """The price that binds: the first record is the current one, the others are evidence."""
-    given = [r for r in records if r[2] <= now + verify_record.SKEW]
-    found = [(a, p) for r in given for a, p, begin, end in commitments(r) if begin <= now < end]
-    for line in records[0].get(9, []) if records[0][3] > now else []:
-        if line.get(2, records[0][2]) <= now:
-            found.append((line[0], line[4][0] if 4 in line and line[4][1] <= now else line[1]))
-    return min((p for a, p in found if a in (asset, "XXX")), default=None)
 
 
 def signature(public, message, signature):
@@ -132,7 +118,7 @@ def found(kind, vector):
         return {"broken": broken(fields(vector["older_hex"]), fields(vector["newer_hex"]))}
     if kind == "binding":
         records = [fields(data) for data in vector["records_hex"]]
-        prices = {asset: binding(records, asset, vector["now_unix_seconds"]) for asset in vector["prices"]}
+        prices = {asset: verify_money.binding(records, asset, vector["now_unix_seconds"]) for asset in vector["prices"]}
         return {"prices": {asset: price if price is None else str(price) for asset, price in prices.items()}}
     if kind == "asset":
         outcome = outcome_of(verify_record.fits, "asset", vector["name"])[1]
@@ -153,6 +139,12 @@ def found(kind, vector):
             "not_after": str(found[6]), "servers_hex": [hash.hex() for hash in found.get(7, [])], "removed": 8 in found,
         }  # fmt: skip
         return {"outcome": outcome} | (read or {})
+    if kind == "money":
+        data = bytes.fromhex(vector["bytes_hex"])
+        judge = {"one": verify_money.one, "both": verify_money.both, "of-lane": verify_money.of_lane}[vector["form"]]
+        lane = [bytes.fromhex(vector["lane_hex"])] if "lane_hex" in vector else []
+        read, outcome = outcome_of(judge, vector["type"], data, *lane)
+        return {"outcome": outcome} | ({"identity": read[0].hex()} if read else {})
     if kind == "key":
         secret = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["seed_hex"]))
         public = secret.public_key().public_bytes_raw()
@@ -164,8 +156,6 @@ def main():
     counts, wrong = collections.Counter(), 0
     for path in sorted(folder.rglob("*.json")):
         document = json.loads(path.read_text(encoding="ascii"))
-        if document["kind"] == "money":
-            continue  # the scripts that are used here know no money yet
         for vector in document["vectors"]:
             got = found(document["kind"], vector)
             counts[document["kind"]] += 1
