@@ -61,7 +61,7 @@ pub(crate) struct Plan {
 }
 
 /// What each of them allows its clients: everything, at what it costs abroad.
-const POLICY: &str = "\
+pub(crate) const POLICY: &str = "\
 accept-terms-up-to = [\"10 USD\"]
 
 [retail]
@@ -76,7 +76,7 @@ name = \"everybody\"
 action = \"allow\"
 ";
 /// What each of its grids lends and borrows without asking.
-const CREDIT: &str = "10 USD";
+pub(crate) const CREDIT: &str = "10 USD";
 
 /// Why a testnet is not up.
 #[derive(Debug, thiserror::Error)]

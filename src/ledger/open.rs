@@ -50,9 +50,16 @@ async fn pool(location: &Location) -> Result<AnyPool, LedgerError> {
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             if is_file {
-                // FULL: a commit has reached the disk when it returns. WAL: who reads does not hold up who writes.
-                for pragma in ["PRAGMA busy_timeout = 10000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL"]
-                {
+                // FULL: a commit has reached the disk when it returns. WAL: who reads does not hold up who writes. Bookings are
+                // named by hashes, so that many of them touch as many pages: 8 MiB of these are kept, and 16 MiB are written to
+                // the log before they are sorted into the file.
+                for pragma in [
+                    "PRAGMA busy_timeout = 10000",
+                    "PRAGMA journal_mode = WAL",
+                    "PRAGMA synchronous = FULL",
+                    "PRAGMA cache_size = -8192",
+                    "PRAGMA wal_autocheckpoint = 4096",
+                ] {
                     connection.execute(pragma).await?;
                 }
             }

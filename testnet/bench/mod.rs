@@ -1,5 +1,5 @@
 //! `testnet bench resolve`: what resolving and publishing cost, beside their budgets and beside what other DHTs of signed
-//! records cost on the same machine in the same run. `testnet bench fetch` is in `fetch/`, `testnet bench clear` in `clear.rs`.
+//! records cost on the same machine in the same run. `testnet bench fetch` is in `fetch/`, `testnet bench clear` in `clear/`.
 //!
 //! Times are told in round trips of a network that is measured first; where the cores and not the network bound a figure,
 //! the processor's time is told too. Nothing here passes or fails: a figure on a loaded machine says something about the
@@ -12,6 +12,7 @@ mod fetch;
 mod load;
 mod network;
 mod others;
+mod pair;
 mod process;
 mod startup;
 mod table;

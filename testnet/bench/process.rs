@@ -36,6 +36,13 @@ impl Process {
         self.status("VmHWM:")
     }
 
+    /// Begins anew to note the most it takes, and tells what it takes now.
+    pub(super) fn begin_peak(self) -> Result<u64, AnyError> {
+        // 5 is the kernel's word for just that.
+        std::fs::write(self.place("clear_refs"), "5")?;
+        self.resident()
+    }
+
     fn status(self, name: &str) -> Result<u64, AnyError> {
         let status = self.read("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -44,8 +51,12 @@ impl Process {
     }
 
     fn read(self, file: &str) -> Result<String, AnyError> {
+        Ok(std::fs::read_to_string(self.place(file))?)
+    }
+
+    fn place(self, file: &str) -> String {
         let who = if self.0 == 0 { "self".to_owned() } else { self.0.to_string() };
-        Ok(std::fs::read_to_string(format!("/proc/{who}/{file}"))?)
+        format!("/proc/{who}/{file}")
     }
 }
 
@@ -125,6 +136,9 @@ mod tests {
         }
         assert!(Process(0).resident().unwrap() > 32 << 20);
         assert!(Process(0).peak().unwrap() >= 32 << 20);
+        drop(held);
+        let now = Process(0).begin_peak().unwrap();
+        assert!(Process(0).peak().unwrap() < now + (16 << 20), "what was let go of counts no more");
     }
 
     #[test]

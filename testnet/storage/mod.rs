@@ -11,3 +11,4 @@ mod shelf;
 pub(crate) use node_dir::write_node_dir;
 pub(crate) use samples::{Sample, SampleError, large, letter, stock};
 pub(crate) use server::{StorageServer, StorageServerError};
+pub(crate) use shelf::{ShareKind, Shelf};

@@ -1,9 +1,9 @@
 //! The first byte of a file that nobody has asked for before, through both gateways, where everything stands connected: the
 //! home gateway has the record and a session, the reader a connection.
 
-use super::pair::Pair;
 use super::{FetchBench, RealGrid};
 use crate::bench::echo::measured_round_trip;
+use crate::bench::pair::Pair;
 use crate::bench::table::{Budget, Row, Table};
 use crate::bench::{AnyError, say};
 use futures::StreamExt;
@@ -29,7 +29,7 @@ pub(super) async fn measure(bench: &FetchBench, grid: &RealGrid, table: &mut Tab
         "two gateways, {:.2} ms apart as measured, and a reader as far from its home",
         unit.as_secs_f64() * 1e3
     ));
-    let pair = Pair::raise(grid, Some(rtt)).await?;
+    let pair = Pair::raise(grid.abroad(), Some(rtt)).await?;
     let member = pair.member(&pair.home, "reader").await?;
     let guard = DialGuard::new(PrivateAddresses::Allowed);
     let home_grid = member.place.grid;

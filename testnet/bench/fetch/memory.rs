@@ -1,7 +1,7 @@
 //! What a gateway holds while many read a large file at once, each at a place of its own.
 
-use super::pair::{Member, Pair};
 use super::{FetchBench, MIB, RealGrid};
+use crate::bench::pair::{Member, Pair};
 use crate::bench::table::{Budget, Row, Table};
 use crate::bench::{AnyError, say};
 use futures::StreamExt;

@@ -6,13 +6,13 @@
 mod arithmetic;
 mod first_byte;
 mod memory;
-mod pair;
 mod real_grid;
 mod speed;
 
+use super::pair::Pair;
 use super::table::Table;
 use super::{AnyError, say};
-use pair::Pair;
+pub(super) use real_grid::Noise;
 use real_grid::RealGrid;
 use std::path::PathBuf;
 use tokio::time::Instant;
@@ -85,7 +85,7 @@ pub(crate) async fn fetch(bench: FetchBench) -> Result<(), AnyError> {
         say(format_args!("raising a real grid of {} storage servers", bench.servers));
         let grid = RealGrid::raise(&bench).await?;
         if wanted(Part::Speed) || wanted(Part::Memory) {
-            let pair = Pair::raise(&grid, None).await?;
+            let pair = Pair::raise(grid.abroad(), None).await?;
             if wanted(Part::Speed) {
                 speed::measure(&bench, &grid, &pair, arithmetic.as_ref(), &mut table).await?;
                 say(format_args!("{:.0} s have passed", began.elapsed().as_secs_f64()));

@@ -1,6 +1,7 @@
 //! A real Tahoe-LAFS grid, each node a process of its own, and its client's web API.
 
 use super::FetchBench;
+use crate::bench::pair::Abroad;
 use crate::bench::{AnyError, PATIENCE};
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::keys::GridId;
@@ -16,8 +17,8 @@ use ureq::SendBody;
 
 /// The grid. Its nodes die with this process.
 pub(super) struct RealGrid {
-    pub(super) grid_id: GridId,
-    pub(super) grid_manager: PathBuf,
+    grid_id: GridId,
+    grid_manager: PathBuf,
     /// The folder of the client's node.
     pub(super) node: PathBuf,
     api: String,
@@ -67,6 +68,11 @@ impl RealGrid {
         Ok(Self { grid_id, grid_manager, node: client.dir, api: client.api, child, alive, _dir: dir })
     }
 
+    /// What a node abroad is to serve.
+    pub(super) fn abroad(&self) -> Abroad<'_> {
+        Abroad { grid_id: self.grid_id, grid_manager: &self.grid_manager, node: &self.node, price: None }
+    }
+
     /// Stores `size` octets that nobody has stored before, and returns the read cap.
     pub(super) async fn store(&self, size: u64, seed: u64) -> Result<Capability, AnyError> {
         let address = format!("{}uri", self.api);
@@ -101,10 +107,10 @@ impl RealGrid {
 }
 
 /// Octets that no compressor makes smaller, the same for the same seed: xorshift64*, which is random enough for that.
-struct Noise(u64);
+pub(in crate::bench) struct Noise(u64);
 
 impl Noise {
-    fn new(seed: u64) -> Self {
+    pub(in crate::bench) fn new(seed: u64) -> Self {
         // The state is never 0.
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }

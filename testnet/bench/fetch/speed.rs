@@ -1,8 +1,8 @@
 //! A whole file: read by the gateway's own reader, out of the gateway, end to end to the disk, and by the real client.
 
 use super::arithmetic::Arithmetic;
-use super::pair::{Member, Pair, run};
 use super::{FetchBench, MIB, RealGrid, TAHOE};
+use crate::bench::pair::{Member, Pair, run};
 use crate::bench::table::{Budget, Row, Table};
 use crate::bench::{AnyError, say};
 use futures::{StreamExt, TryStreamExt};

@@ -1,21 +1,21 @@
 //! `testnet bench clear`: what the books cost. Durable vouchers by group commit on SQLite, with PostgreSQL beside it; computing
-//! a million of them again; netting a million debts.
+//! a million of them again; netting a million debts; a fetch with vouchers and without.
+
+mod books;
+mod cost;
 
 use super::process::Process;
 use super::table::{Budget, Row, Table};
 use super::{AnyError, say};
 use lafs_clearinghouse::keys::{GridId, PublicKey, SecretKey};
-use lafs_clearinghouse::ledger::{Ledger, Location, Part};
+use lafs_clearinghouse::ledger::Location;
 use lafs_clearinghouse::netting::{Debt, multilateral};
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::signed::Identity;
 use lafs_clearinghouse::tariff::wire::{LaneOpen, LaneOpenBody, LaneProposal, Voucher, VoucherBody};
 use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinSet;
+use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 /// The beginning of an hour.
@@ -41,6 +41,12 @@ pub(crate) struct ClearBench {
     /// How many debts they have
     #[arg(long, default_value_t = 1_000_000)]
     debts: u32,
+    /// The size of the file that is read with vouchers and without, in millions of bytes
+    #[arg(long, default_value_t = 100)]
+    megabytes: u64,
+    /// How many times it is read each way; 0 leaves that part out
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
     /// An empty PostgreSQL database, as `scripts/bench` starts one; without it SQLite is measured alone
     #[arg(long, value_name = "URL")]
     postgres: Option<Location>,
@@ -62,10 +68,18 @@ pub(crate) async fn clear(bench: ClearBench) -> Result<(), AnyError> {
     let folder = bench.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = folder.join(format!("lafs-bench-clear-{}", std::process::id()));
     std::fs::create_dir(&folder)?;
-    let measured = books(&bench, &folder, &mut table).await;
+    let measured = measure(&bench, &folder, &mut table).await;
     std::fs::remove_dir_all(&folder)?;
     measured?;
     table.print(bench.json, began.elapsed());
+    Ok(())
+}
+
+async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table) -> Result<(), AnyError> {
+    books::measure(bench, folder, table).await?;
+    if bench.rounds > 0 {
+        cost::measure(bench, folder, table).await?;
+    }
     Ok(())
 }
 
@@ -103,118 +117,6 @@ fn net(bench: &ClearBench, table: &mut Table) -> Result<(), AnyError> {
     let held = format!("of which {} MB are the debts", before / 1_000_000);
     table.push(Row::new("netting, peak memory", "MB", peak as f64 / 1e6).budget(Budget::AtMost(500.0)).note(held));
     Ok(())
-}
-
-async fn books(bench: &ClearBench, folder: &std::path::Path, table: &mut Table) -> Result<(), AnyError> {
-    let syncs = syncs_in_a_second(folder)?;
-    say(format_args!("{} durable vouchers on {} lanes", bench.durable, bench.lanes));
-    let each = (bench.durable / bench.lanes).max(1);
-    let written = written(bench.lanes, each).await?;
-    let sqlite = durable(Location::Sqlite(folder.join("durable.sqlite")), written.clone()).await?;
-    let postgres = match &bench.postgres {
-        Some(location) => Some(durable(location.clone(), written).await?),
-        None => None,
-    };
-    let row = Row::new("durable vouchers, group commit", "1/s", sqlite).budget(Budget::AtLeast(5_000.0));
-    table.push(row.beside("postgresql", postgres).note(format!("the disk syncs {syncs:.0} times a second")));
-
-    let lanes = bench.verified.div_ceil(HOURS);
-    say(format_args!("{} vouchers of {lanes} lanes to be verified", lanes * HOURS));
-    let ledger = Ledger::open(Location::Sqlite(folder.join("verified.sqlite")), NOW).await?;
-    let began = Instant::now();
-    fill(&ledger, lanes).await?;
-    say(format_args!("written in {:.0} s", began.elapsed().as_secs_f64()));
-    let cpu = Process(0).cpu()?;
-    let began = Instant::now();
-    let verified = ledger.verify().await?;
-    let took = began.elapsed().as_secs_f64();
-    let cpu = (Process(0).cpu()? - cpu).as_secs_f64();
-    ledger.close().await;
-    let note = format!("{} vouchers, {} lanes; {cpu:.0} s of processor time", verified.vouchers, verified.lanes);
-    table.push(Row::new("ledger verify", "s", took).budget(Budget::AtMost(120.0)).note(note));
-    Ok(())
-}
-
-/// Vouchers of a lane that is verified: one in each hour of its life.
-const HOURS: u32 = 20;
-
-/// Fills a ledger with lanes, as many at once as the processor has work for.
-async fn fill(ledger: &Ledger, lanes: u32) -> Result<(), AnyError> {
-    let mut tasks = JoinSet::new();
-    for nth in 0..lanes {
-        let ledger = ledger.clone();
-        tasks.spawn(async move {
-            let opened = lane(nth)?;
-            ledger.open_lane(Part::Payee, opened.clone(), NOW).await?;
-            for hour in 0..HOURS {
-                let at = NOW.plus(Seconds::hours(hour.into()));
-                ledger.voucher(Part::Payee, voucher(&opened, hour + 1)?, vec![], at).await?;
-            }
-            Ok::<(), AnyError>(())
-        });
-        while tasks.len() >= 512 {
-            tasks.join_next().await.transpose()?.transpose()?;
-        }
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    Ok(())
-}
-
-type Written = Arc<Vec<(LaneOpen, Vec<Voucher>)>>;
-
-/// Lanes with their vouchers, signed beforehand: what is measured is the books.
-async fn written(lanes: u32, each: u32) -> Result<Written, AnyError> {
-    let signing = tokio::task::spawn_blocking(move || {
-        let of_lane = |nth| {
-            let opened = lane(nth)?;
-            let vouchers = (1..=each).map(|mib| voucher(&opened, mib)).collect::<Result<Vec<_>, _>>()?;
-            Ok::<_, AnyError>((opened, vouchers))
-        };
-        (0..lanes).map(of_lane).collect::<Result<Vec<_>, _>>()
-    });
-    Ok(Arc::new(signing.await??))
-}
-
-/// How many vouchers are acknowledged in a second.
-async fn durable(location: Location, written: Written) -> Result<f64, AnyError> {
-    let ledger = Ledger::open(location, NOW).await?;
-    for (opened, _) in written.iter() {
-        ledger.open_lane(Part::Payee, opened.clone(), NOW).await?;
-    }
-    let began = Instant::now();
-    let mut tasks = JoinSet::new();
-    for place in 0..written.len() {
-        let (ledger, written) = (ledger.clone(), written.clone());
-        tasks.spawn(async move {
-            for voucher in &written[place].1 {
-                ledger.voucher(Part::Payee, voucher.clone(), vec![], NOW).await?;
-            }
-            Ok::<usize, AnyError>(written[place].1.len())
-        });
-    }
-    let mut count = 0;
-    while let Some(done) = tasks.join_next().await {
-        count += done??;
-    }
-    let took = began.elapsed();
-    ledger.close().await;
-    Ok(count as f64 / took.as_secs_f64())
-}
-
-/// How often the disk under a folder can be told to keep a page.
-fn syncs_in_a_second(folder: &std::path::Path) -> Result<f64, AnyError> {
-    use std::io::Write;
-    let mut file = std::fs::File::create(folder.join("synced"))?;
-    let began = Instant::now();
-    let mut count = 0_u32;
-    while began.elapsed() < Duration::from_secs(1) {
-        file.write_all(&[0; 4_096])?;
-        file.sync_data()?;
-        count += 1;
-    }
-    Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
 fn key(n: u32) -> SecretKey {

@@ -1,17 +1,18 @@
-//! Two grids' nodes, each a process: one with a gateway to a real grid's storage servers, one that is the home of a reader.
+//! Two grids' nodes, each a process: one with a gateway to storage servers, one that is the home of a reader.
 
-use super::RealGrid;
-use crate::bench::process::{NodeProcess, clearinghouse};
-use crate::bench::{AnyError, PATIENCE};
+use super::process::{NodeProcess, clearinghouse};
+use super::{AnyError, PATIENCE};
 use crate::grid_manager::{GridKeys, create};
 use crate::layout::{Layout, NodePlace, Size};
 use crate::ports::PortPair;
 use crate::relay::Relay;
+use crate::up::{CREDIT, POLICY};
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::config::{Home, NodeConfig, PUBLIC_MODE, create_new, create_private_dir, read_key};
 use lafs_clearinghouse::furl::Nurl;
 use lafs_clearinghouse::keys::GridId;
 use lafs_clearinghouse::peer::{CallerIdentity, GatewayPlace, Named};
+use lafs_clearinghouse::rate::RateLine;
 use std::ffi::OsStr;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,17 @@ pub(super) struct GridNode {
     pub(super) node: NodeProcess,
     nurl: Nurl,
     _relays: Vec<Relay>,
+}
+
+/// The grid whose files are read.
+pub(super) struct Abroad<'a> {
+    pub(super) grid_id: GridId,
+    /// The folder of its grid manager.
+    pub(super) grid_manager: &'a Path,
+    /// The folder of a Tahoe-LAFS node that knows its storage servers.
+    pub(super) node: &'a Path,
+    /// What it asks for. The home grid's clients may spend it, and both grids lend each other so much.
+    pub(super) price: Option<RateLine>,
 }
 
 /// Both nodes, which know each other.
@@ -45,26 +57,32 @@ pub(super) struct Member {
 
 impl Pair {
     /// Starts the nodes, `rtt` apart from each other and from everybody, and waits until each holds the other's record.
-    pub(super) async fn raise(grid: &RealGrid, rtt: Option<Duration>) -> Result<Self, AnyError> {
+    pub(super) async fn raise(abroad: Abroad<'_>, rtt: Option<Duration>) -> Result<Self, AnyError> {
         let mut layout = Layout::create(&Size { nodes: 2, grids: 2, relays: rtt.is_some() }, None)?;
+        let credit_limit = abroad.price.as_ref().map(|_| CREDIT.parse()).transpose()?;
         let network = NodeConfig {
             network: layout.network.clone(),
             allow_private_addresses: PrivateAddresses::Allowed,
-            rate: vec!["free".parse()?],
+            rate: vec![RateLine::free(None)],
+            credit_limit,
             ..NodeConfig::default()
         };
         let manager = layout.dir.join("manager");
         let home_grid = create(&manager, &GridKeys::Fresh.key(0))?;
         let config = NodeConfig { grid_manager: Some(manager), ..network.clone() };
         let (home, peer) = GridNode::start(&mut layout.nodes[0], home_grid, config, rtt).await?;
-        let at = super::super::network::quic(layout.nodes[0].external.into());
+        if abroad.price.is_some() {
+            create_new(&home.home.policy(), POLICY.as_bytes(), PUBLIC_MODE)?;
+        }
+        let at = super::network::quic(layout.nodes[0].external.into());
         let config = NodeConfig {
-            grid_manager: Some(grid.grid_manager.clone()),
-            tahoe_node: Some(grid.node.clone()),
+            grid_manager: Some(abroad.grid_manager.to_owned()),
+            tahoe_node: Some(abroad.node.to_owned()),
+            rate: abroad.price.map_or_else(|| network.rate.clone(), |price| vec![price]),
             bootstrap: vec![at.with(libp2p::multiaddr::Protocol::P2p(peer.parse()?))],
             ..network
         };
-        let (foreign, _) = GridNode::start(&mut layout.nodes[1], grid.grid_id, config, rtt).await?;
+        let (foreign, _) = GridNode::start(&mut layout.nodes[1], abroad.grid_id, config, rtt).await?;
         for node in [&home, &foreign] {
             run(["status", "--wait", "60", "-d"].map(OsStr::new).into_iter().chain([node.home.path().as_os_str()]))
                 .await?;
