@@ -30,6 +30,7 @@ use crate::reader::Reader;
 use crate::record::Limit;
 use crate::resolver::Resolver;
 use crate::store::{Book, DirectoryLock, Floors, LockError, OwnRecordError, ShelfError, load_own_record};
+use crate::units::Seconds;
 use libp2p::Multiaddr;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -42,6 +43,9 @@ use tracing::{debug, info, warn};
 
 /// How often floors that a full disk did not take are tried again.
 const FLOORS_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the books forget which files were read.
+const FORGET_EVERY: Duration = Duration::from_secs(86_400);
 
 /// How often it is looked what is due to be claimed, and what other clearing nodes have booked.
 const SETTLE_EVERY: Duration = Duration::from_secs(60);
@@ -60,7 +64,8 @@ pub struct Node {
     gateway: Option<Gateway>,
     /// Claims what is owed; `None` where there is no gateway.
     pub settler: Option<Settler>,
-    settling: Option<JoinHandle<()>>,
+    /// What is done again and again in the books.
+    rounds: Vec<JoinHandle<()>>,
     /// What the record says of that gateway.
     own_entry: Option<GatewayEntry>,
     api: Api,
@@ -127,16 +132,18 @@ impl Node {
         let publisher = grid.map(|grid| Publisher::start(home, &published, grid, dht.clone(), clock));
         let members = grid.map(|grid| Members::open(home, grid)).transpose()?;
         let identity = opening.as_ref().map(|opening| opening.identity.clone());
+        let mut rounds = Vec::new();
         let gateway = match (opening, &publisher, &members) {
             (Some(opening), Some(publisher), Some(members)) => {
-                let ledger = Ledger::open(Location::Sqlite(home.ledger()), clock.now()).await?;
+                let ledger = Ledger::open(Location::of_node(home, config)?, clock.now()).await?;
+                rounds.push(tokio::spawn(forget_files(ledger.clone(), config.usage_by_file, clock)));
                 let parts = (storage.clone(), ledger);
                 Some(opening.start(home, config, publisher, members, &resolver, &dht, parts, clock).await?)
             }
             _ => None,
         };
         let (gateway, settler) = gateway.unzip();
-        let settling = settler.clone().map(|settler| tokio::spawn(settle(settler)));
+        rounds.extend(settler.clone().map(|settler| tokio::spawn(settle(settler))));
         let local_nurl =
             gateway.as_ref().zip(identity.as_ref()).and_then(|(gateway, identity)| identity.local_nurl(gateway.addr()));
         let web = match (config.web_listen, grid, identity, &local_nurl) {
@@ -193,7 +200,7 @@ impl Node {
             members,
             gateway,
             settler,
-            settling,
+            rounds,
             own_entry,
             api,
             resolver_address,
@@ -292,9 +299,7 @@ impl Node {
 
     /// Stops everything and waits until what is held is written.
     pub async fn stop(self) {
-        if let Some(settling) = self.settling {
-            settling.abort();
-        }
+        self.rounds.iter().for_each(JoinHandle::abort);
         if let Some(web) = self.web {
             web.stop().await;
         }
@@ -471,6 +476,17 @@ fn settler(
         records,
         clock,
     })
+}
+
+/// Each day forgets which files were read longer ago than `kept`, until told to end.
+async fn forget_files(ledger: Ledger, kept: Seconds, clock: Clock) {
+    let mut tick = tokio::time::interval(FORGET_EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(error) = ledger.forget_files(clock.now().minus(kept)).await {
+            warn!(%error, "the books still say which files were read earlier than the settings want");
+        }
+    }
 }
 
 /// Claims what is due, until told to end.

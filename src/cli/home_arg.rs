@@ -4,6 +4,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::config::{ClientConfig, GridManager, Home, NodeConfig};
 use crate::keys::GridId;
+use crate::ledger::Location;
 use crate::store::read_format;
 use clap::Args;
 use std::path::PathBuf;
@@ -44,6 +45,17 @@ impl HomeArg {
             }
         })?;
         Ok((home, config))
+    }
+
+    /// Where the books of the directory's node are.
+    pub(super) fn ledger(&self) -> Outcome<Location> {
+        let home = self.home()?;
+        // Books whose settings are gone can still be read.
+        if !home.config().exists() {
+            return Ok(Location::Sqlite(home.ledger()));
+        }
+        let (home, config) = self.config()?;
+        Ok(Location::of_node(&home, &config)?)
     }
 
     /// The grid that is at home in the directory: its node's, or that of the home gateway that it has joined.

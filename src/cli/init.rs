@@ -8,7 +8,7 @@ use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{
-    DEFAULT_PORT, External, FileError, GatewayEntry, GridManager, Home, NodeConfig, PUBLIC_MODE, create_new,
+    DEFAULT_PORT, External, FileError, GatewayEntry, GridManager, Home, LedgerUrl, NodeConfig, PUBLIC_MODE, create_new,
     create_private_dir, peer_id, read_or_create_key,
 };
 use crate::keys::{GridId, PublicKey};
@@ -91,6 +91,10 @@ pub(super) struct InitArgs {
     /// A grid manager whose certificates count for the storage servers, beside those in that node's tahoe.cfg; may be repeated
     #[arg(long, value_name = "KEY", requires = "tahoe_node")]
     grid_managers: Vec<PublicKey>,
+    /// Keep the books in this PostgreSQL database [default: in ledger.sqlite in the data directory]; its password stands in
+    /// ledger.password there
+    #[arg(long, value_name = "URL", requires = "gateway_listen")]
+    ledger: Option<LedgerUrl>,
     /// Serve this machine's browser here, through that gateway: `http://HOST:PORT/uri/CAP`
     #[arg(long, value_name = "HOST:PORT", requires = "gateway_listen")]
     web_listen: Option<SocketAddr>,
@@ -201,6 +205,7 @@ fn config(
         gateway_external: args.gateway_external,
         credit_limit: args.credit_limit,
         grid_managers: args.grid_managers,
+        ledger: args.ledger,
         web_listen: args.web_listen,
         web_max_price: args.web_max_price,
         allow_private_addresses: private,

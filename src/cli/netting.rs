@@ -9,7 +9,7 @@ use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::keys::GridId;
-use crate::ledger::{Ledger, Location};
+use crate::ledger::Ledger;
 use crate::members::membership_signer;
 use crate::netting::Proposal;
 use crate::rate::Asset;
@@ -87,12 +87,12 @@ pub(super) fn run(command: &NettingCommand, terminal: &Terminal) -> Outcome<()> 
 }
 
 fn make(args: &ProposeArgs, terminal: &Terminal) -> Outcome<()> {
-    let (home, own) = (args.home.home()?, args.home.grid()?);
+    let (home, own, location) = (args.home.home()?, args.home.grid()?, args.home.ledger()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error))?;
     let without = args.without.iter().copied().collect();
     let netting = runtime.block_on(async {
-        let ledger = Ledger::open_reading(Location::Sqlite(home.ledger())).await?;
+        let ledger = Ledger::open_reading(location).await?;
         let netting = propose(&ledger, own, args.asset, &without).await;
         ledger.close().await;
         netting.map_err(|error| Failure::because(ExitCode::Refused, &error))

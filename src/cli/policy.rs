@@ -10,7 +10,7 @@ use crate::cli::network_args::NetworkArgs;
 use crate::cli::resolve::ask;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
-use crate::ledger::{Ledger, Location};
+use crate::ledger::Ledger;
 use crate::members::Members;
 use crate::policy::{Confirmed, Outcome as Decided, Period};
 use crate::rate::Money;
@@ -73,8 +73,9 @@ pub(super) fn run(command: &PolicyCommand, terminal: &Terminal) -> Outcome<()> {
     let answer = answer.map_err(|failure| about_grid(failure, &grid, &network))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
+    let location = args.home.ledger()?;
     let used = runtime.block_on(async {
-        let ledger = Ledger::open_reading(Location::Sqlite(home.ledger())).await?;
+        let ledger = Ledger::open_reading(location).await?;
         let used = ledger.usage_totals(Period::Month.began(now), now.plus(Seconds(1))).await;
         ledger.close().await;
         used

@@ -43,12 +43,11 @@ pub(super) fn run(args: &UsageArgs, terminal: &Terminal) -> Outcome<()> {
     let now = Clock::system().now();
     let since = args.since.unwrap_or(now.minus(Seconds::days(DAYS)));
     let operator = home.config().exists();
-    let books = if operator { vec![home.ledger()] } else { books(&home)? };
+    let books = if operator { vec![args.home.ledger()?] } else { books(&home)? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
     let mut lines = Vec::new();
-    for path in books {
-        let location = Location::Sqlite(path);
+    for location in books {
         let read: Outcome<Vec<UsageLine>> = runtime.block_on(async {
             let ledger = Ledger::open_reading(location).await?;
             let lines = ledger.usage(since, now.plus(Seconds::days(1))).await;
@@ -74,7 +73,7 @@ pub(super) fn run(args: &UsageArgs, terminal: &Terminal) -> Outcome<()> {
 }
 
 /// The files of a client's books.
-fn books(home: &Home) -> Outcome<Vec<PathBuf>> {
+fn books(home: &Home) -> Outcome<Vec<Location>> {
     let folder = home.client_ledgers();
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
@@ -83,7 +82,7 @@ fn books(home: &Home) -> Outcome<Vec<PathBuf>> {
     let mut books: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     books.retain(|path| path.extension().is_some_and(|end| end == "sqlite"));
     books.sort();
-    Ok(books)
+    Ok(books.into_iter().map(Location::Sqlite).collect())
 }
 
 /// What the operator calls each client.

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::{PUBLIC_MODE, create_new, read_at_most};
 use crate::http::{TakenView, UntoldView};
 use crate::keys::{GridId, PublicKey};
-use crate::ledger::{Ledger, Location};
+use crate::ledger::Ledger;
 use crate::members::membership_signer;
 use crate::record::{Limit, Nickname};
 use crate::signed::{Identity, ObjectType};
@@ -249,7 +249,7 @@ fn end(args: &EndArgs, terminal: &Terminal) -> Outcome<()> {
 
 /// The terms in the books, and the identities of those that were ended.
 fn kept(home: &HomeArg, own: &GridId) -> Outcome<(Vec<Terms>, BTreeSet<[u8; 32]>)> {
-    let location = Location::Sqlite(home.home()?.ledger());
+    let location = home.ledger()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error))?;
     runtime.block_on(async {

@@ -166,6 +166,22 @@ impl NodeConfig {
                 example: texts(&["pub-v0-…"]),
             },
             Entry {
+                name: "ledger",
+                reason: "The PostgreSQL database that keeps the books, for a grid with several gateways. `sslmode=verify-full` encrypts
+                    the connection and holds the server's certificate against `sslrootcert` and public authorities; `require`
+                    encrypts for whoever answers. A password stands alone in ledger.password, mode 0600. Left out, the books
+                    are in ledger.sqlite.",
+                value: self.ledger.as_ref().map(text),
+                example: "postgres://clear@db.example.org/books?sslmode=verify-full".into(),
+            },
+            Entry {
+                name: "usage-by-file",
+                reason: "How long the books say which file was read on a day, by an HMAC of its storage index. What is older is added
+                    up by day, party, grid and client, for good.",
+                value: Some(text(self.usage_by_file)),
+                example: text(self.usage_by_file),
+            },
+            Entry {
                 name: "web-listen",
                 reason: "Where this machine's browser reads, http://127.0.0.1:8459/uri/CAP, through the gateway here and on this
                     grid's account: on loopback only. Left out, nowhere.",
@@ -316,6 +332,8 @@ mod tests {
             gateway_external: Some("gw.example.org:443".parse().unwrap()),
             credit_limit: Some("10 USD".parse().unwrap()),
             grid_managers: vec![*grid(6).key(), *grid(7).key()],
+            ledger: Some("postgres://clear@db.example/books?sslmode=require".parse().unwrap()),
+            usage_by_file: "30 d".parse().unwrap(),
             web_listen: Some("[::1]:4302".parse().unwrap()),
             patience: "5 s".parse().unwrap(),
             web_max_price: Some("1 USD".parse().unwrap()),
@@ -333,7 +351,7 @@ mod tests {
     fn every_key_is_there_with_a_reason() {
         let (set, unset) = (full().to_commented_toml(), NodeConfig::default().to_commented_toml());
         let keys: Vec<String> = toml::from_str::<toml::Table>(&set).unwrap().keys().map(ToOwned::to_owned).collect();
-        assert_eq!(keys.len(), 29);
+        assert_eq!(keys.len(), 31);
         for key in keys {
             let at = |text: &str| {
                 text.lines().position(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))

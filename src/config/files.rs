@@ -49,26 +49,62 @@ impl FileError {
 ///
 /// Whoever reads `path` sees the old bytes or the new ones, also after a crash at any moment.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-    // Two threads that replace one file must not share a temporary one.
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let folder = folder_of(path);
-    let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
-    let temporary = folder.join(name);
-    // What an earlier process of this number left when it was killed.
-    if let Err(error) = fs::remove_file(&temporary)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(FileError::at("replace", &temporary)(error));
+    let mut replacing = Replacing::begin(path, mode)?;
+    replacing.write_all(bytes).map_err(FileError::at("write", path))?;
+    replacing.finish()
+}
+
+/// The same piece by piece: what is written here takes the place of the file once it is finished. Dropped before that, it leaves
+/// everything as it was.
+#[derive(Debug)]
+pub struct Replacing {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl Replacing {
+    /// Begins a file that is to stand at `path` with this mode.
+    pub fn begin(path: &Path, mode: u32) -> Result<Self, FileError> {
+        // Two threads that replace one file must not share a temporary one.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}.{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
+        let temporary = folder_of(path).join(name);
+        // What an earlier process of this number left when it was killed.
+        if let Err(error) = fs::remove_file(&temporary)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(FileError::at("replace", &temporary)(error));
+        }
+        let file = create(&temporary, mode).map_err(FileError::at("write", path))?;
+        Ok(Self { path: path.to_owned(), temporary, file })
     }
-    let written = create_synced(&temporary, bytes, mode)
-        .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| File::open(folder)?.sync_all());
-    written.map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        FileError::at("write", path)(error)
-    })
+
+    /// Puts it in its place.
+    pub fn finish(self) -> Result<(), FileError> {
+        let placed = self.file.sync_all().and_then(|()| fs::rename(&self.temporary, &self.path));
+        let placed = placed.and_then(|()| File::open(folder_of(&self.path))?.sync_all());
+        placed.map_err(FileError::at("write", &self.path))
+    }
+}
+
+impl Write for Replacing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Replacing {
+    fn drop(&mut self) {
+        // Where it was finished there is nothing under this name any more.
+        let _ = fs::remove_file(&self.temporary);
+    }
 }
 
 /// Creates a file that must not exist yet, with this mode from its first moment, and sees to it that it is on the disk.
@@ -112,9 +148,13 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn create_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = create(path, mode)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 #[cfg(test)]
@@ -134,6 +174,19 @@ mod tests {
         write_atomically(&path, b"two", SECRET_MODE).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(mode(&path), SECRET_MODE);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_not_finished_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("may.bundle");
+        write_atomically(&path, b"one", PUBLIC_MODE).unwrap();
+        let mut replacing = Replacing::begin(&path, PUBLIC_MODE).unwrap();
+        replacing.write_all(b"half").unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        drop(replacing);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

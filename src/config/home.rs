@@ -77,6 +77,11 @@ impl Home {
         self.0.join("ledger.sqlite")
     }
 
+    /// The password for the database that keeps the books, where it asks for one: one line, for nobody else to read.
+    pub fn ledger_password(&self) -> PathBuf {
+        self.0.join("ledger.password")
+    }
+
     /// What the grid's clients may fetch of other grids; read again when it changes.
     pub fn policy(&self) -> PathBuf {
         self.0.join("policy.toml")

@@ -26,7 +26,7 @@ pub enum KeyFileError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Another user can read or change it.
-    #[error("other users can reach the private key in `{}`: its mode is {:03o}, and they may enter `{}`",
+    #[error("other users can reach the secret in `{}`: its mode is {:03o}, and they may enter `{}`",
         path.display(), exposure.mode, exposure.folder.display())]
     Exposed {
         /// The key file.

@@ -12,6 +12,7 @@ mod files;
 mod gateway;
 mod home;
 mod key_files;
+mod ledger_url;
 mod network;
 mod node_config;
 mod patience;
@@ -23,12 +24,13 @@ pub use client::ClientConfig;
 pub use edit::set_setting;
 pub use external::External;
 pub use files::{
-    FileError, PUBLIC_MODE, SECRET_MODE, create_new, create_private_dir, read_at_most, settings_digest,
+    FileError, PUBLIC_MODE, Replacing, SECRET_MODE, create_new, create_private_dir, read_at_most, settings_digest,
     write_atomically,
 };
 pub use gateway::{GatewayEntry, GatewayTextError};
 pub use home::Home;
 pub use key_files::{GridManager, KeyFileError, create_key, peer_id, read_key, read_or_create_key, read_secret};
+pub use ledger_url::{LedgerUrl, LedgerUrlError};
 pub use network::{NetworkName, NetworkNameError};
 pub use node_config::{ConfigError, DEFAULT_PORT, DEFAULT_WHOLE_NETWORK_LIMIT, NodeConfig};
 pub use patience::{Patience, PatienceError};

@@ -4,6 +4,7 @@ use crate::address::{Host, PrivateAddresses};
 use crate::config::external::External;
 use crate::config::files::{self, FileError};
 use crate::config::gateway::GatewayEntry;
+use crate::config::ledger_url::LedgerUrl;
 use crate::config::network::NetworkName;
 use crate::config::patience::Patience;
 use crate::config::text;
@@ -26,6 +27,9 @@ pub const DEFAULT_PORT: u16 = 25519;
 
 /// Up to how many servers a network is small enough for each to hold every record.
 pub const DEFAULT_WHOLE_NETWORK_LIMIT: usize = 200;
+
+/// How long it is kept which file was read, where nothing else is said.
+pub(super) const DEFAULT_USAGE_BY_FILE: Seconds = Seconds::days(90);
 
 /// What the operator decided. Each field is the key of the same name in `clearinghouse.toml`, where its reason stands.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -107,6 +111,12 @@ pub struct NodeConfig {
     /// Tahoe-LAFS node's own settings.
     #[serde(deserialize_with = "text::many")]
     pub grid_managers: Vec<PublicKey>,
+    /// The PostgreSQL database that keeps the books; `None` for the file in the data directory.
+    #[serde(deserialize_with = "text::optional")]
+    pub ledger: Option<LedgerUrl>,
+    /// How long the books say which file was read, beside the totals of each day.
+    #[serde(deserialize_with = "text::one")]
+    pub usage_by_file: Seconds,
     /// Where this machine's browser reads through the gateway here, on loopback; `None` for nowhere.
     #[serde(deserialize_with = "text::optional")]
     pub web_listen: Option<SocketAddr>,
@@ -148,6 +158,8 @@ impl Default for NodeConfig {
             credit_limit: None,
             gateway_external: None,
             grid_managers: Vec::new(),
+            ledger: None,
+            usage_by_file: DEFAULT_USAGE_BY_FILE,
             web_listen: None,
             patience: Patience::WITH_OTHERS,
             web_max_price: None,

@@ -7,6 +7,7 @@ use crate::ledger::paper::{Kept, Paper, keep};
 use crate::ledger::part::Part;
 use crate::ledger::settling::{net, pay, post};
 use crate::ledger::sql::Sql;
+use crate::ledger::usage::forget_files;
 use crate::ledger::vouchers::{Booked, NewVoucher, book_vouchers, note_sent};
 use crate::netting::Proposal;
 use crate::tariff::wire::{LaneId, LaneOpen, Payment, Position};
@@ -24,6 +25,7 @@ pub(super) enum Act {
     Payment { part: Part, payment: Payment, at: UnixSeconds },
     Netting { us: Option<GridId>, netting: Proposal, at: UnixSeconds },
     Position { position: Position, at: UnixSeconds },
+    ForgetFiles { before: UnixSeconds },
 }
 
 /// What came of it.
@@ -82,6 +84,10 @@ async fn one(sql: &mut Sql<'_>, act: &Act) -> Answer {
         Act::Payment { part, payment, at } => Done::Kept(pay(sql, *part, payment, *at).await?),
         Act::Netting { us, netting, at } => Done::Kept(net(sql, *us, netting, *at).await?),
         Act::Position { position, at } => Done::Kept(post(sql, position, *at).await?),
+        Act::ForgetFiles { before } => {
+            forget_files(sql, *before).await?;
+            Done::Noted
+        }
         Act::Voucher(_) | Act::Sent { .. } => Done::Noted,
     })
 }

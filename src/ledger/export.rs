@@ -1,4 +1,4 @@
-//! The books for others to read: line by line, and as evidence.
+//! The books for others to read, line by line.
 
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::error::LedgerError;
@@ -7,11 +7,9 @@ use crate::ledger::part::Part;
 use crate::ledger::sql::Columns;
 use crate::ledger::vouchers::{asset, public_key};
 use crate::rate::Asset;
-use crate::signed::{Identity, ObjectType};
-use crate::tariff::bundle::{Bundle, BundlePaper};
-use crate::tariff::wire::{LaneId, LaneOpen};
+use crate::signed::Identity;
+use crate::tariff::wire::LaneId;
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
-use std::collections::BTreeSet;
 
 const PAGE: i64 = 2_000;
 
@@ -61,21 +59,6 @@ pub struct EntryLine {
     pub asset: Asset,
     /// The amount, in minor units.
     pub amount: i64,
-}
-
-/// Which lanes go into a bundle. What is left out is not asked for.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct BundleFilter {
-    /// Lanes of this payer.
-    pub payer: Option<PublicKey>,
-    /// Lanes to this payee.
-    pub payee: Option<GridId>,
-    /// Lanes in this asset.
-    pub asset: Option<Asset>,
-    /// Lanes opened at this time or later.
-    pub from: Option<UnixSeconds>,
-    /// Lanes opened before this time.
-    pub until: Option<UnixSeconds>,
 }
 
 /// How many rows each table has.
@@ -146,63 +129,6 @@ impl Ledger {
                 });
             }
         }
-    }
-
-    /// The evidence for the lanes of one part that have a voucher: what a third party needs to compute the bill.
-    ///
-    /// Terms, decks and records that are not kept here are not in it; whoever checks it is told which are missing. All of it is
-    /// in memory at once, some 1.5 KiB for a lane.
-    pub async fn bundle(&self, part: Part, filter: BundleFilter) -> Result<Bundle, LedgerError> {
-        let text = "SELECT lane.lane, lane.bytes, voucher.bytes FROM lane \
-                    JOIN voucher ON voucher.lane = lane.lane AND voucher.part = lane.part \
-                    WHERE lane.lane > $1 AND lane.part = $2 ORDER BY lane.lane LIMIT $3";
-        let (mut lanes, mut after) = (Vec::new(), Vec::new());
-        let (mut named, mut parties) = (BTreeSet::new(), BTreeSet::new());
-        loop {
-            let query = sqlx::query(text).bind(after.clone()).bind(part.number()).bind(PAGE);
-            let rows = self.reading().await?.sql().rows(query).await?;
-            let Some(last) = rows.last() else { break };
-            after = Columns { table: "lane", row: last }.bytes(0)?;
-            for row in &rows {
-                let columns = Columns { table: "lane", row };
-                let bytes = columns.bytes(1)?;
-                let open = LaneOpen::from_bytes(&bytes).map_err(|error| columns.damaged(1, &error))?;
-                let body = open.body();
-                let wanted = filter.payer.is_none_or(|payer| payer == body.payer)
-                    && filter.payee.is_none_or(|payee| payee == body.payee)
-                    && filter.asset.is_none_or(|asset| asset == body.asset)
-                    && filter.from.is_none_or(|from| from <= body.opened_at)
-                    && filter.until.is_none_or(|until| body.opened_at < until);
-                if wanted {
-                    named.extend(body.terms.into_iter().chain(body.evidence));
-                    parties.extend([*body.payer.as_bytes(), *body.payee.as_bytes()]);
-                    lanes.push((bytes, columns.bytes(2)?));
-                }
-            }
-        }
-        let named: Vec<Identity> = named.into_iter().collect();
-        let mut papers: Vec<BundlePaper> = Vec::new();
-        let mut reading = self.reading().await?;
-        let keys: Vec<Vec<u8>> = named.iter().map(|identity| identity.0.to_vec()).collect();
-        let mut rows = reading
-            .sql()
-            .rows_of("SELECT identity, kind, owner, bytes FROM paper WHERE identity IN ({})", &keys)
-            .await?;
-        let keys: Vec<Vec<u8>> = parties.into_iter().map(Vec::from).collect();
-        // Their other records say whose the keys are that opened the lanes.
-        let text = "SELECT identity, kind, owner, bytes FROM paper WHERE kind = 'record/1' AND owner IN ({})";
-        rows.extend(reading.sql().rows_of(text, &keys).await?);
-        let mut seen = BTreeSet::new();
-        for row in &rows {
-            let columns = Columns { table: "paper", row };
-            let kind = [ObjectType::Terms, ObjectType::Deck, ObjectType::Record]
-                .into_iter()
-                .find(|kind| columns.text(1).is_ok_and(|text| text == kind.name()));
-            if let Some(kind) = kind.filter(|_| columns.key(0).is_ok_and(|identity| seen.insert(identity))) {
-                papers.push(BundlePaper { kind, grid: columns.key(2)?, bytes: columns.bytes(3)? });
-            }
-        }
-        Ok(Bundle { papers, lanes })
     }
 
     /// How many rows each table has, for a look at what there is.

@@ -135,6 +135,11 @@ impl Ledger {
         self.act(Act::WriteOff(written_off)).await.map(drop)
     }
 
+    /// Adds up the usage of the days before this one's over all files: who read how much stays, and not what.
+    pub async fn forget_files(&self, before: UnixSeconds) -> Result<(), LedgerError> {
+        self.act(Act::ForgetFiles { before }).await.map(drop)
+    }
+
     /// Keeps what was signed. Payments and positions have acts of their own.
     pub async fn keep(&self, paper: impl Into<Paper>, at: UnixSeconds) -> Result<Kept, LedgerError> {
         self.kept(Act::Paper { paper: paper.into(), at }).await

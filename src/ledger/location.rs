@@ -1,8 +1,11 @@
 //! Where a ledger is kept.
 
+use crate::config::{Home, KeyFileError, NodeConfig, read_secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+const MAX_PASSWORD_BYTES: u64 = 1_024;
 
 /// A file of SQLite's, or a PostgreSQL database.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,6 +17,16 @@ pub enum Location {
 }
 
 impl Location {
+    /// Where a node keeps its books by its settings, with the password that lies beside them.
+    pub fn of_node(home: &Home, config: &NodeConfig) -> Result<Self, KeyFileError> {
+        let Some(url) = &config.ledger else { return Ok(Self::Sqlite(home.ledger())) };
+        match read_secret(&home.ledger_password(), MAX_PASSWORD_BYTES) {
+            Ok(password) => Ok(Self::Postgres(with_password(url.as_str(), password.trim_end_matches(['\r', '\n'])))),
+            Err(KeyFileError::File(error)) if error.is_missing() => Ok(Self::Postgres(url.as_str().to_owned())),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The file, where there is one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -68,6 +81,13 @@ impl FromStr for Location {
     }
 }
 
+/// The URL with a password in it, which whoever has it must not show.
+fn with_password(url: &str, password: &str) -> String {
+    let password = percent_encoding::utf8_percent_encode(password, percent_encoding::NON_ALPHANUMERIC);
+    let join = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{join}password={password}")
+}
+
 /// The path as the part of a URL that sqlx decodes again.
 fn escaped(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -86,6 +106,9 @@ mod tests {
         assert_eq!(location, Location::Postgres(url.into()));
         assert_eq!(location.to_string(), "postgres://db.example/books");
         assert_eq!("mysql://db.example/books".parse::<Location>(), Err(LocationError));
+        let plain = "postgres://clear@db.example/books";
+        assert_eq!(with_password(plain, "p@ss word/é"), format!("{plain}?password=p%40ss%20word%2F%C3%A9"));
+        assert_eq!(with_password(url, "x"), format!("{url}&password=x"));
         assert_eq!("".parse::<Location>(), Err(LocationError));
     }
 }

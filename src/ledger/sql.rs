@@ -2,9 +2,10 @@
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::location::Location;
+use futures::TryStreamExt;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Row};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Row, Transaction};
 
 /// A connection and where it leads.
 pub(super) struct Sql<'c> {
@@ -20,7 +21,16 @@ pub(super) enum Value {
     Text(String),
 }
 
-impl Sql<'_> {
+impl<'c> Sql<'c> {
+    /// Begins to read one state of the books, whoever writes meanwhile.
+    pub(super) async fn one_state(self) -> Result<Transaction<'c, Any>, LedgerError> {
+        let begin = match self.location {
+            Location::Sqlite(_) => "BEGIN",
+            Location::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        self.connection.begin_with(begin).await.map_err(LedgerError::of(self.location))
+    }
+
     /// Runs a statement and says how many rows it touched.
     pub(super) async fn run(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<u64, LedgerError> {
         let done = query.execute(&mut *self.connection).await.map_err(LedgerError::of(self.location))?;
@@ -30,6 +40,19 @@ impl Sql<'_> {
     /// All rows that a statement finds.
     pub(super) async fn rows(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, LedgerError> {
         query.fetch_all(&mut *self.connection).await.map_err(LedgerError::of(self.location))
+    }
+
+    /// Hands each row that a statement finds to `each`, and holds none of them.
+    pub(super) async fn each(
+        &mut self,
+        query: Query<'_, Any, AnyArguments>,
+        mut each: impl FnMut(&AnyRow) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let mut rows = query.fetch(&mut *self.connection);
+        while let Some(row) = rows.try_next().await.map_err(LedgerError::of(self.location))? {
+            each(&row)?;
+        }
+        Ok(())
     }
 
     /// Writes many rows with few statements: `head` names table and columns, `tail` says what becomes of rows that are there.

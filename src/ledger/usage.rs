@@ -88,6 +88,21 @@ pub(super) async fn note(sql: &mut Sql<'_>, usage: BTreeMap<UsageKey, (u128, u12
     sql.write(head, add, &rows).await
 }
 
+/// Adds up what was read on each day before that of `before`, over all files.
+pub(super) async fn forget_files(sql: &mut Sql<'_>, before: UnixSeconds) -> Result<(), LedgerError> {
+    let day = column("a day", before.0 / DAY)?;
+    let no_file = Vec::<u8>::new;
+    let text = "INSERT INTO usage (day, part, party, grid, client, file, asset, bytes, amount) \
+                SELECT day, part, party, grid, client, $1, asset, CAST(SUM(bytes) AS BIGINT), CAST(SUM(amount) AS BIGINT) \
+                FROM usage WHERE day < $2 AND file <> $1 GROUP BY day, part, party, grid, client, asset \
+                ON CONFLICT (day, part, party, grid, client, file, asset) DO UPDATE SET bytes = usage.bytes + excluded.bytes, \
+                amount = usage.amount + excluded.amount";
+    sql.run(sqlx::query(text).bind(no_file()).bind(day)).await?;
+    let text = "DELETE FROM usage WHERE day < $2 AND file <> $1";
+    sql.run(sqlx::query(text).bind(no_file()).bind(day)).await?;
+    Ok(())
+}
+
 /// What was read in these days, in the order of day, part, party, grid, client, file.
 pub(super) async fn usage(
     sql: &mut Sql<'_>,

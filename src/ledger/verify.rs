@@ -3,7 +3,6 @@
 use crate::ledger::entries::{Booking, Subject};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handle::Ledger;
-use crate::ledger::location::Location;
 use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql};
 use crate::ledger::verify_lane::{Checked, LaneRows, check};
@@ -11,7 +10,6 @@ use crate::ledger::verify_rest::{
     check_balances, check_nettings, check_papers, check_positions, check_settlements, check_sums, check_usage,
 };
 use crate::ledger::vouchers::HOUR;
-use sqlx::Connection;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use tokio::task::JoinHandle;
@@ -39,17 +37,12 @@ impl Ledger {
     /// each hour of each lane, that every booking sums to zero, the balances, usage, chains of positions, nettings.
     ///
     /// Reads one state of the books, beside a process that writes. [`LedgerError::Damaged`] names the first row that
-    /// disagrees.
+    /// disagrees. Holds a few pages of lanes at a time, some 100 octets for each lane that a position names, and the sums of
+    /// accounts and parties.
     pub async fn verify(&self) -> Result<Verified, LedgerError> {
         let location = self.location().clone();
-        let failed = LedgerError::of(&location);
         let mut reading = self.reading().await?;
-        let begin = match location {
-            Location::Sqlite(_) => "BEGIN",
-            Location::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        };
-        let sql = reading.sql();
-        let mut transaction = sql.connection.begin_with(begin).await.map_err(&failed)?;
+        let mut transaction = reading.sql().one_state().await?;
         let mut sql = Sql { connection: &mut transaction, location: &location };
         let mut verified = Verified::default();
 

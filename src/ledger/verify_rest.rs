@@ -103,37 +103,45 @@ pub(super) async fn check_settlements(sql: &mut Sql<'_>) -> Result<(), LedgerErr
     let text = "SELECT booking.booking, subject, booking.part, paper.bytes, account, asset, amount FROM booking \
                 JOIN entry ON entry.booking = booking.booking LEFT JOIN paper ON paper.identity = booking.subject \
                 WHERE booking.kind = 'payment' ORDER BY booking.booking, account, asset";
-    let mut bookings: BTreeMap<[u8; 32], PaymentRows> = BTreeMap::new();
-    for row in sql.rows(sqlx::query(text)).await? {
-        let columns = Columns { table: "booking", row: &row };
-        let (subject, part, paper) = (columns.key(1)?, columns.int(2)?, columns.maybe_bytes(3)?);
-        let of = bookings.entry(columns.key(0)?).or_insert_with(|| PaymentRows {
-            subject,
-            part,
-            paper,
-            entries: Vec::new(),
-        });
-        of.entries.push((columns.text(4)?, columns.text(5)?, i128::from(columns.int(6)?)));
-    }
-    for (name, mut rows) in bookings {
-        let part = Part::of_number(rows.part).ok_or_else(|| damaged("booking", name, "no part"))?;
-        let payment = Payment::from_bytes(&rows.paper).map_err(|error| damaged("booking", name, error.to_string()))?;
-        let body = payment.body();
-        let entries = Booking::payment(part, *body.debtor.key(), *body.creditor.key(), body.asset, body.amount);
-        let booking = Booking { subject: Subject::Payment(rows.subject), part, at: UnixSeconds(0), entries };
-        rows.entries.sort();
-        if booking.subject.booking(part) != name || rows.entries != expected(&booking) {
-            return Err(damaged("entry", name, format!("payment {}: not what was signed", payment.identity())));
+    let mut last: Option<PaymentRows> = None;
+    sql.each(sqlx::query(text), |row| {
+        let columns = Columns { table: "booking", row };
+        let name = columns.key(0)?;
+        if last.as_ref().is_some_and(|rows| rows.name != name) {
+            last.take().map_or(Ok(()), PaymentRows::check)?;
         }
-    }
-    Ok(())
+        let (subject, part, paper) = (columns.key(1)?, columns.int(2)?, columns.maybe_bytes(3)?);
+        let of = last.get_or_insert_with(|| PaymentRows { name, subject, part, paper, entries: Vec::new() });
+        of.entries.push((columns.text(4)?, columns.text(5)?, i128::from(columns.int(6)?)));
+        Ok(())
+    })
+    .await?;
+    last.map_or(Ok(()), PaymentRows::check)
 }
 
+/// All that the tables have of the booking of a payment.
 struct PaymentRows {
+    name: [u8; 32],
     subject: [u8; 32],
     part: i64,
     paper: Vec<u8>,
     entries: Vec<(String, String, i128)>,
+}
+
+impl PaymentRows {
+    fn check(mut self) -> Result<(), LedgerError> {
+        let name = self.name;
+        let part = Part::of_number(self.part).ok_or_else(|| damaged("booking", name, "no part"))?;
+        let payment = Payment::from_bytes(&self.paper).map_err(|error| damaged("booking", name, error.to_string()))?;
+        let body = payment.body();
+        let entries = Booking::payment(part, *body.debtor.key(), *body.creditor.key(), body.asset, body.amount);
+        let booking = Booking { subject: Subject::Payment(self.subject), part, at: UnixSeconds(0), entries };
+        self.entries.sort();
+        if booking.subject.booking(part) != name || self.entries != expected(&booking) {
+            return Err(damaged("entry", name, format!("payment {}: not what was signed", payment.identity())));
+        }
+        Ok(())
+    }
 }
 
 /// Every netting has the entries that follow from what was agreed on.
@@ -184,8 +192,8 @@ pub(super) async fn check_positions(sql: &mut Sql<'_>) -> Result<u64, LedgerErro
                 ORDER BY clearing, first, second, asset, number";
     let (mut count, mut last, mut posted): (u64, Option<Position>, BTreeMap<[u8; 32], [u64; 2]>) =
         (0, None, BTreeMap::new());
-    for row in sql.rows(sqlx::query(text)).await? {
-        let columns = Columns { table: "position", row: &row };
+    sql.each(sqlx::query(text), |row| {
+        let columns = Columns { table: "position", row };
         let name = columns.key(0)?;
         let position = Position::from_bytes(&columns.maybe_bytes(1)?)
             .map_err(|error| damaged("position", name, error.to_string()))?;
@@ -200,14 +208,18 @@ pub(super) async fn check_positions(sql: &mut Sql<'_>) -> Result<u64, LedgerErro
         }
         count += 1;
         last = Some(position);
-    }
-    for row in sql.rows(sqlx::query("SELECT lane, cum_bytes, cum_amount FROM posted")).await? {
-        let columns = Columns { table: "posted", row: &row };
+        Ok(())
+    })
+    .await?;
+    sql.each(sqlx::query("SELECT lane, cum_bytes, cum_amount FROM posted"), |row| {
+        let columns = Columns { table: "posted", row };
         let found = [columns.count(1)?, columns.count(2)?];
         if posted.remove(&columns.key(0)?) != Some(found) {
             return Err(damaged("posted", columns.key(0)?, "no position says so"));
         }
-    }
+        Ok(())
+    })
+    .await?;
     match posted.first_key_value() {
         Some((lane, _)) => Err(damaged("posted", lane, "a position names this lane, and it is missing")),
         None => Ok(count),

@@ -3,14 +3,17 @@
 //! Of each lane what both sides signed and the best voucher; beside them the terms, and the records and decks that give the
 //! prices. Specification: `docs/spec/clearing.md`, "Evidence bundles".
 
-use crate::cbor::{CborError, FIRST_IGNORABLE_KEY, MapWriter, Reader};
+use crate::cbor::{CborError, CborFault, FIRST_IGNORABLE_KEY, MapWriter, Reader};
 use crate::keys::{GridId, PublicKey};
 use crate::rate::Asset;
 use crate::record::{GridRecord, Roles, binding_price};
 use crate::signed::{Identity, ObjectType};
 use crate::tariff::wire::{Deck, LaneId, LaneOpen, LaneOpenBody, Side, SignedByBoth, Terms, Voucher};
 use crate::units::{Bytes, MinorUnits};
+use minicbor::Encoder;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::io::{self, Write};
 
 const FORMAT: u64 = 0;
 const PAPERS: u64 = 1;
@@ -51,21 +54,90 @@ pub struct BundlePaper {
 impl Bundle {
     /// The bytes of the bundle.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let paper = |paper: &BundlePaper| {
-            MapWriter::new().text(KIND, paper.kind.name()).bytes(GRID, &paper.grid).bytes(BYTES, &paper.bytes).finish()
+        let write = || {
+            let mut writer = BundleWriter::new(Vec::new());
+            writer.head(self.papers.len() as u64, self.lanes.len() as u64)?;
+            self.papers.iter().try_for_each(|paper| writer.paper(paper))?;
+            self.lanes.iter().try_for_each(|(open, voucher)| writer.lane(open, voucher))?;
+            writer.finish()
         };
-        let lane =
-            |(open, voucher): &(Vec<u8>, Vec<u8>)| MapWriter::new().bytes(OPEN, open).bytes(VOUCHER, voucher).finish();
-        let mut map = MapWriter::new();
-        map.uint(FORMAT, FORMAT_1);
-        if !self.papers.is_empty() {
-            map.array(PAPERS, &self.papers.iter().map(paper).collect::<Vec<_>>());
-        }
-        if !self.lanes.is_empty() {
-            map.array(LANES, &self.lanes.iter().map(lane).collect::<Vec<_>>());
-        }
-        map.finish()
+        write().expect("memory takes every byte, and all are counted")
     }
+}
+
+/// Writes a bundle piece by piece, so that none of it need be in memory: it begins with how much there will be.
+#[derive(Debug)]
+pub struct BundleWriter<W> {
+    out: W,
+    /// What is still to come.
+    papers: u64,
+    lanes: u64,
+}
+
+impl<W: Write> BundleWriter<W> {
+    /// Nothing is written yet; the head is to come first.
+    pub fn new(out: W) -> Self {
+        Self { out, papers: 0, lanes: 0 }
+    }
+
+    /// Begins a bundle of so many papers and, after them, lanes.
+    pub fn head(&mut self, papers: u64, lanes: u64) -> io::Result<()> {
+        let entries = 1 + u64::from(papers > 0) + u64::from(lanes > 0);
+        self.out.write_all(&encoded(|encoder| encoder.map(entries)?.u64(FORMAT)?.u64(FORMAT_1)?.ok()))?;
+        if papers > 0 {
+            self.out.write_all(&encoded(|encoder| encoder.u64(PAPERS)?.array(papers)?.ok()))?;
+        }
+        (self.papers, self.lanes) = (papers, lanes);
+        self.begin_lanes()
+    }
+
+    /// Where the last paper is written, lanes begin.
+    fn begin_lanes(&mut self) -> io::Result<()> {
+        if self.papers > 0 || self.lanes == 0 {
+            return Ok(());
+        }
+        let head = encoded(|encoder| encoder.u64(LANES)?.array(self.lanes)?.ok());
+        self.out.write_all(&head)
+    }
+
+    /// The next paper.
+    pub fn paper(&mut self, paper: &BundlePaper) -> io::Result<()> {
+        self.papers = self.papers.checked_sub(1).ok_or_else(miscounted)?;
+        let mut map = MapWriter::new();
+        map.text(KIND, paper.kind.name()).bytes(GRID, &paper.grid).bytes(BYTES, &paper.bytes);
+        self.out.write_all(&map.finish())?;
+        self.begin_lanes()
+    }
+
+    /// The next lane: what both sides signed, and its best voucher.
+    pub fn lane(&mut self, open: &[u8], voucher: &[u8]) -> io::Result<()> {
+        self.lanes = self.lanes.checked_sub(1).filter(|_| self.papers == 0).ok_or_else(miscounted)?;
+        self.out.write_all(&MapWriter::new().bytes(OPEN, open).bytes(VOUCHER, voucher).finish())
+    }
+
+    /// What it was written to, if all that was announced came.
+    pub fn finish(mut self) -> io::Result<W> {
+        if (self.papers, self.lanes) != (0, 0) {
+            return Err(miscounted());
+        }
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+fn encoded(
+    write: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), minicbor::encode::Error<Infallible>>,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut Encoder::new(&mut bytes)).expect("memory takes every byte");
+    bytes
+}
+
+fn miscounted() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "a bundle has as many papers and lanes as it begins with, in this order",
+    )
 }
 
 /// What one party owes another by a bundle.
@@ -98,6 +170,9 @@ pub enum BundleError {
     /// Of a later format.
     #[error("an evidence bundle of format {0}, and this program knows format 1")]
     Format(u64),
+    /// With a word of a later version that may not be passed over.
+    #[error("an evidence bundle with key {0}, which this program does not know")]
+    Later(u64),
     /// A paper in it is not what it is said to be.
     #[error("paper {place}: {what}")]
     Paper {
@@ -153,72 +228,105 @@ struct Papers {
     records: BTreeMap<Identity, GridRecord>,
 }
 
+/// Checks a bundle piece by piece, papers before the lanes that name them, and computes the bills.
+#[derive(Default)]
+pub struct BundleCheck {
+    papers: Papers,
+    paper_count: usize,
+    lanes: Lanes,
+    lane_count: usize,
+}
+
+impl BundleCheck {
+    /// The next paper, of the kind with this name.
+    pub fn paper(&mut self, kind: &str, grid: &[u8; 32], bytes: &[u8]) -> Result<(), BundleError> {
+        let place = self.paper_count;
+        self.paper_count += 1;
+        self.papers.add(kind, grid, bytes).map_err(|what| BundleError::Paper { place, what })
+    }
+
+    /// The next lane.
+    pub fn lane(&mut self, open: &[u8], voucher: &[u8]) -> Result<(), BundleError> {
+        let place = self.lane_count;
+        self.lane_count += 1;
+        self.lanes.add(&self.papers, open, voucher).map_err(|(lane, fault)| {
+            let lane = lane.map_or_else(|| "unread".to_owned(), |lane| lane.to_string());
+            BundleError::Lane { place, lane, fault }
+        })
+    }
+
+    /// What all of it proves, if none of it was refused.
+    pub fn finish(self) -> BundleReport {
+        self.lanes.report
+    }
+}
+
 /// Checks everything in a bundle from its bytes alone, and computes the bills.
 pub fn check_bundle(bytes: &[u8]) -> Result<BundleReport, BundleError> {
-    let mut papers = Papers::default();
-    let mut lanes = Lanes { report: BundleReport::default(), seen: BTreeSet::new() };
+    let mut check = BundleCheck::default();
     let mut reader = Reader::new(bytes);
-    let (mut paper_count, mut lane_count) = (0, 0);
+    let mut has_format = false;
     reader.map(|key, reader| -> Result<(), BundleError> {
         match key {
             FORMAT => match reader.uint()? {
-                FORMAT_1 => {}
+                FORMAT_1 => has_format = true,
                 other => return Err(BundleError::Format(other)),
             },
-            // Papers stand before the lanes that name them.
             PAPERS => reader
                 .array(MOST, |reader| {
                     let (kind, grid, bytes) = read_paper(reader)?;
-                    let place = paper_count;
-                    paper_count += 1;
-                    papers.add(kind, &grid, bytes).map_err(|what| BundleError::Paper { place, what })
+                    check.paper(kind, &grid, bytes)
                 })
                 .map(drop)?,
             LANES => reader
                 .array(MOST, |reader| {
                     let (open, voucher) = read_lane(reader)?;
-                    let place = lane_count;
-                    lane_count += 1;
-                    lanes.add(&papers, open, voucher).map_err(|(lane, fault)| {
-                        let lane = lane.map_or_else(|| "unread".to_owned(), |lane| lane.to_string());
-                        BundleError::Lane { place, lane, fault }
-                    })
+                    check.lane(open, voucher)
                 })
                 .map(drop)?,
-            FIRST_IGNORABLE_KEY.. => reader.skip()?,
-            other => return Err(BundleError::Format(other)),
+            key => ignored(key, reader)?,
         }
         Ok(())
     })?;
+    if !has_format {
+        return Err(reader.fault(CborFault::Expected("the format in key 0")).into());
+    }
     reader.end()?;
-    Ok(lanes.report)
+    Ok(check.finish())
 }
 
-fn read_paper<'b>(reader: &mut Reader<'b>) -> Result<(&'b str, [u8; 32], &'b [u8]), CborError> {
-    let (mut kind, mut grid, mut bytes) = ("", [0; 32], &[][..]);
-    reader.map(|key, reader| -> Result<(), CborError> {
+/// Passes over what a later version has added and may be ignored.
+fn ignored(key: u64, reader: &mut Reader<'_>) -> Result<(), BundleError> {
+    if key < FIRST_IGNORABLE_KEY { Err(BundleError::Later(key)) } else { Ok(reader.skip()?) }
+}
+
+fn read_paper<'b>(reader: &mut Reader<'b>) -> Result<(&'b str, [u8; 32], &'b [u8]), BundleError> {
+    let (mut kind, mut grid, mut bytes) = (None, None, None);
+    reader.map(|key, reader| -> Result<(), BundleError> {
         match key {
-            KIND => kind = reader.text(64)?,
-            GRID => grid = reader.array_of()?,
-            BYTES => bytes = reader.bytes(usize::MAX)?,
-            _ => reader.skip()?,
+            KIND => kind = Some(reader.text(64)?),
+            GRID => grid = Some(reader.array_of()?),
+            BYTES => bytes = Some(reader.bytes(usize::MAX)?),
+            key => ignored(key, reader)?,
         }
         Ok(())
     })?;
-    Ok((kind, grid, bytes))
+    let whole = (|| Some((kind?, grid?, bytes?)))();
+    whole.ok_or_else(|| reader.fault(CborFault::Expected("kind, grid and bytes of a paper before this")).into())
 }
 
-fn read_lane<'b>(reader: &mut Reader<'b>) -> Result<(&'b [u8], &'b [u8]), CborError> {
-    let (mut open, mut voucher) = (&[][..], &[][..]);
-    reader.map(|key, reader| -> Result<(), CborError> {
+fn read_lane<'b>(reader: &mut Reader<'b>) -> Result<(&'b [u8], &'b [u8]), BundleError> {
+    let (mut open, mut voucher) = (None, None);
+    reader.map(|key, reader| -> Result<(), BundleError> {
         match key {
-            OPEN => open = reader.bytes(usize::MAX)?,
-            VOUCHER => voucher = reader.bytes(usize::MAX)?,
-            _ => reader.skip()?,
+            OPEN => open = Some(reader.bytes(usize::MAX)?),
+            VOUCHER => voucher = Some(reader.bytes(usize::MAX)?),
+            key => ignored(key, reader)?,
         }
         Ok(())
     })?;
-    Ok((open, voucher))
+    let whole = open.zip(voucher);
+    whole.ok_or_else(|| reader.fault(CborFault::Expected("both objects of a lane before this")).into())
 }
 
 impl Papers {
@@ -279,6 +387,7 @@ impl Papers {
     }
 }
 
+#[derive(Default)]
 struct Lanes {
     report: BundleReport,
     seen: BTreeSet<LaneId>,

@@ -143,7 +143,7 @@ fn a_key_that_others_can_read_is_refused() {
     place.run("init node --grid-manager gm").is(
         4,
         "",
-        "clearinghouse: error: other users can reach the private key in `gm/config.json`: its mode is 644, and they may enter `[..]/gm`\n\
+        "clearinghouse: error: other users can reach the secret in `gm/config.json`: its mode is 644, and they may enter `[..]/gm`\n\
          clearinghouse: hint: `chmod 600 gm/config.json` keeps other users out, as a folder of mode 700 around it does\n",
     );
     fs::set_permissions(place.path("gm/config.json"), fs::Permissions::from_mode(0o600)).unwrap();

@@ -50,7 +50,7 @@ impl GatewayNode {
         };
         let home = Home::new(dir.path().join("node"));
         create_private_dir(home.path()).expect("a folder");
-        let node = Node::start(&home, &config, Clock::system()).await.expect("a node");
+        let node = Box::pin(Node::start(&home, &config, Clock::system())).await.expect("a node");
         Self { node, key, _dir: dir }
     }
 

@@ -189,6 +189,41 @@ pub(crate) async fn usage_sums_to_what_was_vouched_for(location: Location) {
     ledger.close().await;
 }
 
+pub(crate) async fn files_are_forgotten_and_sums_are_not(location: Location) {
+    let ledger = open(&location).await;
+    let opened = lane(1, 2, 0);
+    ledger.open_lane(Part::Payee, opened.clone(), NOW).await.unwrap();
+    let reading = |file: Option<u8>| Reading { client: None, file: file.map(|n| [n; 32]), bytes: Bytes(MIB) };
+    let day = |nth| NOW.plus(Seconds::days(nth));
+    for nth in 0..3 {
+        // Two files, and what is known of none.
+        let read = vec![reading(Some(1)), reading(Some(2)), reading(None)];
+        ledger.voucher(Part::Payee, voucher(&opened, (nth + 1) * 4 * MIB), read, day(nth)).await.unwrap();
+    }
+    let all = async |from| {
+        let lines = ledger.usage(from, day(9)).await.unwrap();
+        let files = lines.iter().filter(|line| line.file.is_some()).count();
+        let (bytes, amount) =
+            lines.iter().fold((0, 0), |(bytes, amount), it| (bytes + it.bytes.0, amount + it.amount.0));
+        (lines.len(), files, bytes / MIB, amount)
+    };
+    let (_, files, mib, amount) = all(NOW).await;
+    assert_eq!((files, mib, amount), (6, 12, charge(12 * MIB)));
+    // Later in the third day: it is the days before it that are old enough. A second time there is nothing to do.
+    for _ in 0..2 {
+        ledger.forget_files(day(2).plus(Seconds::hours(1))).await.unwrap();
+        assert_eq!(all(NOW).await, (5, 2, mib, amount));
+        assert_eq!(all(day(2)).await.1, 2);
+    }
+    // What a voucher adds to a day that is over goes beside its total.
+    let late = vec![reading(Some(1))];
+    ledger.voucher(Part::Payee, voucher(&opened, 13 * MIB), late, day(2)).await.unwrap();
+    ledger.forget_files(day(3)).await.unwrap();
+    assert_eq!(all(NOW).await, (3, 0, 13, charge(13 * MIB)));
+    ledger.verify().await.unwrap();
+    ledger.close().await;
+}
+
 pub(crate) async fn a_sum_that_does_not_fit_is_refused_and_changes_nothing(location: Location) {
     let ledger = open(&location).await;
     let most = i64::MAX as u64;

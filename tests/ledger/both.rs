@@ -35,6 +35,7 @@ bodies! {
     books a_restart_finds_lanes_as_they_were
     books what_was_sent_and_never_vouched_for_stays_charged
     books a_payment_is_booked_once
+    books files_are_forgotten_and_sums_are_not
     books usage_sums_to_what_was_vouched_for
     books a_sum_that_does_not_fit_is_refused_and_changes_nothing
     proofs verify_computes_the_books_again

@@ -13,6 +13,11 @@ mod cli;
 mod crash;
 mod desk;
 mod full_disk;
+mod judges;
+mod node;
 mod objects;
+#[path = "../cli/place.rs"]
+#[expect(dead_code, reason = "the tests of the program use more of it")]
+mod place;
 mod postgres;
 mod proofs;

@@ -9,11 +9,17 @@ use tempfile::TempDir;
 pub(crate) struct Postgres {
     folder: TempDir,
     server: Child,
+    port: u16,
 }
 
 impl Postgres {
     /// Starts one, or says why this machine has none; under `REQUIRE_INTEROP=1` that is a failure.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_as(5432, |_| vec!["listen_addresses=".to_owned()])
+    }
+
+    /// The same at this port, which its socket is named after, with the settings that `prepare` gives, which may put files into the folder before the server starts.
+    pub(crate) fn start_as(port: u16, prepare: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let Some(programs) = programs() else {
             let required = std::env::var("REQUIRE_INTEROP").is_ok_and(|value| value == "1");
             assert!(!required, "no `initdb`: apt-get install postgresql");
@@ -40,18 +46,18 @@ impl Postgres {
 
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut server = as_user(&programs.join("postgres"));
-        server.arg("-D").arg(&cluster).arg("-k").arg(folder.path()).args([
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "fsync=off",
-        ]);
+        server.arg("-D").arg(&cluster).arg("-k").arg(folder.path()).args(["-c", "fsync=off"]);
+        server.args(["-p", &port.to_string()]);
+        server.args(prepare(folder.path()).iter().flat_map(|setting| ["-c", setting]));
         // What is tested is a process of ours that is killed, not the server.
         let server = server.current_dir(folder.path()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let this = Self { folder, server };
+        let this = Self { folder, server, port };
         // `pg_isready` waits for nothing itself; each try is a process of its own and takes its time.
-        let ready =
-            || Command::new(programs.join("pg_isready")).arg("-q").arg("-h").arg(this.folder.path()).status().unwrap();
+        let port = port.to_string();
+        let ready = || {
+            let mut command = Command::new(programs.join("pg_isready"));
+            command.arg("-q").arg("-h").arg(this.folder.path()).args(["-p", &port]).status().unwrap()
+        };
         let tries = (0..2_000).position(|_| ready().success());
         assert!(tries.is_some(), "{}", std::fs::read_to_string(this.folder.path().join("log")).unwrap());
         this.create("clear", &programs);
@@ -60,7 +66,12 @@ impl Postgres {
 
     fn create(&self, name: &str, programs: &Path) {
         let mut create = Command::new(programs.join("createdb"));
-        let made = create.arg("-h").arg(self.folder.path()).args(["-U", "clear", name]).output().unwrap();
+        let made = create
+            .arg("-h")
+            .arg(self.folder.path())
+            .args(["-p", &self.port.to_string(), "-U", "clear", name])
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
@@ -70,8 +81,29 @@ impl Postgres {
         self.url(name).parse().unwrap()
     }
 
+    /// An empty database whose tables are in a folder elsewhere.
+    pub(crate) fn database_in(&self, name: &str, tables: &Path) -> Location {
+        let programs = programs().unwrap();
+        let create = format!("CREATE TABLESPACE {name} LOCATION '{}'", tables.display());
+        let mut psql = Command::new(programs.join("psql"));
+        psql.arg("-h").arg(self.folder.path()).args([
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "clear",
+            "-qc",
+            &create,
+            "clear",
+        ]);
+        assert!(psql.status().unwrap().success());
+        let mut command = Command::new(programs.join("createdb"));
+        command.arg("-h").arg(self.folder.path()).args(["-p", &self.port.to_string(), "-U", "clear", "-D", name, name]);
+        assert!(command.status().unwrap().success());
+        self.url(name).parse().unwrap()
+    }
+
     fn url(&self, name: &str) -> String {
-        format!("postgres:///{name}?host={}&user=clear", self.folder.path().display())
+        format!("postgres:///{name}?host={}&port={}&user=clear", self.folder.path().display(), self.port)
     }
 }
 
@@ -92,6 +124,15 @@ fn programs() -> Option<PathBuf> {
     folders.sort();
     let on_path = std::env::split_paths(&std::env::var_os("PATH")?).collect::<Vec<_>>();
     folders.into_iter().rev().chain(on_path).find(|folder| folder.join("initdb").exists())
+}
+
+/// Gives a file to the user that the server runs as, and keeps all others out.
+pub(crate) fn give(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        assert!(Command::new("chown").arg("postgres").arg(path).status().unwrap().success());
+    }
 }
 
 /// A command that ends when this process does, run by a user that is not root.

@@ -4,11 +4,13 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::table::Table;
 use crate::cli::terminal::Terminal;
-use crate::config::{FileError, SECRET_MODE, write_atomically};
-use crate::tariff::bundle::{Bundle, BundleError, BundleReport, check_bundle};
+use crate::config::{FileError, Replacing, SECRET_MODE};
+use crate::ledger::{BundleFilter, Evidence, Ledger, Part};
+use crate::tariff::bundle::{BundleCheck, BundleError, BundleReport, BundleWriter, check_bundle};
 use clap::Args;
 use serde::Serialize;
 use std::fmt;
+use std::io::{BufWriter, IntoInnerError};
 use std::path::{Path, PathBuf};
 
 /// Check an evidence bundle and compute the bills; needs no ledger, no network and no settings
@@ -29,7 +31,7 @@ pub(super) fn check(args: &CheckArgs, terminal: &Terminal) -> Outcome<()> {
     let bytes = std::fs::read(&args.file).map_err(FileError::at("read", &args.file))?;
     let report = check_bundle(&bytes).map_err(|error| {
         let exit = match error {
-            BundleError::Form(_) | BundleError::Format(_) => ExitCode::Malformed,
+            BundleError::Form(_) | BundleError::Format(_) | BundleError::Later(_) => ExitCode::Malformed,
             BundleError::Paper { .. } | BundleError::Lane { .. } => ExitCode::Integrity,
         };
         Failure::because(exit, &error).about(args.file.display())
@@ -37,14 +39,39 @@ pub(super) fn check(args: &CheckArgs, terminal: &Terminal) -> Outcome<()> {
     terminal.print(&ReportView::of(&args.file, &report))
 }
 
-/// Writes a bundle to a file, and says what it comes to, or what is missing in it.
-pub(super) fn write(bundle: &Bundle, file: &Path, terminal: &Terminal) -> Outcome<()> {
-    let bytes = bundle.to_bytes();
+/// Writes a bundle to a file as it is read from the books, and says what it comes to, or what is missing in it.
+pub(super) async fn write(
+    ledger: &Ledger,
+    part: Part,
+    filter: BundleFilter,
+    file: &Path,
+    terminal: &Terminal,
+) -> Outcome<()> {
     // It says who reads how much.
-    write_atomically(file, &bytes, SECRET_MODE)?;
-    match check_bundle(&bytes) {
-        Ok(report) => terminal.print(&ReportView::of(file, &report)),
-        Err(error) => Err(Failure::because(ExitCode::Integrity, &error)
+    let mut out = BundleWriter::new(BufWriter::new(Replacing::begin(file, SECRET_MODE)?));
+    let (mut check, mut fault, mut written) = (BundleCheck::default(), None, Ok(()));
+    let each = |piece: Evidence<'_>| {
+        let checked = match piece {
+            Evidence::Head { .. } => Ok(()),
+            Evidence::Paper(paper) => check.paper(paper.kind.name(), &paper.grid, &paper.bytes),
+            Evidence::Lane { open, voucher } => check.lane(open, voucher),
+        };
+        fault = fault.take().or(checked.err());
+        if written.is_ok() {
+            written = match piece {
+                Evidence::Head { papers, lanes } => out.head(papers, lanes),
+                Evidence::Paper(paper) => out.paper(paper),
+                Evidence::Lane { open, voucher } => out.lane(open, voucher),
+            };
+        }
+    };
+    ledger.each_evidence(part, filter, each).await?;
+    let file_of = |out: BufWriter<Replacing>| out.into_inner().map_err(IntoInnerError::into_error);
+    let replacing = written.and_then(|()| out.finish()).and_then(file_of);
+    replacing.map_err(FileError::at("write", file))?.finish()?;
+    match fault {
+        None => terminal.print(&ReportView::of(file, &check.finish())),
+        Some(error) => Err(Failure::because(ExitCode::Integrity, &error)
             .about(file.display())
             .hint("the bundle was written, and whoever checks it will be told the same")),
     }

@@ -88,7 +88,7 @@ pub(super) fn run(args: &ExportArgs, terminal: &Terminal) -> Outcome<()> {
                 from: args.from,
                 until: args.until,
             };
-            bundle::write(&ledger.bundle(part, filter).await?, output, terminal)
+            bundle::write(ledger, part, filter, output, terminal).await
         }
         (What::Bundle, None) => {
             Err(Failure::new(ExitCode::Malformed, "a bundle is written to a file: `--output FILE`"))

@@ -28,7 +28,7 @@ pub(super) enum LedgerCommand {
 /// Which books.
 #[derive(Debug, Clone, Args)]
 pub(super) struct LedgerArg {
-    /// The ledger: a file, or a database as in `postgres://user@host/name` [default: ledger.sqlite in the data directory]
+    /// The ledger: a file, or a database as in `postgres://user@host/name` [default: that of the node in the data directory]
     #[arg(long, value_name = "FILE|URL")]
     ledger: Option<Location>,
     #[command(flatten)]
@@ -91,7 +91,7 @@ impl LedgerArg {
     fn location(&self) -> Outcome<Location> {
         match &self.ledger {
             Some(location) => Ok(location.clone()),
-            None => Ok(Location::Sqlite(self.home.home()?.ledger())),
+            None => self.home.ledger(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::cli::terminal::{Form, Terminal};
 use crate::clock::Clock;
 use crate::config::{PUBLIC_MODE, create_new, read_key};
 use crate::keys::GridId;
-use crate::ledger::{Ledger, Location};
+use crate::ledger::Ledger;
 use crate::signed::ObjectType;
 use crate::tariff::wire::Terms;
 use crate::units::Seconds;
@@ -72,7 +72,7 @@ pub(super) fn run(args: &StatementArgs, terminal: &Terminal) -> Outcome<()> {
         let settled = Api::needed(&args.home.home()?)?.settle()?;
         settled.problems.iter().for_each(|problem| terminal.warn(problem));
     }
-    let location = Location::Sqlite(args.home.home()?.ledger());
+    let location = args.home.ledger()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error))?;
     let view = runtime.block_on(async {
