@@ -6,12 +6,14 @@
 
 mod abroad;
 mod api;
+mod billed;
 mod called_gateways;
 mod caps;
 mod clearing;
 mod clients;
 mod copies;
 mod endings;
+mod forged;
 mod full_books;
 mod gateways;
 mod given;
