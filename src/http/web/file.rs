@@ -1,10 +1,11 @@
 //! A file's content: which bytes, under which name, and what the browser may do with it.
 
 use crate::http::web::range::{Part, is_had, part};
-use crate::reader::OpenFile;
+use crate::reader::{OpenFile, ReadError};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What a file may do in a browser: be shown. It runs nothing, asks for nothing, and is of an origin of its own, so that
@@ -23,10 +24,16 @@ pub(super) struct Manner<'m> {
     pub(super) save: bool,
 }
 
-/// The answer with the part of `file` that is asked for. Of a HEAD, nothing is fetched.
-pub(super) fn answer(method: &Method, headers: &HeaderMap, file: &OpenFile, manner: &Manner<'_>) -> Response {
+/// The answer with the part of `file` that is asked for. Of a HEAD, nothing is fetched. What fails before the first of it is
+/// there is told with a status: that it costs more than may be paid, above all.
+pub(super) async fn answer(
+    method: &Method,
+    headers: &HeaderMap,
+    file: &OpenFile,
+    manner: &Manner<'_>,
+) -> Result<Response, ReadError> {
     if is_had(headers, file.etag()) {
-        return with_version(StatusCode::NOT_MODIFIED.into_response(), file.etag());
+        return Ok(with_version(StatusCode::NOT_MODIFIED.into_response(), file.etag()));
     }
     let size = file.size();
     let (status, bytes) = match part(headers, file.etag(), size) {
@@ -34,13 +41,21 @@ pub(super) fn answer(method: &Method, headers: &HeaderMap, file: &OpenFile, mann
         Part::Bytes(bytes) => (StatusCode::PARTIAL_CONTENT, bytes),
         Part::Nowhere => {
             let head = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
-            return with_version((StatusCode::RANGE_NOT_SATISFIABLE, head).into_response(), file.etag());
+            return Ok(with_version((StatusCode::RANGE_NOT_SATISFIABLE, head).into_response(), file.etag()));
         }
     };
     let length = bytes.end - bytes.start;
     let range =
         (status == StatusCode::PARTIAL_CONTENT).then(|| format!("bytes {}-{}/{size}", bytes.start, bytes.end - 1));
-    let body = if *method == Method::HEAD { Body::empty() } else { Body::from_stream(file.read(bytes)) };
+    let body = if *method == Method::HEAD {
+        Body::empty()
+    } else {
+        let mut pieces = file.read(bytes);
+        let first = pieces.next().await.transpose()?;
+        // A pause, in which the head goes out: whatever comes next, it was begun.
+        let pause = stream::once(tokio::task::yield_now()).filter_map(|()| std::future::ready(None));
+        Body::from_stream(stream::iter(first.map(Ok)).chain(pause).chain(pieces))
+    };
     let mut response = (status, body).into_response();
     let head = response.headers_mut();
     head.insert(header::CONTENT_LENGTH, length.into());
@@ -56,7 +71,7 @@ pub(super) fn answer(method: &Method, headers: &HeaderMap, file: &OpenFile, mann
     if let Some(disposition) = disposition(manner) {
         head.insert(header::CONTENT_DISPOSITION, disposition);
     }
-    with_version(response, file.etag())
+    Ok(with_version(response, file.etag()))
 }
 
 /// A version is kept by the browser, and asked about each time: that it is still the same costs no download.

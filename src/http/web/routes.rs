@@ -86,7 +86,7 @@ async fn content(
     }
     let file = reader.open(&target).await?;
     let name = wanted.file_name.as_deref().or(entry.as_ref().map(|entry| entry.name.as_str()));
-    Ok(file::answer(method, headers, &file, &Manner { name, save: wanted.save }))
+    Ok(file::answer(method, headers, &file, &Manner { name, save: wanted.save }).await?)
 }
 
 /// The failure with what it costs in all, and the command that pays for it.

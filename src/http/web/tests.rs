@@ -120,13 +120,14 @@ async fn the_answer_to_a_head_has_no_transfer_in_it() {
     let place = Place::new().await;
     let target = place.memory.immutable(abroad(), 1, &content(5_500), 1000);
     let file = place.memory.reader(place.folder.path()).open(&target).await.unwrap();
-    let body_of = |method| {
-        let answer = file::answer(&method, &HeaderMap::new(), &file, &Manner { name: None, save: false });
+    let body_of = async |method| {
+        let manner = Manner { name: None, save: false };
+        let answer = file::answer(&method, &HeaderMap::new(), &file, &manner).await.unwrap();
         assert_eq!(answer.headers()["content-length"], "5500", "{method}");
         answer.into_body()
     };
-    assert!(body_of(Method::HEAD).is_end_stream());
-    assert!(!body_of(Method::GET).is_end_stream());
+    assert!(body_of(Method::HEAD).await.is_end_stream());
+    assert!(!body_of(Method::GET).await.is_end_stream());
 }
 
 #[tokio::test]
