@@ -26,7 +26,7 @@ impl CallStage {
                     self.reading.count_refused(&call);
                     let owed = self.owed(payee, Part::Payee, payer, payee).await?;
                     let mut faults = Vec::new();
-                    if !refused.contains("more is not lent") {
+                    if !refused.contains("owed and not settled") {
                         faults.push(format!("the refusal does not speak of credit: {refused}"));
                     }
                     if owed > i128::from(limit.amount().0) {
