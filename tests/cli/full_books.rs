@@ -3,6 +3,7 @@
 
 use crate::place::{Place, can_limit_files, eventually};
 use crate::priced::{Node, Priced, ok};
+use crate::valve::Valve;
 
 const MIB: usize = 1 << 20;
 
@@ -16,13 +17,13 @@ fn start() -> Priced {
     Priced::with(Place::new(), 24 * MIB, "5 USD/GiB", start)
 }
 
-/// Fills the disk of one of the nodes in the middle of a file, and makes room again.
-fn fill_and_make_room(priced: &Priced, node: &Node) {
-    let getting = priced.begin_until(&priced.wire, "file", 3 * MIB);
+/// Fills the disk of one of the nodes in the middle of a file, which `wire` leads from, and makes room again.
+fn fill_and_make_room(priced: &Priced, node: &Node, wire: &Valve) {
+    let getting = priced.begin_until(wire, "file", 3 * MIB);
     let before = priced.owed_at_home("me").1;
     let running = node.running.as_ref().unwrap();
     running.limit_files("0");
-    priced.wire.open();
+    wire.open();
     let ended = getting.ended();
     assert!(ended.status != 0, "all of it came");
     assert!(ended.stderr.contains("is full"), "{}", ended.stderr);
@@ -44,7 +45,7 @@ fn fill_and_make_room(priced: &Priced, node: &Node) {
 fn a_home_whose_disk_is_full_serves_nothing_that_is_paid_for_says_so_and_goes_on_after_it() {
     if can_limit_files() {
         let priced = start();
-        fill_and_make_room(&priced, &priced.home);
+        fill_and_make_room(&priced, &priced.home, &priced.wire);
     }
 }
 
@@ -52,6 +53,7 @@ fn a_home_whose_disk_is_full_serves_nothing_that_is_paid_for_says_so_and_goes_on
 fn another_grids_gateway_whose_disk_is_full_serves_nothing_says_so_and_goes_on_after_it() {
     if can_limit_files() {
         let priced = start();
-        fill_and_make_room(&priced, &priced.abroad);
+        priced.agree_on_terms("10 USD", 4);
+        fill_and_make_room(&priced, &priced.abroad, &priced.abroad.wire);
     }
 }
