@@ -34,6 +34,13 @@ pub(super) struct ChkFile {
     tree: OnceCell<(Bytes, Arc<VerifiedLeaves>)>,
 }
 
+/// What one share gave.
+struct Part {
+    candidate: usize,
+    share: Arc<OpenShare>,
+    octets: Bytes,
+}
+
 impl ChkFile {
     /// Finds the file's shares and opens enough of them to know what it is.
     pub(super) async fn open(cap: &ChkVerifier, servers: Vec<Arc<dyn ShareServer>>) -> Result<Self, ReadError> {
@@ -194,31 +201,61 @@ impl ChkFile {
         Ok(open)
     }
 
-    /// Reads, verifies and decodes neighbouring units, all within one run (see [`ChkFile::run_end`]). The pieces hold `held`.
+    /// Reads, decodes and verifies neighbouring units, all within one run (see [`ChkFile::run_end`]). The pieces hold `held`.
+    ///
+    /// What is right by the cap needs no other proof: blocks are held against their own hashes only to tell which of them made
+    /// a segment wrong.
     pub(super) async fn read(self: Arc<Self>, units: Range<u64>, held: Held) -> Result<Vec<Unit>, ReadError> {
         let leaves = self.segment_leaves(units.clone()).await?;
-        let parts = gather(&self.candidates, self.shares().needed(), |choice| {
-            let (file, units) = (Arc::clone(&self), units.clone());
-            async move { file.blocks(choice, units).await }.boxed()
-        })
-        .await?;
-        let file = Arc::clone(&self);
-        let decoded = spawn_blocking(move || file.decode(units, &parts, &leaves, &held)).await;
-        decoded.map_err(|_| ReadError::Stopped)?
+        let mut rounds = self.shares().total();
+        loop {
+            let parts = gather(&self.candidates, self.shares().needed(), |choice| {
+                let (file, units) = (Arc::clone(&self), units.clone());
+                async move { file.part(choice, units).await }.boxed()
+            })
+            .await?;
+            let parts = Arc::new(parts);
+            let decoded = {
+                let (file, parts, leaves) = (Arc::clone(&self), Arc::clone(&parts), Arc::clone(&leaves));
+                let (units, held) = (units.clone(), held.clone());
+                spawn_blocking(move || file.decode(units, &parts, &leaves, &held)).await
+            };
+            let wrong = match decoded.map_err(|_| ReadError::Stopped)? {
+                Err(error @ ReadError::Integrity { .. }) => error,
+                decoded => return decoded,
+            };
+            // Each round loses a share. A server that gives wrong blocks and then keeps their hashes back could be asked for ever.
+            if rounds == 0 || !self.lose_wrong(&units, &parts).await {
+                return Err(wrong);
+            }
+            rounds -= 1;
+        }
     }
 
-    /// The verified blocks of neighbouring segments out of one share.
-    async fn blocks(&self, choice: Choice, units: Range<u64>) -> Result<Bytes, ShareFault> {
+    /// The blocks of neighbouring segments out of one share, as they came.
+    async fn part(&self, choice: Choice, units: Range<u64>) -> Result<Part, ShareFault> {
         let share = self.open_share(choice).await?;
-        let leaves = share.block_leaves(units.clone()).await?;
-        share.blocks(units, leaves, *self.segments()).await
+        let octets = share.blocks(units).await?;
+        Ok(Part { candidate: choice.candidate, share, octets })
+    }
+
+    /// Gives up the shares out of which a block is not the one that was stored. Whether there are any.
+    async fn lose_wrong(&self, units: &Range<u64>, parts: &HashMap<u16, Part>) -> bool {
+        let mut lost = false;
+        for part in parts.values() {
+            if let Err(fault) = part.share.verify(units.clone(), part.octets.clone()).await {
+                self.candidates.lose(part.candidate, &fault);
+                lost = true;
+            }
+        }
+        lost
     }
 
     /// Makes segments of blocks, and holds each against the cap.
     fn decode(
         &self,
         units: Range<u64>,
-        parts: &HashMap<u16, Bytes>,
+        parts: &HashMap<u16, Part>,
         leaves: &VerifiedLeaves,
         held: &Held,
     ) -> Result<Vec<Unit>, ReadError> {
@@ -232,7 +269,7 @@ impl ChkFile {
             let mut left = segments.len(unit);
             let primaries: Option<Vec<Bytes>> = (0..needed)
                 .map(|number| {
-                    let block = parts.get(&number)?.slice(within.clone());
+                    let block = parts.get(&number)?.octets.slice(within.clone());
                     let octets = block.slice(..block.len().min(left));
                     left -= octets.len();
                     Some(octets)
@@ -243,7 +280,7 @@ impl ChkFile {
                 None => {
                     let mut segment = vec![0; segments.len(unit)];
                     let blocks: Vec<(u16, &[u8])> =
-                        parts.iter().map(|(number, part)| (*number, &part[within.clone()])).collect();
+                        parts.iter().map(|(number, part)| (*number, &part.octets[within.clone()])).collect();
                     self.code.decode(&blocks, &mut segment).map_err(|_| ReadError::Integrity { unit })?;
                     vec![Bytes::from(segment)]
                 }

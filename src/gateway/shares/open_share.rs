@@ -107,7 +107,7 @@ impl OpenShare {
     }
 
     /// The hashes of the blocks of `segments`, verified, perhaps with others around them.
-    pub(super) async fn block_leaves(&self, segments: Range<u64>) -> Result<Arc<VerifiedLeaves>, ShareFault> {
+    async fn block_leaves(&self, segments: Range<u64>) -> Result<Arc<VerifiedLeaves>, ShareFault> {
         let count = self.segments.count();
         if count <= WHOLE_TREE_LEAVES {
             let read = || async {
@@ -128,24 +128,25 @@ impl OpenShare {
         Ok(leaves)
     }
 
-    /// The blocks of `segments`, each held against its hash.
-    pub(super) async fn blocks(
-        &self,
-        segments: Range<u64>,
-        leaves: Arc<VerifiedLeaves>,
-        cut: Segments,
-    ) -> Result<Bytes, ShareFault> {
-        let octets = self.source.read(self.layout.blocks(segments.clone())).await?;
+    /// The blocks of `segments`, as they come.
+    pub(super) async fn blocks(&self, segments: Range<u64>) -> Result<Bytes, ShareFault> {
+        self.source.read(self.layout.blocks(segments)).await
+    }
+
+    /// Holds each of the blocks of `segments` against its hash.
+    pub(super) async fn verify(&self, segments: Range<u64>, blocks: Bytes) -> Result<(), ShareFault> {
+        let leaves = self.block_leaves(segments.clone()).await?;
+        let cut = self.segments;
         let verified = spawn_blocking(move || {
             let start = cut.block_range(segments.start).start;
             for segment in segments {
                 let range = cut.block_range(segment);
-                let block = &octets[(range.start - start) as usize..(range.end - start) as usize];
+                let block = &blocks[(range.start - start) as usize..(range.end - start) as usize];
                 if leaves.get(segment) != Some(&block_hash(block)) {
                     return Err(ShareFault::Block { segment });
                 }
             }
-            Ok(octets)
+            Ok(())
         });
         // The program ends: nobody will look at it.
         verified.await.unwrap_or(Err(ShareFault::Slow))
