@@ -18,11 +18,30 @@ pub(super) struct Process(pub(super) u32);
 impl Process {
     /// The processor's time it has taken, its ended children's not included.
     pub(super) fn cpu(self) -> Result<Duration, AnyError> {
+        self.times(11)
+    }
+
+    /// What its children have taken that have ended.
+    pub(super) fn ended_children_cpu(self) -> Result<Duration, AnyError> {
+        self.times(13)
+    }
+
+    /// What it has taken and all that descend from it and are alive.
+    pub(super) fn family_cpu(self) -> Result<Duration, AnyError> {
+        let mut sum = self.cpu()?;
+        for child in self.read(&format!("task/{}/children", self.0))?.split_whitespace() {
+            sum += Self(child.parse()?).family_cpu()?;
+        }
+        Ok(sum)
+    }
+
+    /// Two times that stand beside each other, of the program and of the kernel for it.
+    fn times(self, place: usize) -> Result<Duration, AnyError> {
         let stat = self.read("stat")?;
         // The name of the program, in brackets, may hold anything.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
         let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u32>().ok());
-        let user_and_system = ticks(11).zip(ticks(12)).ok_or("the kernel tells no times of a process")?;
+        let user_and_system = ticks(place).zip(ticks(place + 1)).ok_or("the kernel tells no times of a process")?;
         Ok(TICK * (user_and_system.0 + user_and_system.1))
     }
 

@@ -2,6 +2,7 @@
 
 use super::FetchBench;
 use crate::bench::pair::Abroad;
+use crate::bench::process::Process;
 use crate::bench::{AnyError, PATIENCE};
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::keys::GridId;
@@ -96,6 +97,11 @@ impl RealGrid {
             return Err("the real client gave another number of bytes".into());
         }
         Ok(started.elapsed())
+    }
+
+    /// The processor's time that all its nodes have taken.
+    pub(super) fn cpu(&self) -> Result<Duration, AnyError> {
+        Process(self.child.id().ok_or("the grid has ended")?).family_cpu()
     }
 
     pub(super) async fn end(self) -> Result<(), AnyError> {

@@ -3,6 +3,7 @@
 use super::arithmetic::Arithmetic;
 use super::{FetchBench, MIB, RealGrid, TAHOE};
 use crate::bench::pair::{Member, Pair, run};
+use crate::bench::process::Process;
 use crate::bench::table::{Budget, Row, Table};
 use crate::bench::{AnyError, say};
 use futures::{StreamExt, TryStreamExt};
@@ -44,7 +45,12 @@ pub(super) async fn measure(
         let before = pair.foreign.node.process()?.cpu()?;
         times.served.push(out_of_the_gateway(&local, &pair.foreign.grid, &cap).await?);
         times.cpu.push(pair.foreign.node.process()?.cpu()? - before);
+        let before = cpu_of_all(grid, pair)?;
         times.end_to_end.push(to_the_disk(pair, &reader, &cap, size).await?);
+        let after = cpu_of_all(grid, pair)?;
+        for (place, taken) in times.end_to_end_cpu.iter_mut().enumerate() {
+            taken.push(after[place] - before[place]);
+        }
     }
     let rate = |times: &[Duration]| size as f64 / 1e6 / median(times);
     let tahoe = rate(&times.tahoe);
@@ -66,6 +72,9 @@ pub(super) async fn measure(
         row = row.note(format!("{alone:.2} s of hashing and TLS alone: {:.2} times as much", cpu / alone));
     }
     table.push(row);
+    for (who, taken) in PARTIES.iter().zip(&times.end_to_end_cpu) {
+        table.push(Row::new(format!("processor time of {who} for {name} end to end"), "s", median(taken)));
+    }
     let peak = pair.foreign.node.process()?.peak()? as f64 / MIB;
     table.push(Row::new(format!("memory of the gateway after {name}, at its most"), "MiB", peak));
     Ok(())
@@ -79,6 +88,17 @@ struct Times {
     /// The processor's time of the gateway's process while it served.
     cpu: Vec<Duration>,
     end_to_end: Vec<Duration>,
+    /// The same of each of the [`PARTIES`] end to end.
+    end_to_end_cpu: [Vec<Duration>; PARTIES.len()],
+}
+
+/// Who has work to do when a foreign file is read.
+const PARTIES: [&str; 4] = ["the storage servers", "the foreign gateway", "the home gateway", "`get`"];
+
+/// The processor's time that the [`PARTIES`] have taken so far.
+fn cpu_of_all(grid: &RealGrid, pair: &Pair) -> Result<[Duration; PARTIES.len()], AnyError> {
+    let (foreign, home) = (pair.foreign.node.process()?, pair.home.node.process()?);
+    Ok([grid.cpu()?, foreign.cpu()?, home.cpu()?, Process(0).ended_children_cpu()?])
 }
 
 /// In seconds.
