@@ -363,6 +363,11 @@ impl PaidRequest for Use {
         self.lane.0.open.identity().0
     }
 
+    fn price(&self) -> Option<String> {
+        let body = self.lane.0.open.body();
+        (body.price.0 > 0).then(|| price_text(body.asset, body.price))
+    }
+
     fn verified(&mut self, came: Came, octets: Bytes) {
         let delivered = served(self.files.0, came, octets);
         let body = self.lane.0.open.body();

@@ -7,7 +7,8 @@ use crate::cli::quote;
 use crate::cli::reading::{self, Subject};
 use crate::cli::terminal::{Form, Terminal};
 use crate::reader::{
-    ByteRange, DownloadError, OpenFile, Reader, Target, download, file_name, shown_name, tree_cost, unfinished_bytes,
+    ByteRange, DownloadError, OpenFile, Reader, Target, download, file_name, read_first, shown_name, tree_cost,
+    unfinished_bytes,
 };
 use crate::units::Bytes;
 use clap::Args;
@@ -140,7 +141,7 @@ async fn one(
     place: &Place,
     terminal: &Terminal,
 ) -> Outcome<()> {
-    let file = reader.open(target).await?;
+    let file = reader.open_before(target, first(target, range, place)).await?;
     let wanted = match range {
         None => 0..file.size(),
         Some(range) => range.within(file.size()).ok_or_else(|| {
@@ -163,6 +164,19 @@ async fn one(
                 etag: file.etag().to_owned(),
             })
         }
+    }
+}
+
+/// What is going to be read first, as far as the cap says where that is.
+fn first(target: &Target, range: Option<ByteRange>, place: &Place) -> std::ops::Range<u64> {
+    let wanted = match (range, target.cap().size()) {
+        (None, _) => 0..u64::MAX,
+        (Some(range), Some(size)) => range.within(size.0).unwrap_or_default(),
+        (Some(_), None) => 0..0,
+    };
+    match place {
+        Place::Stdout => wanted,
+        Place::File(path) => read_first(wanted, path),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::keys::{GridId, PublicKey};
 use crate::lafs::manifest::{MAX_UNITS, Manifest, UnitLayout};
 use crate::ledger::UsageLine;
 use crate::metrics::Metrics;
-use crate::peer::{CallerIdentity, DialGuard, GatewayClient, Payer, PeerError, Units};
+use crate::peer::{CallerIdentity, DialGuard, FreeOnly, GatewayClient, Payer, PeerError, Units};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question, ResolveError, Resolver};
 use crate::units::Bytes as Octets;
 use axum::http::StatusCode;
@@ -235,6 +235,11 @@ impl AwayFile {
     /// The name of its version.
     pub(super) fn etag(&self) -> String {
         self.first.etag()
+    }
+
+    /// The same file, of which nothing is read that has a price.
+    pub(super) fn free(&self) -> Self {
+        Self { payer: Arc::new(FreeOnly(Arc::clone(&self.payer))), ..self.clone() }
     }
 
     /// What a reader checks these units by.

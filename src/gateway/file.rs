@@ -66,6 +66,14 @@ impl Opened {
         })
     }
 
+    /// These units, for whoever may ask for them next: as long as nothing is to be paid for them.
+    pub(super) fn free_units(&self, units: Range<u64>) -> UnitStream {
+        match self {
+            Self::Own(_) => self.units(units),
+            Self::Away(file) => file.free().units(units).map(|unit| unit.map_err(FetchError::from)).boxed(),
+        }
+    }
+
     /// These units.
     pub(super) fn units(&self, units: Range<u64>) -> UnitStream {
         match self {

@@ -3,7 +3,7 @@
 use crate::address::{Host, HostPort};
 use crate::furl::Nurl;
 use crate::grid::error::ServerError;
-use crate::peer::{is_wrong_key, pinned_client_config, server_name};
+use crate::peer::{Socket, buffered, is_wrong_key, pinned_client_config, server_name};
 use data_encoding::BASE64;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -83,7 +83,7 @@ impl Place {
     }
 
     /// Connects and compares the key; nothing else is sent before that.
-    async fn dial(&self) -> io::Result<TlsStream<TcpStream>> {
+    async fn dial(&self) -> io::Result<TlsStream<Socket>> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         let port = self.address.port();
         let addresses = match self.address.host() {
@@ -94,7 +94,7 @@ impl Place {
             match TcpStream::connect(address).await {
                 Ok(socket) => {
                     socket.set_nodelay(true)?;
-                    return TlsConnector::from(self.tls.clone()).connect(server_name(), socket).await;
+                    return TlsConnector::from(self.tls.clone()).connect(server_name(), buffered(socket)).await;
                 }
                 Err(error) => last = error,
             }

@@ -4,7 +4,7 @@ use crate::address::HostPort;
 use crate::furl::{Nurl, Transport};
 use crate::peer::dial::{DialGuard, Named};
 use crate::peer::error::PeerError;
-use crate::peer::tls::{channel_binding, is_wrong_key, server_name};
+use crate::peer::tls::{Socket, buffered, channel_binding, is_wrong_key, server_name};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
@@ -79,7 +79,7 @@ impl Connection {
 }
 
 async fn speak(stream: TcpStream, config: &Arc<ClientConfig>) -> io::Result<(Sender, [u8; 32])> {
-    let stream = TlsConnector::from(config.clone()).connect(server_name(), stream).await?;
+    let stream = TlsConnector::from(config.clone()).connect(server_name(), buffered(stream)).await?;
     let (_, tls) = stream.get_ref();
     let exporter = channel_binding(tls).map_err(io::Error::other)?;
     let two = tls.alpn_protocol() == Some(ALPN[0]);
@@ -87,7 +87,7 @@ async fn speak(stream: TcpStream, config: &Arc<ClientConfig>) -> io::Result<(Sen
     Ok((sender.map_err(io::Error::other)?, exporter))
 }
 
-async fn speak_two(stream: TlsStream<TcpStream>) -> hyper::Result<Sender> {
+async fn speak_two(stream: TlsStream<Socket>) -> hyper::Result<Sender> {
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
@@ -104,7 +104,7 @@ async fn speak_two(stream: TlsStream<TcpStream>) -> hyper::Result<Sender> {
     Ok(Sender::Two(sender))
 }
 
-async fn speak_one(stream: TlsStream<TcpStream>) -> hyper::Result<Sender> {
+async fn speak_one(stream: TlsStream<Socket>) -> hyper::Result<Sender> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
         let _ = connection.await;

@@ -2,15 +2,19 @@
 
 use crate::capability::Capability;
 use crate::keys::GridId;
-use crate::lafs::manifest::{MAX_UNITS, Manifest};
+use crate::lafs::manifest::{MAX_UNITS, Manifest, UnitCipher};
 use crate::peer::client::GatewayClient;
 use crate::peer::error::PeerError;
 use crate::peer::payment::{Came, Payer, Purchase, lane_header};
 use crate::peer::units::{Paying, UnitCheck, Units, units};
 use crate::units::Bytes as Octets;
+use hyper::header::{HeaderName, HeaderValue};
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// The header in which a manifest's request says, as `Range` would, which octets of the ciphertext are asked for next.
+pub const THEN_RANGE: HeaderName = HeaderName::from_static("then-range");
 
 /// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
 pub const USUAL_UNIT: u64 = 131_072;
@@ -37,6 +41,20 @@ impl GatewayClient {
         count: u64,
         payer: Option<&dyn Payer>,
     ) -> Result<Manifest, PeerError> {
+        self.manifest_before(grid, cap, first..first.saturating_add(count), None, payer).await
+    }
+
+    /// The same of these `units`, at most [`MAX_UNITS`]. The gateway is told that the octets `then` of the ciphertext are asked for
+    /// next, up to `u64::MAX` for all from there on, and may begin to read them; one that does not know of that takes no notice.
+    pub async fn manifest_before(
+        &self,
+        grid: &GridId,
+        cap: &Capability,
+        units: Range<u64>,
+        then: Option<Range<u64>>,
+        payer: Option<&dyn Payer>,
+    ) -> Result<Manifest, PeerError> {
+        let (first, count) = (units.start, units.end.saturating_sub(units.start));
         let (file, limit) = self.asked_for(cap)?;
         let count = count.clamp(1, MAX_UNITS);
         let path = format!("/v1/grids/{grid}/manifest/{}?first={first}&count={count}", escaped(&file));
@@ -48,7 +66,8 @@ impl GatewayClient {
                 Some(payer) => payer.lane(self, purchase.clone()).await?,
                 None => None,
             };
-            let headers: Vec<_> = paid.iter().map(|paid| lane_header(&paid.lane())).collect();
+            let lane = paid.iter().map(|paid| lane_header(&paid.lane()));
+            let headers: Vec<_> = lane.chain(then.as_ref().and_then(then_range)).collect();
             match self.get_whole(&path, &headers, limit).await {
                 Ok((_, body)) => break (body, paid),
                 // The lane has ended meanwhile: another one does.
@@ -81,10 +100,35 @@ impl GatewayClient {
         range: Range<u64>,
         payer: Option<Arc<dyn Payer>>,
     ) -> Result<Units, PeerError> {
+        self.checked_units(grid, cap, manifest, range, payer)
+    }
+
+    /// The same, decrypted by the `cipher` of the file.
+    ///
+    /// Must be called within a Tokio runtime, as [`GatewayClient::units`].
+    pub fn plaintext(
+        &self,
+        grid: &GridId,
+        cap: &Capability,
+        (manifest, cipher): (Arc<Manifest>, Arc<UnitCipher>),
+        range: Range<u64>,
+        payer: Option<Arc<dyn Payer>>,
+    ) -> Result<Units, PeerError> {
+        self.checked_units(grid, cap, Arc::new(Decrypting { manifest, cipher }), range, payer)
+    }
+
+    fn checked_units<C: UnitCheck>(
+        &self,
+        grid: &GridId,
+        cap: &Capability,
+        check: Arc<C>,
+        range: Range<u64>,
+        payer: Option<Arc<dyn Payer>>,
+    ) -> Result<Units, PeerError> {
         let (file, _) = self.asked_for(cap)?;
         let path = format!("/v1/grids/{grid}/ciphertext/{}", escaped(&file));
         let paying = payer.map(|payer| Paying { payer, purchase: Purchase { grid: *grid, file, octets: None } });
-        Ok(units(self.clone(), path, manifest, range, paying))
+        Ok(units(self.clone(), path, check, range, paying))
     }
 
     /// What a gateway is told of a cap: the verify cap of the file, and how long its manifest may be.
@@ -93,6 +137,16 @@ impl GatewayClient {
         let limit = if verify_cap.is_mutable() { MAX_MUTABLE_BYTES } else { MAX_CHK_BYTES };
         Ok((Capability::File(verify_cap.file().clone()), limit))
     }
+}
+
+/// The header that says what is asked for next, where that is anything. A range without an end goes to the end of the file.
+fn then_range(octets: &Range<u64>) -> Option<(HeaderName, HeaderValue)> {
+    let range = match octets {
+        Range { start, end: u64::MAX } => format!("bytes={start}-"),
+        Range { start, end } if start < end => format!("bytes={start}-{}", end - 1),
+        _ => return None,
+    };
+    Some((THEN_RANGE, HeaderValue::try_from(range).expect("digits")))
 }
 
 /// How many octets the manifest of `count` units of an immutable file of this size has at most, cut into such units.
@@ -123,6 +177,34 @@ impl UnitCheck for Manifest {
 
     fn is_right(&self, unit: u64, octets: &[u8]) -> bool {
         self.verify_unit(unit, octets).is_ok()
+    }
+}
+
+/// What verifies units and then decrypts them.
+struct Decrypting {
+    manifest: Arc<Manifest>,
+    cipher: Arc<UnitCipher>,
+}
+
+impl UnitCheck for Decrypting {
+    fn etag(&self) -> String {
+        self.manifest.etag()
+    }
+
+    fn size(&self) -> u64 {
+        UnitCheck::size(&*self.manifest)
+    }
+
+    fn unit_range(&self, unit: u64) -> Range<u64> {
+        UnitCheck::unit_range(&*self.manifest, unit)
+    }
+
+    fn is_right(&self, unit: u64, octets: &[u8]) -> bool {
+        self.manifest.is_right(unit, octets)
+    }
+
+    fn open(&self, unit: u64, octets: &mut [u8]) {
+        self.cipher.decrypt(unit, octets);
     }
 }
 

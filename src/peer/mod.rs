@@ -6,6 +6,7 @@
 
 mod backoff;
 mod body;
+mod buffers;
 mod client;
 mod connection;
 mod dial;
@@ -24,14 +25,14 @@ mod units;
 pub use client::{GatewayClient, GatewayGreeting, Welcome, WelcomedAs, ask_gateway};
 pub use dial::{DialError, DialGuard, Named};
 pub use error::PeerError;
-pub use files::{PAGE_UNITS, USUAL_UNIT, manifest_estimate, pages_of_manifest};
+pub use files::{PAGE_UNITS, THEN_RANGE, USUAL_UNIT, manifest_estimate, pages_of_manifest};
 pub use identity::{IdentityError, TlsIdentity};
-pub use payment::{Came, LANE, PaidRequest, Payer, Purchase};
+pub use payment::{Came, FreeOnly, LANE, PaidRequest, Payer, Purchase};
 pub use place::{CallerIdentity, CurrentRecord, GatewayPlace};
 pub use records::{Freshness, GivenRecord};
 pub use refusal::{Refusal, RefusalCode};
 pub use tls::{
-    CHANNEL_BINDING_BYTES, Pin, channel_binding, client_config, is_wrong_key, pinned_client_config, server_name,
-    spki_hash,
+    CHANNEL_BINDING_BYTES, Pin, Socket, buffered, channel_binding, client_config, is_wrong_key, pinned_client_config,
+    server_name, spki_hash,
 };
 pub use units::Units;

@@ -7,20 +7,38 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{CertificateError, ClientConfig, ConnectionCommon, DigitallySignedStruct, SignatureScheme};
+use rustls::{CertificateError, CipherSuite, ClientConfig, ConnectionCommon, DigitallySignedStruct, SignatureScheme};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::{Arc, LazyLock};
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// The exporter of RFC 9266, `tls-exporter`.
 const CHANNEL_BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
+/// What is read of a socket at once.
+const SOCKET_BUFFER_BYTES: usize = 64 << 10;
+
 /// How many octets [`channel_binding`] has.
 pub const CHANNEL_BINDING_BYTES: usize = 32;
 
-/// The one set of ciphers and signatures that both sides use.
-pub(super) static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+/// The one set of ciphers and signatures that both sides use. AES-128 comes first: it is what files are encrypted with, and takes
+/// less time than AES-256.
+pub(super) static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    Arc::new(provider)
+});
+
+/// A socket out of which much is read over TLS.
+pub type Socket = BufReader<TcpStream>;
+
+/// The socket of a connection over which much is to come. rustls takes 4 KiB at a time: each would be a call to the system.
+pub fn buffered(stream: TcpStream) -> Socket {
+    BufReader::with_capacity(SOCKET_BUFFER_BYTES, stream)
+}
 
 /// Which server is the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Ciphertext as it comes: cut into units, each verified before it is handed on, with few of them in memory.
 
 use crate::peer::body::Answer;
+use crate::peer::buffers::Buffers;
 use crate::peer::client::GatewayClient;
 use crate::peer::error::PeerError;
 use crate::peer::files::LANES_TRIED;
@@ -34,6 +35,8 @@ pub(super) trait UnitCheck: Send + Sync + 'static {
     fn unit_range(&self, unit: u64) -> Range<u64>;
     /// Whether these octets are unit `unit`.
     fn is_right(&self, unit: u64, octets: &[u8]) -> bool;
+    /// What is done with a unit that is right, in its place, before it is handed on: nothing.
+    fn open(&self, _unit: u64, _octets: &mut [u8]) {}
 }
 
 /// Who pays for units, and what they are of.
@@ -76,7 +79,7 @@ pub(super) fn units<C: UnitCheck>(
     let size = (unit.end - unit.start).max(1);
     let waiting = (BYTES_WAITING / size).clamp(1, UNITS_WAITING) as usize;
     let (sender, units) = mpsc::channel(waiting);
-    let reading = Reading { client, path, check, range, sender, paying };
+    let reading = Reading { client, path, check, range, sender, paying, buffers: Buffers::default() };
     Units { units, reading: tokio::spawn(reading.run()) }
 }
 
@@ -88,6 +91,7 @@ struct Reading<C> {
     range: Range<u64>,
     sender: mpsc::Sender<Result<(u64, Bytes), PeerError>>,
     paying: Option<Paying>,
+    buffers: Buffers,
 }
 
 /// Why a body was not read to its end.
@@ -154,7 +158,7 @@ impl<C: UnitCheck> Reading<C> {
         let mut rest = Bytes::new();
         for unit in self.range.clone() {
             let range = self.check.unit_range(unit);
-            let octets = self.unit(&mut answer, &mut rest, (range.end - range.start) as usize).await?;
+            let mut octets = self.unit(&mut answer, &mut rest, (range.end - range.start) as usize).await?;
             if !self.check.is_right(unit, &octets) {
                 let place = self.client.place().nurl.place().clone();
                 return Err(PeerError::Unit { place, unit }.into());
@@ -162,7 +166,8 @@ impl<C: UnitCheck> Reading<C> {
             if let Some(paid) = &mut paid {
                 paid.verified(Came::Ciphertext { offset: range.start }, Octets(octets.len() as u64));
             }
-            self.sender.send(Ok((unit, octets))).await.map_err(|_| Stop::NotWanted)?;
+            self.check.open(unit, &mut octets);
+            self.sender.send(Ok((unit, self.buffers.lend(octets)))).await.map_err(|_| Stop::NotWanted)?;
             self.range.start = unit + 1;
         }
         if !rest.is_empty() || answer.piece(&self.client).await?.is_some() {
@@ -186,13 +191,9 @@ impl<C: UnitCheck> Reading<C> {
 
     /// The next `size` octets: what is left of the piece before, and pieces as they come. The size is the manifest's, which
     /// has been checked against the cap; memory grows as octets come.
-    async fn unit(&self, answer: &mut Answer, rest: &mut Bytes, size: usize) -> Result<Bytes, Stop> {
-        if rest.len() >= size {
-            return Ok(rest.split_to(size));
-        }
-        let mut octets = Vec::with_capacity(rest.len());
-        octets.extend_from_slice(rest);
-        *rest = Bytes::new();
+    async fn unit(&self, answer: &mut Answer, rest: &mut Bytes, size: usize) -> Result<Vec<u8>, Stop> {
+        let mut octets = self.buffers.take();
+        octets.extend_from_slice(&rest.split_to(rest.len().min(size)));
         while octets.len() < size {
             let Some(mut piece) = answer.piece(&self.client).await? else {
                 let source = std::io::ErrorKind::UnexpectedEof.into();
@@ -209,7 +210,7 @@ impl<C: UnitCheck> Reading<C> {
             }
             octets.extend_from_slice(&piece);
         }
-        Ok(octets.into())
+        Ok(octets)
     }
 }
 

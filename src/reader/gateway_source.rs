@@ -14,6 +14,7 @@ use crate::session::NoClient;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
+use hyper::body::Bytes;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -73,18 +74,22 @@ impl fmt::Debug for GatewaySource {
 }
 
 impl Source for GatewaySource {
-    fn page<'a>(&'a self, target: &'a Target, units: Range<u64>) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>> {
+    fn page<'a>(
+        &'a self,
+        target: &'a Target,
+        units: Range<u64>,
+        then: Option<Range<u64>>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>> {
         async move {
             let client = self.client().await?;
-            let count = units.end - units.start;
-            let manifest =
-                client.manifest(target.grid(), target.cap(), units.start, count, self.payer().as_deref()).await?;
+            let (grid, cap, payer) = (target.grid(), target.cap(), self.payer());
+            let manifest = client.manifest_before(grid, cap, units, then, payer.as_deref()).await?;
             let cipher = manifest
                 .decryptor(target.cap())
                 .map_err(|error| SourceError::new(Trouble::Integrity, error.to_string()))?;
-            let etag = manifest.etag();
+            let (cipher, etag) = (Arc::new(cipher), manifest.etag());
             let manifest = Arc::new(manifest);
-            let page = GatewayPage { client, target: target.clone(), manifest, cipher, etag, payer: self.payer() };
+            let page = GatewayPage { client, target: target.clone(), manifest, cipher, etag, payer };
             Ok(Arc::new(page) as Arc<dyn Page>)
         }
         .boxed()
@@ -107,7 +112,7 @@ struct GatewayPage {
     client: GatewayClient,
     target: Target,
     manifest: Arc<Manifest>,
-    cipher: UnitCipher,
+    cipher: Arc<UnitCipher>,
     etag: String,
     payer: Option<Arc<dyn Payer>>,
 }
@@ -139,20 +144,13 @@ impl Page for GatewayPage {
         }
     }
 
-    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Vec<u8>, SourceError>> {
-        let (manifest, payer) = (Arc::clone(&self.manifest), self.payer.clone());
-        let ciphertext = self.client.units(self.target.grid(), self.target.cap(), manifest, units, payer);
-        match ciphertext {
+    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Bytes, SourceError>> {
+        let by = (Arc::clone(&self.manifest), Arc::clone(&self.cipher));
+        let plaintext = self.client.plaintext(self.target.grid(), self.target.cap(), by, units, self.payer.clone());
+        match plaintext {
             Err(error) => stream::iter([Err(error.into())]).boxed(),
             // Each was verified by the manifest before it came here.
-            Ok(ciphertext) => ciphertext
-                .map(move |unit| {
-                    let (index, ciphertext) = unit?;
-                    let mut plain = Vec::from(ciphertext);
-                    self.cipher.decrypt(index, &mut plain);
-                    Ok(plain)
-                })
-                .boxed(),
+            Ok(plaintext) => plaintext.map(|unit| Ok(unit?.1)).boxed(),
         }
     }
 }

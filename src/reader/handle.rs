@@ -18,6 +18,7 @@ use crate::reader::plan::page_units;
 use crate::reader::source::{Page, Source};
 use crate::reader::target::Target;
 use crate::units::Bytes;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -91,10 +92,18 @@ impl Reader {
 
     /// The newest version of the content of `target`; a directory's is its encoded list. Dropping the future halfway is safe.
     pub async fn open(&self, target: &Target) -> Result<OpenFile, ReadError> {
+        self.open_before(target, 0..0).await
+    }
+
+    /// The same for whoever reads the bytes `then` next, as far as the file has them: of a file that never changes they may be on
+    /// their way by then. Dropping the future halfway is safe.
+    pub async fn open_before(&self, target: &Target, then: Range<u64>) -> Result<OpenFile, ReadError> {
         if let FileCap::Literal(literal) = target.cap().file() {
             return Ok(OpenFile::literal(self.clone(), target.clone(), literal.content()));
         }
-        let page = self.page(target, 0).await?;
+        // Of one that changes the version is asked for again by whoever reads.
+        let then = (!target.cap().is_mutable() && !then.is_empty()).then_some(then);
+        let page = self.page(target, 0, then).await?;
         Ok(OpenFile::remote(self.clone(), target.clone(), &*page))
     }
 
@@ -108,7 +117,7 @@ impl Reader {
         if !target.is_directory() {
             return Err(ReadError::NotADirectory { name: None });
         }
-        let file = self.open(target).await?;
+        let file = self.open_before(target, 0..u64::MAX).await?;
         let (limit, found) = (Directory::MAX_BYTES, Bytes(file.size()));
         if found > limit {
             return Err(DirectoryError::TooLarge { limit, found }.into());
@@ -142,14 +151,20 @@ impl Reader {
         Ok(found)
     }
 
-    /// The page of the newest version's manifest that begins at unit `first`. That of immutable content may be remembered.
-    pub(super) async fn page(&self, target: &Target, first: u64) -> Result<Arc<dyn Page>, ReadError> {
+    /// The page of the newest version's manifest that begins at unit `first`. That of immutable content may be remembered. `then`
+    /// are the bytes that are read next.
+    pub(super) async fn page(
+        &self,
+        target: &Target,
+        first: u64,
+        then: Option<Range<u64>>,
+    ) -> Result<Arc<dyn Page>, ReadError> {
         let key = (target.digest(), first);
         let mutable = target.cap().is_mutable();
         if !mutable && let Some(page) = self.pages().of(&key) {
             return Ok(page);
         }
-        let page = self.shared.source.page(target, first..first.saturating_add(page_units(mutable))).await?;
+        let page = self.shared.source.page(target, first..first.saturating_add(page_units(mutable)), then).await?;
         match page.sequence() {
             Some(sequence) => {
                 let (shared, target) = (Arc::clone(&self.shared), target.clone());

@@ -14,6 +14,7 @@ use crate::units::{Bytes, MinorUnits, PricePerGib};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
+use hyper::body::Bytes as Octets;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
@@ -34,6 +35,8 @@ struct State {
     /// How many pages and units were asked for.
     pages: usize,
     units: usize,
+    /// What each page's question said of what is read next.
+    thens: Vec<Option<Range<u64>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -128,6 +131,11 @@ impl Memory {
         (state.pages, state.units)
     }
 
+    /// What the questions for pages said of what is read next.
+    pub(crate) fn thens(&self) -> Vec<Option<Range<u64>>> {
+        self.state().thens.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics here")
     }
@@ -163,9 +171,15 @@ fn list(children: &[(&str, &str)]) -> Vec<u8> {
 }
 
 impl Source for Memory {
-    fn page<'a>(&'a self, target: &'a Target, _: Range<u64>) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>> {
+    fn page<'a>(
+        &'a self,
+        target: &'a Target,
+        _: Range<u64>,
+        then: Option<Range<u64>>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>> {
         let mut state = self.state();
         state.pages += 1;
+        state.thens.push(then);
         let refusal = (!state.refusals.is_empty()).then(|| state.refusals.remove(0));
         let file = state.files.get(&target.digest()).cloned();
         let memory = self.clone();
@@ -227,7 +241,7 @@ impl Page for MemoryPage {
         self.file.sequence
     }
 
-    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Vec<u8>, SourceError>> {
+    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Octets, SourceError>> {
         let broken = {
             let mut state = self.memory.state();
             (!state.breaks.is_empty()).then(|| state.breaks.remove(0))
@@ -237,7 +251,7 @@ impl Page for MemoryPage {
             self.memory.state().units += 1;
             let start = index as usize * unit;
             let end = (start + unit).min(self.file.content.len());
-            Ok(self.file.content[start..end].to_vec())
+            Ok(Octets::copy_from_slice(&self.file.content[start..end]))
         });
         match broken {
             None => stream::iter(whole).boxed(),

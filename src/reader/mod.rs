@@ -34,6 +34,7 @@ mod target;
 mod tree;
 mod tree_note;
 mod trouble;
+mod write_back;
 
 #[cfg(test)]
 pub(crate) mod memory;
@@ -51,7 +52,7 @@ pub use floors::FloorError;
 pub use handle::{Found, Reader};
 pub use listing::{Entry, Listing};
 pub use open_file::{OpenFile, Plaintext};
-pub use part::{PartError, unfinished_bytes};
+pub use part::{PartError, read_first, unfinished_bytes};
 pub use source::SourceError;
 pub use target::{ForeignTargetError, OpensNothing, Target};
 pub use tree::{TreeError, TreeEvent, TreeReport, download_tree};

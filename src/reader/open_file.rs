@@ -126,7 +126,8 @@ impl OpenFile {
         let page_size = page_units(self.target.cap().is_mutable());
         let plan = ReadPlan::new(*at..end, unit, page_size);
         for units in plan.pages() {
-            let page = self.reader.page(&self.target, page_of(units.start, page_size)).await?;
+            let then = (units.start * unit).max(*at)..end.min(units.end.saturating_mul(unit));
+            let page = self.reader.page(&self.target, page_of(units.start, page_size), Some(then)).await?;
             if (page.etag(), page.size(), page.unit()) != (self.etag(), size, unit) {
                 return Err(ReadError::Changed);
             }
@@ -139,7 +140,7 @@ impl OpenFile {
                     return Err(SourceError::new(Trouble::Malformed, "a unit has another length than it must").into());
                 }
                 let cut = plan.cut(index, plain.len());
-                let piece = Bytes::from(plain).slice(cut);
+                let piece = plain.slice(cut);
                 let length = piece.len() as u64;
                 if sender.send(Ok(piece)).await.is_err() {
                     return Ok(());

@@ -6,8 +6,10 @@
 use crate::config::{FileError, PUBLIC_MODE, read_at_most, write_atomically};
 use crate::reader::file_name::unfinished;
 use crate::reader::resume::ResumeNote;
+use crate::reader::write_back::WriteBack;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,7 @@ pub(super) struct Part {
     note: ResumeNote,
     verified: u64,
     noted_at: Instant,
+    write_back: WriteBack,
 }
 
 /// Why a file could not be written.
@@ -48,6 +51,12 @@ pub fn unfinished_bytes(target: &Path) -> u64 {
     part.and_then(|part| fs::metadata(part).ok()).map_or(0, |part| part.len())
 }
 
+/// The bytes that a download of `wanted` to `target` is known to begin with, for [`crate::reader::Reader::open_before`]: none where
+/// it goes on with what is there already, for from where is found out later.
+pub fn read_first(wanted: Range<u64>, target: &Path) -> Range<u64> {
+    if unfinished_bytes(target) > 0 { 0..0 } else { wanted }
+}
+
 impl Part {
     /// Opens what there is of `target` already, if it is what `note` is about, or begins anew.
     pub(super) fn open(target: &Path, note: ResumeNote) -> Result<Self, PartError> {
@@ -68,7 +77,8 @@ impl Part {
         // What lies behind was written after the last note, or is another file's.
         let ready = file.set_len(verified).and_then(|()| file.seek(SeekFrom::Start(verified)));
         ready.map_err(open)?;
-        Ok(Self { file, path, note_path, target: target.to_owned(), note, verified, noted_at: Instant::now() })
+        let (target, noted_at, write_back) = (target.to_owned(), Instant::now(), WriteBack::new(&path));
+        Ok(Self { file, path, note_path, target, note, verified, noted_at, write_back })
     }
 
     /// How many bytes are there, verified.
@@ -80,6 +90,7 @@ impl Part {
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         self.file.write_all(bytes).map_err(FileError::at("write", &self.path))?;
         self.verified += bytes.len() as u64;
+        self.write_back.wrote(bytes.len() as u64);
         if self.noted_at.elapsed() >= NOTE_EVERY { self.keep() } else { Ok(()) }
     }
 

@@ -8,6 +8,7 @@ use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use hyper::body::Bytes;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,8 +16,14 @@ use std::sync::Arc;
 /// A place to read from.
 pub(super) trait Source: fmt::Debug + Send + Sync {
     /// What checks `units` of the newest version of `target`, itself checked against the cap. Fewer are given where the file
-    /// ends earlier. Never asked for a literal.
-    fn page<'a>(&'a self, target: &'a Target, units: Range<u64>) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>>;
+    /// ends earlier. Never asked for a literal. `then` are the bytes that are read next, if that is known: the source may begin with
+    /// them.
+    fn page<'a>(
+        &'a self,
+        target: &'a Target,
+        units: Range<u64>,
+        then: Option<Range<u64>>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>>;
 
     /// What it will cost to read `target` whole. Never asked for a literal.
     fn quote<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Quote, SourceError>>;
@@ -33,7 +40,7 @@ pub(super) trait Page: fmt::Debug + Send + Sync {
     /// Of a mutable file: which version it is.
     fn sequence(&self) -> Option<u64>;
     /// The content of `units`, which the page covers: one item for each, in order, verified and decrypted.
-    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Vec<u8>, SourceError>>;
+    fn units(self: Arc<Self>, units: Range<u64>) -> BoxStream<'static, Result<Bytes, SourceError>>;
 }
 
 /// Why a source gave nothing, as the gateway said it or as it was met on the way.

@@ -11,7 +11,7 @@ use crate::reader::error::ReadError;
 use crate::reader::file_name::{NameFault, file_name};
 use crate::reader::handle::Reader;
 use crate::reader::listing::Entry;
-use crate::reader::part::PartError;
+use crate::reader::part::{PartError, read_first};
 use crate::reader::target::Target;
 use crate::reader::tree_note::TreeNote;
 use crate::reader::trouble::Trouble;
@@ -229,7 +229,7 @@ impl Climb<'_> {
         if !mutable && let Some(size) = self.note.has(path, &target.digest(), &place) {
             return self.had(path, size);
         }
-        let file = self.reader.open(target).await?;
+        let file = self.reader.open_before(target, read_first(0..u64::MAX, &place)).await?;
         let version = if mutable { format!("{} {}", target.digest(), file.etag()) } else { target.digest() };
         if mutable && let Some(size) = self.note.has(path, &version, &place) {
             return self.had(path, size);

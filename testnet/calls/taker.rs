@@ -161,6 +161,11 @@ impl PaidRequest for Taking {
         self.lane.0
     }
 
+    fn price(&self) -> Option<String> {
+        // It means to pay none.
+        None
+    }
+
     fn verified(&mut self, _: Came, octets: Bytes) {
         self.taken.fetch_add(octets.0, Ordering::Relaxed);
     }

@@ -150,6 +150,10 @@ impl PaidRequest for HandLane {
         self.id().0
     }
 
+    fn price(&self) -> Option<String> {
+        None
+    }
+
     fn verified(&mut self, came: Came, octets: Bytes) {
         self.came.lock().unwrap().push((came, octets.0));
     }

@@ -124,6 +124,8 @@ struct Shared {
     served: Mutex<(Arc<Served>, Lie)>,
     claims: Mutex<Vec<Vec<u8>>>,
     connections: Mutex<usize>,
+    /// The ranges of ciphertext that were asked for.
+    ranges: Mutex<Vec<String>>,
 }
 
 impl LyingGateway {
@@ -137,7 +139,14 @@ impl LyingGateway {
         let address = listener.local_addr().unwrap();
         let nurl = Nurl::gateway(*identity.spki_hash(), address.ip().into(), address.port()).unwrap();
         let served = Mutex::new((Arc::clone(served), Lie::Nothing));
-        let shared = Arc::new(Shared { grid, caller, served, claims: Mutex::default(), connections: Mutex::default() });
+        let shared = Arc::new(Shared {
+            grid,
+            caller,
+            served,
+            claims: Mutex::default(),
+            connections: Mutex::default(),
+            ranges: Mutex::default(),
+        });
         let acceptor = TlsAcceptor::from(Arc::new(identity.server_config(&[b"http/1.1"])));
         let state = shared.clone();
         runtime.spawn(async move {
@@ -167,6 +176,11 @@ impl LyingGateway {
     /// The claims to sessions that it was given.
     pub(crate) fn claims(&self) -> Vec<Vec<u8>> {
         self.shared.claims.lock().unwrap().clone()
+    }
+
+    /// The ranges of ciphertext that it was asked for.
+    pub(crate) fn ranges(&self) -> Vec<String> {
+        self.shared.ranges.lock().unwrap().clone()
     }
 
     /// How many connections were opened to it.
@@ -216,6 +230,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
             if matches!(lie, Lie::StalledOnce(_)) {
                 shared.served.lock().unwrap().1 = Lie::Nothing;
             }
+            shared.ranges.lock().unwrap().push(range.to_owned());
             ciphertext(range, &served, lie)
         }
         _ => boxed(problem(StatusCode::NOT_FOUND, "not_found", "no such path")),

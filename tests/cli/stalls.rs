@@ -96,12 +96,13 @@ fn another_gateway_of_the_grid_goes_on_where_one_stands_still_is_silent_or_lies(
             let got = get(&place, &file, &file.foreign(&grid(seed)), &what);
             assert_eq!(got.status, 0, "{what}: {}", got.stderr);
             assert!(first.connections() > 0, "{what}");
-            assert_eq!(second.connections(), 1, "{what}");
+            // One, or another one beside it: the home asks ahead, and its client asks meanwhile.
+            assert!((1..=2).contains(&second.connections()), "{what}: {}", second.connections());
             // The one that failed is not asked first next time.
-            let before = first.connections();
+            let before = (first.connections(), second.connections());
             let again = get(&place, &file, &file.foreign(&grid(seed)), &what);
             assert_eq!(again.status, 0, "{what}: {}", again.stderr);
-            assert_eq!((first.connections() - before, second.connections()), (0, 1), "{what}");
+            assert_eq!((first.connections(), second.connections()), before, "{what}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One TLS connection: where it comes from, what ties a claim to it, and who has opened a session on it.
 
 use crate::address::Network;
+use crate::gateway::serve::ahead::Ahead;
 use crate::session::Caller;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,13 +16,15 @@ pub(super) struct Connection {
     pub(super) network: Network,
     /// What both ends know and nobody between (RFC 9266).
     pub(super) exporter: [u8; 32],
+    /// What was begun before it was asked for.
+    pub(super) ahead: Ahead,
     caller: Mutex<Option<Caller>>,
     claims: AtomicU32,
 }
 
 impl Connection {
     pub(super) fn new(network: Network, exporter: [u8; 32]) -> Self {
-        Self { network, exporter, caller: Mutex::default(), claims: AtomicU32::new(0) }
+        Self { network, exporter, ahead: Ahead::default(), caller: Mutex::default(), claims: AtomicU32::new(0) }
     }
 
     /// Whose requests come on it, once a session is open.
@@ -36,11 +39,13 @@ impl Connection {
 
     /// Ends the session: who calls has to open another one.
     pub(super) fn close(&self) {
+        self.ahead.clear();
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Opens a session. A later one on the same connection takes its place.
     pub(super) fn open(&self, caller: Caller) {
+        self.ahead.clear();
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(caller);
     }
 }

@@ -4,6 +4,7 @@ use crate::capability::{Capability, Power};
 use crate::gateway::away::page_units;
 use crate::gateway::file::{Opened, UnitStream};
 use crate::gateway::serve::access::{Admitted, Way, admit};
+use crate::gateway::serve::ahead::Next;
 use crate::gateway::serve::allowance::Allowance;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::lanes::wanted_lane;
@@ -75,7 +76,18 @@ pub(super) async fn manifest(
         ));
     }
     let units = first..first.saturating_add(count).min(units);
-    let bytes = file.manifest(units).await.map_err(|error| error.refusal())?;
+    let bytes = file.manifest(units.clone()).await.map_err(|error| error.refusal())?;
+    // What strangers read is read when their share of the pool is taken, and what has a quota is counted as it goes out.
+    if matches!(admitted.payer, Payer::Client(_)) && room.held().is_none() {
+        begin_next(
+            &shared,
+            &connection,
+            &headers,
+            Next { grid, cap: cap.clone(), etag: file.etag(), units },
+            &file,
+            &room,
+        );
+    }
     let size = Octets(bytes.len() as u64);
     let mut place = room.reserve(&index(&cap), Came::Manifest { first }, size, size).await?;
     place.goes_out();
@@ -87,6 +99,24 @@ pub(super) async fn manifest(
     set(&mut response, header::CONTENT_TYPE, "application/cbor");
     set(&mut response, header::ETAG, file.etag());
     Ok(response)
+}
+
+/// Begins to read what the headers say is asked for next, of the units that `covered` names.
+fn begin_next(
+    shared: &Shared,
+    connection: &Connection,
+    headers: &HeaderMap,
+    covered: Next,
+    file: &Opened,
+    room: &Room,
+) {
+    let UnitLayout { size, unit } = file.layout();
+    let Some(units) = range::next_units(headers, &covered.units, unit.0, size.0) else { return };
+    if unit.min(size) <= room.unit_limit()
+        && let Ok(stream) = Arc::clone(&shared.streams).try_acquire_owned()
+    {
+        connection.ahead.begin(Next { units: units.clone(), ..covered }, file.free_units(units), stream);
+    }
 }
 
 /// Ciphertext, by whole units, each verified before its first octet goes out.
@@ -131,9 +161,10 @@ pub(super) async fn ciphertext(
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, "too many readers are being served")
                 .after(BUSY)
         })?;
+        let next = Next { grid, cap: cap.clone(), etag: version.clone(), units };
         let answer =
             Answer { admitted, connection, grid, index: index(&cap), layout, octets: octets.end - octets.start };
-        begin(&shared, answer, room, file, units, place).await?
+        begin(&shared, answer, room, file, next, place).await?
     };
     let mut response = body.into_response();
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -150,14 +181,18 @@ async fn begin(
     answer: Answer,
     room: Room,
     file: Opened,
-    units: Range<u64>,
+    next: Next,
     stream: OwnedSemaphorePermit,
 ) -> Result<Body, Refusal> {
-    let first_place = answer.place(&room, units.start, Octets(answer.octets)).await?;
-    let last = units.end;
+    let first_place = answer.place(&room, next.units.start, Octets(answer.octets)).await?;
+    let last = next.units.end;
     let _stream = stream;
-    let asked = part(&room, &answer.layout, units);
-    let mut stream = file.units(asked.clone());
+    let next = Next { units: part(&room, &answer.layout, next.units.clone()), ..next };
+    let asked = next.units.clone();
+    let mut stream = match answer.connection.ahead.claim(&next).await {
+        Some(begun) => begun,
+        None => file.units(asked.clone()),
+    };
     let first = match stream.next().await {
         Some(Ok(unit)) => unit,
         Some(Err(error)) => return Err(error.refusal()),

@@ -3,6 +3,7 @@
 //! Speaks of verify caps only. Specification: `docs/spec/gateway.md`.
 
 mod access;
+mod ahead;
 mod allowance;
 mod clearing;
 mod connection;

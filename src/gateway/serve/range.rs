@@ -1,5 +1,6 @@
 //! Which units a `Range` asks for: whole ones, or nothing.
 
+use crate::peer::THEN_RANGE;
 use axum::http::{HeaderMap, header};
 use std::ops::Range;
 
@@ -27,21 +28,36 @@ pub(super) enum RangeError {
 pub(super) fn octets(headers: &HeaderMap, size: u64) -> Result<Range<u64>, RangeError> {
     let mut values = headers.get_all(header::RANGE).iter();
     let Some(value) = values.next() else { return Ok(0..size) };
-    let text = value.to_str().ok().and_then(|text| text.strip_prefix("bytes=")).ok_or(RangeError::Form)?;
-    let (first, last) = text.split_once('-').ok_or(RangeError::Form)?;
+    let range = value.to_str().map_err(|_| RangeError::Form).and_then(|text| parse(text, size))?;
+    if values.next().is_some() {
+        return Err(RangeError::Form);
+    }
+    if range.start >= size || range.end > size || range.end <= range.start {
+        return Err(RangeError::Outside { size });
+    }
+    Ok(range)
+}
+
+/// The units, among those in `covered`, that hold what is asked for next, if the headers say what: each of `unit` octets, and all
+/// together `size`.
+pub(super) fn next_units(headers: &HeaderMap, covered: &Range<u64>, unit: u64, size: u64) -> Option<Range<u64>> {
+    let octets = parse(headers.get(THEN_RANGE)?.to_str().ok()?, size).ok()?;
+    let (unit, end) = (unit.max(1), octets.end.min(size));
+    if octets.start >= end {
+        return None;
+    }
+    let units = (octets.start / unit).max(covered.start)..end.div_ceil(unit).min(covered.end);
+    (units.start < units.end).then_some(units)
+}
+
+/// The octets that `bytes=FIRST-LAST` or `bytes=FIRST-` means.
+fn parse(text: &str, size: u64) -> Result<Range<u64>, RangeError> {
+    let (first, last) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')).ok_or(RangeError::Form)?;
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if digits { text.parse::<u64>().map_err(|_| RangeError::Outside { size }) } else { Err(RangeError::Form) }
     };
-    let first = number(first)?;
-    let end = if last.is_empty() { size } else { number(last)?.saturating_add(1) };
-    if values.next().is_some() {
-        return Err(RangeError::Form);
-    }
-    if first >= size || end > size || end <= first {
-        return Err(RangeError::Outside { size });
-    }
-    Ok(first..end)
+    Ok(number(first)?..if last.is_empty() { size } else { number(last)?.saturating_add(1) })
 }
 
 /// The units that `octets` are, each of `unit` octets and the last of what is left of `size`.
@@ -75,6 +91,25 @@ mod tests {
         {
             assert_eq!(asked(text), Err(RangeError::Outside { size: 100 }), "{text}");
         }
+    }
+
+    #[test]
+    fn what_comes_next_is_whole_units_of_those_that_are_covered() {
+        let next = |text: &str, covered| {
+            let mut headers = HeaderMap::new();
+            headers.insert(THEN_RANGE, text.parse().unwrap());
+            next_units(&headers, &covered, 30, 100)
+        };
+        assert_eq!(next("bytes=0-0", 0..4), Some(0..1));
+        assert_eq!(next("bytes=29-30", 0..4), Some(0..2));
+        assert_eq!(next("bytes=0-18446744073709551615", 0..4), Some(0..4));
+        assert_eq!(next("bytes=95-", 0..4), Some(3..4));
+        assert_eq!(next("bytes=0-99", 1..3), Some(1..3));
+        for (text, covered) in [("bytes=0-29", 1..4), ("bytes=100-", 0..4), ("bytes=5-4", 0..4), ("all", 0..4)] {
+            assert_eq!(next(text, covered), None, "{text}");
+        }
+        assert_eq!(next_units(&HeaderMap::new(), &(0..4), 30, 100), None);
+        assert_eq!(next("bytes=0-", 0..0), None, "an empty file has no units");
     }
 
     #[test]

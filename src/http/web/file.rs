@@ -1,12 +1,13 @@
 //! A file's content: which bytes, under which name, and what the browser may do with it.
 
 use crate::http::web::range::{Part, is_had, part};
-use crate::reader::{OpenFile, ReadError};
+use crate::reader::{OpenFile, ReadError, Target};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::ops::Range;
 
 /// What a file may do in a browser: be shown. It runs nothing, asks for nothing, and is of an origin of its own, so that
 /// nothing in it can tell what else is read here.
@@ -22,6 +23,19 @@ pub(super) struct Manner<'m> {
     pub(super) name: Option<&'m str>,
     /// Whether it is to be saved and not shown.
     pub(super) save: bool,
+}
+
+/// What such a request reads first, as far as that is known before the file is: nothing where the version decides.
+pub(super) fn first(method: &Method, headers: &HeaderMap, target: &Target) -> Range<u64> {
+    let conditional = [header::IF_NONE_MATCH, header::IF_RANGE].iter().any(|name| headers.contains_key(name));
+    match target.cap().size() {
+        Some(size) if *method == Method::GET && !conditional => match part(headers, "", size.0) {
+            Part::Whole => 0..size.0,
+            Part::Bytes(bytes) => bytes,
+            Part::Nowhere => 0..0,
+        },
+        _ => 0..0,
+    }
 }
 
 /// The answer with the part of `file` that is asked for. Of a HEAD, nothing is fetched. What fails before the first of it is

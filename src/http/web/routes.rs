@@ -84,7 +84,7 @@ async fn content(
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         return Ok(response);
     }
-    let file = reader.open(&target).await?;
+    let file = reader.open_before(&target, file::first(method, headers, &target)).await?;
     let name = wanted.file_name.as_deref().or(entry.as_ref().map(|entry| entry.name.as_str()));
     Ok(file::answer(method, headers, &file, &Manner { name, save: wanted.save }).await?)
 }

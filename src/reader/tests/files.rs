@@ -35,6 +35,22 @@ async fn a_long_file_takes_a_page_for_each_thousand_units_and_asks_for_none_twic
 }
 
 #[tokio::test]
+async fn what_is_read_next_is_said_with_the_question_before_it() {
+    let place = Place::new();
+    let (file, changing) =
+        (place.memory.immutable(home(), 1, &content(2_500), 1), place.memory.mutable(home(), 2, 1, &content(2_500)));
+    let opened = place.reader.open_before(&file, 10..u64::MAX).await.unwrap();
+    assert_eq!(opened.read(10..2_300).collect_up_to(usize::MAX).await.unwrap(), &content(2_500)[10..2_300]);
+    // The first page is known by then; each of the next brings what it covers.
+    assert_eq!(place.memory.thens(), [Some(10..u64::MAX), Some(1_024..2_048), Some(2_048..2_300)]);
+    // The version of a file that changes is asked for again when it is read; who only looks reads nothing.
+    let opened = place.reader.open_before(&changing, 0..u64::MAX).await.unwrap();
+    opened.read(1_500..1_501).collect_up_to(usize::MAX).await.unwrap();
+    place.reader.open(&place.memory.immutable(home(), 3, b"abc", 1)).await.unwrap();
+    assert_eq!(place.memory.thens()[3..], [None, Some(1_500..1_501), None]);
+}
+
+#[tokio::test]
 async fn a_literal_and_an_empty_file_need_no_transfer() {
     let place = Place::new();
     let literal = Target::new(home(), &"URI:LIT:krugkidfnzsc4".parse().unwrap()).unwrap();

@@ -43,7 +43,8 @@ pub(super) async fn measure(bench: &FetchBench, grid: &RealGrid, table: &mut Tab
         let path = CapPath::parse(&foreign, &home_grid)?;
         let started = Instant::now();
         let found = reader.walk(&path).await?;
-        let file = reader.open(&found.target).await?;
+        // As `get` does it.
+        let file = reader.open_before(&found.target, 0..u64::MAX).await?;
         let first = file.read(0..SIZE).next().await.ok_or("the file ends before it begins")??;
         let took = started.elapsed();
         assert!(!first.is_empty(), "a piece has bytes");
