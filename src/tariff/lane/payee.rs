@@ -172,10 +172,16 @@ impl Counter {
 
     /// A delivery is over. `left`: its octets, or some of them, have left, so that they stay charged.
     pub(super) fn over(&mut self, ticket: Ticket, length: u64, left: bool) {
+        // A delivery that is not held has left, and whatever is held had room after it.
+        let behind = self.held.iter().position(|(held, _)| *held == ticket).unwrap_or(0);
         self.held.retain(|(held, _)| *held != ticket);
         self.live -= length;
         if !left {
             self.sent -= length;
+            // What had room after it has so much less before it: a ceiling above what is sent is above all that is held.
+            for (_, sent) in &mut self.held[behind..] {
+                *sent -= length;
+            }
         }
     }
 

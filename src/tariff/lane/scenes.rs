@@ -239,6 +239,18 @@ fn what_a_full_disk_does_not_take_is_refused_and_counts_for_nobody() {
 }
 
 #[test]
+fn who_gives_up_before_its_turn_keeps_nobody_waiting_for_the_disk() {
+    let mut pair = pair(Limits { window: Some(Bytes(1 << 30)), ..limits(u64::MAX) });
+    let (first, effects) = pair.ask(LANE, unit(0, 17 * MIB), NOW);
+    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    let (second, effects) = pair.ask(LANE, unit(1, 17 * MIB), NOW);
+    assert_eq!(effects, [], "the disk is being told");
+    pair.over(first.unwrap(), Left::Nothing);
+    let effects = pair.persisted(id, NOW);
+    assert!(effects.contains(&PairEffect::Start(second.unwrap())), "{effects:?}");
+}
+
+#[test]
 fn terms_that_end_refuse_what_waits_and_what_left_is_acknowledged() {
     let mut pair = pair(limits(u64::MAX));
     let entries = [unit(0, 10 * MIB)];
