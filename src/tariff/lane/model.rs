@@ -82,6 +82,8 @@ struct World {
     limits: Limits,
     window: u64,
     credit: u64,
+    /// What the payee's books lent and have forgotten since: it is shown vouchers for it later.
+    forgotten: u64,
     /// Lanes whose terms were ended.
     over: [bool; LANES],
     prices: [PricePerGib; LANES],
@@ -115,7 +117,7 @@ impl World {
         let prices = [price, PricePerGib(price.0 / 2 * 3)];
         let window = Bytes([16, 64][dice.below(2) as usize] * MIB);
         let write_off = if dice.one_in(2) { WriteOff::Known } else { WriteOff::Nothing };
-        let credit = MinorUnits([u64::MAX / 4, price.0 / 4][dice.below(2) as usize]);
+        let credit = MinorUnits([u64::MAX / 4, price.0 / 4, price.0 / 64][dice.below(3) as usize]);
         let limits = Limits { window: Some(window), credit: Some(credit), write_off };
         let not_after = START.plus(Seconds::hours(24));
         let lanes = std::array::from_fn::<_, LANES, _>(|i| LaneState::new(lane_ids[i], prices[i], not_after));
@@ -135,6 +137,7 @@ impl World {
             limits,
             window: window.0,
             credit: credit.0,
+            forgotten: 0,
             over: [false; LANES],
             prices,
             lane_ids,
@@ -419,7 +422,10 @@ impl World {
             self.payee_disk = self.payee_backup.clone();
             // What it has forgotten it can bound no more: the bound begins anew.
             for lane in 0..LANES {
-                self.sent[lane] = self.payee_disk.lanes[&self.lane_ids[lane]].sent.0.min(self.sent[lane]);
+                let kept = self.payee_disk.lanes[&self.lane_ids[lane]].sent.0.min(self.sent[lane]);
+                let forgotten = self.prices[lane].charge(Bytes(self.sent[lane] - kept)).expect("small enough").0;
+                self.forgotten = self.forgotten.saturating_add(forgotten);
+                self.sent[lane] = kept;
             }
         }
         // What of these lanes was folded away before is told apart again.
@@ -428,6 +434,9 @@ impl World {
         let account = &mut self.payee_disk.account;
         account.booked = MinorUnits(0);
         account.settled.0 = account.settled.0.min(counted.sum());
+        // Nor what was settled meanwhile.
+        let settled = self.pair.account().settled.0.saturating_sub(account.settled.0);
+        self.forgotten = self.forgotten.saturating_add(if backup { settled } else { 0 });
         self.pair = Pair::new(self.limits, self.payee_disk.account, self.payee_disk.lanes.values().cloned());
         self.pair.settled(MinorUnits(self.payee_disk.account.settled.0));
         for lane in 0..LANES {
@@ -606,7 +615,7 @@ impl World {
         };
         let lent = (0..LANES).map(|lane| lent(self.state(lane))).sum::<u64>();
         let lent = lent.saturating_sub(self.pair.account().settled.0);
-        assert!(lent <= self.credit, "more is owed than the credit limit");
+        assert!(lent <= self.credit.saturating_add(self.forgotten), "more is owed than the credit limit");
         if self.cast != Cast::CheatingPayer {
             for lane in 0..LANES {
                 let verified = self.prices[lane].charge(Bytes(self.verified[lane])).expect("small enough").0;

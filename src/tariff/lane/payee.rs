@@ -102,8 +102,9 @@ impl Counter {
 
     /// What the payer owes if it vouches for all that is out, and for `more`; `None`: more than there are numbers for.
     pub(super) fn exposure(&self, more: u64) -> Option<MinorUnits> {
-        let octets = (self.sent + self.waiting).checked_add(more)?.saturating_sub(self.state.written_off.0);
-        Some(self.state.price.charge(Bytes(octets))?.max(self.amount()))
+        // What was written off too: who has it may still vouch for it, and then owes it.
+        let octets = (self.sent + self.waiting).checked_add(more)?.max(self.counted());
+        self.state.price.charge(Bytes(octets))
     }
 
     /// A delivery has room. Whether it may leave now, and the ceiling that has to be written for it.

@@ -160,6 +160,21 @@ fn credit_ends_before_it_is_overrun_and_half_of_it_is_said() {
 }
 
 #[test]
+fn what_is_vouched_for_after_it_was_written_off_is_owed_and_lends_no_more() {
+    let mut pair = pair(Limits { write_off: WriteOff::Known, ..limits(4 * MIB) });
+    let first = unit(0, 3 * MIB);
+    let ticket = left(&mut pair, first);
+    pair.over(ticket, Left::Some);
+    let (too_much, effects) = pair.ask(LANE, unit(1, 2 * MIB), NOW);
+    assert_eq!(too_much, Err(LaneRefusal::Credit { limit: MinorUnits(4 * MIB) }));
+    let off = |effect: &PairEffect| matches!(effect, PairEffect::Persist(_, Durable::WrittenOff(_, Bytes(off))) if *off == 3 * MIB);
+    assert!(effects.iter().any(off), "{effects:?}");
+    counts(&mut pair, &voucher(&[first], PRICE), &[first]);
+    assert_eq!(pair.ask(LANE, unit(1, 2 * MIB), NOW).0, Err(LaneRefusal::Credit { limit: MinorUnits(4 * MIB) }));
+    assert!(pair.ask(LANE, unit(1, MIB), NOW).0.is_ok());
+}
+
+#[test]
 fn a_delivery_that_never_left_costs_nothing() {
     let mut pair = pair(limits(u64::MAX));
     let ticket = left(&mut pair, unit(0, MIB));
