@@ -55,7 +55,9 @@ async fn a_tree_comes_whole_over_grids() {
 async fn names_that_lead_out_of_the_tree_are_refused_and_the_rest_goes_on() {
     let place = Place::new();
     let small = "URI:LIT:krugkidfnzsc4";
-    let hostile = ["..", ".", "../up", "/etc/passwd", "a/b", "nul\0", "line\n", ".a.lafs-part", ""];
+    // Within the test's own folder: where names are not refused, nothing of the machine is to be written over.
+    let absolute = place.folder.path().join("absolute").to_str().unwrap().to_owned();
+    let hostile = ["..", ".", "../up", &absolute, "a/b", "nul\0", "line\n", ".a.lafs-part", ""];
     let mut children: Vec<(&str, &str)> = hostile.iter().map(|name| (*name, small)).collect();
     children.extend([("good", small), ("new", "URI:NEW:x")]);
     let top = place.memory.directory(home(), 1, &children);
