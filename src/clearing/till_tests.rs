@@ -2,7 +2,9 @@
 
 use crate::clearing::lane_documents::CheckedOffer;
 use crate::clearing::lane_use::Delivery;
-use crate::clearing::{Sale, Till, TillError, TillParts};
+use crate::clearing::till::{Till, TillParts};
+use crate::clearing::till_error::TillError;
+use crate::clearing::till_open::Sale;
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::{Ledger, Location, Part};

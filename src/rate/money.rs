@@ -1,6 +1,6 @@
 //! Money in what is printed: strings of digits beside asset and scale, and amounts as people write them.
 
-use crate::rate::Asset;
+use crate::rate::asset::Asset;
 use crate::units::MinorUnits;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -186,7 +186,7 @@ fn vouchers_that_are_not_just_what_was_delivered_are_refused_by_name_and_book_no
     // Forged, at another price, beyond what was sent, for a part of a delivery, with another transcript, too large for the wire, for
     // nothing, and of another lane.
     type Wrong<'a> = (&'a str, LaneId, (u64, u64), [u8; 32], &'a SecretKey, u16, &'a str);
-    let wrong: [Wrong; 12] = [
+    let wrong: [Wrong<'_>; 12] = [
         ("another key", id, right, transcript, &other, 400, "the signature on the voucher/1"),
         ("the gateway's key", id, right, transcript, &key, 400, "the signature on the voucher/1"),
         ("dearer", id, (right.0, right.1 + 1), transcript, session, 400, "not the charge for these octets"),
