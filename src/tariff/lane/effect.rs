@@ -11,7 +11,7 @@ pub(super) const MAX_DELIVERIES: usize = 16_384;
 /// What the payee's side wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PairEffect {
-    /// Write this durably, and then say [`Pair::persisted`].
+    /// Write this durably, and then say [`Pair::persisted`](super::Pair::persisted).
     Persist(WriteId, Durable),
     /// The delivery may leave.
     Start(Ticket),
