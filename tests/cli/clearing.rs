@@ -28,8 +28,14 @@ fn address(place: &Place, dir: &str) -> String {
 }
 
 fn start(place: &Place, dir: &str) -> Running {
-    let running = place.start(dir);
-    eventually("the node answers", || (place.run(&format!("status -d {dir}")).status == 0).then_some(()));
+    let mut running = place.start(dir);
+    eventually("the node answers", || {
+        // The port that it had before may be the near end of somebody's connection for a moment.
+        if running.has_ended() {
+            running = place.start(dir);
+        }
+        (place.run(&format!("status -d {dir}")).status == 0).then_some(())
+    });
     running
 }
 

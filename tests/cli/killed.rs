@@ -66,7 +66,8 @@ fn a_client_that_is_killed_and_comes_back_owes_what_it_acknowledged_and_the_rest
 fn a_home_that_is_killed_and_comes_back_is_owed_and_owes_what_was_acknowledged() {
     let mut priced = Priced::start(SIZE, "5 USD/GiB");
     let mut before = (0, 0);
-    for octets in POINTS {
+    // Twice: what it may have sent each time stays charged, and a day writes off 16 MiB of it.
+    for octets in [POINTS[1], POINTS[3]] {
         let getting = priced.begin_until(&priced.wire, "file", octets);
         before = acknowledged(&priced);
         priced.home.dies_and_comes_back(&priced.place);

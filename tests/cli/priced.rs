@@ -113,6 +113,11 @@ impl Priced {
         let mut getting = self.begin(output);
         eventually("it is held", || {
             let ended = getting.0.as_mut().unwrap().try_wait().unwrap();
+            // A node that has just been started may not know the other grid yet.
+            if ended.is_some_and(|status| status.code() == Some(3)) {
+                getting = self.begin(output);
+                return None;
+            }
             (wire.holds() || ended.is_some()).then_some(())
         });
         if !wire.holds() {

@@ -36,6 +36,7 @@ fn certificates() -> [String; 3] {
 
 async fn sql(location: &Location) -> sqlx::AnyConnection {
     let Location::Postgres(url) = location else { panic!("a database") };
+    sqlx::any::install_default_drivers();
     sqlx::AnyConnection::connect(url).await.unwrap()
 }
 
