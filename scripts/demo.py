@@ -419,7 +419,7 @@ def money(stage, alder, birch, cedar, client):
     if fetched.read_bytes() != film:
         raise Failed("the file that was paid for is not the file that was stored")
     tell(f'   $ clearinghouse get {short(cap)} -o paid.bin --max-price "{MAX_PRICE}"')
-    tell(f"   10,000,000 bytes in {took:.1f} s, each megabyte acknowledged by a signature.")
+    tell(f"   10,000,000 bytes in {took:.1f} s, every few acknowledged by a signature.")
     blocked = cap.replace(birch.grid_id, cedar.grid_id)
     tell(f"   $ clearinghouse get {short(blocked)} -o blocked.bin")
     refused = json.loads(reader.does("get", blocked, "-o", stage.dir / "blocked.bin", "--json", status=REFUSED))

@@ -5,7 +5,7 @@ use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 
 /// After how much verified a voucher is due, if nothing ends before.
-pub const VOUCHER_EVERY: Bytes = Bytes(1 << 20);
+pub const VOUCHER_EVERY: Bytes = Bytes(4 << 20);
 
 /// How many deliveries a voucher acknowledges at most beyond the one before it: one more makes it due.
 pub const MAX_ENTRIES: usize = 1_024;
@@ -66,7 +66,7 @@ enum Wanted {
 
 impl PayerLane {
     /// A lane in a window of so many octets, with the highest voucher that the disk has. Of a small window a quarter is
-    /// acknowledged at once, so that the payee never waits for the rest of a mebibyte.
+    /// acknowledged at once, so that the payee never waits for the rest.
     pub fn new(lane: LaneId, price: PricePerGib, window: Bytes, best: Option<VoucherBody>) -> Self {
         let every = Bytes(VOUCHER_EVERY.0.min(window.0 / 4).max(1));
         let confirmed = best.as_ref().map_or(Bytes(0), |best| best.cum_bytes);
