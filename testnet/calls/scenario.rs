@@ -1,6 +1,7 @@
 //! A scenario file of calls: who there is, and steps.
 
-use crate::play::{ScenarioError, Script, Step, some_span, span};
+use crate::play::script::{self, ScenarioError, Script, Step, line_of};
+use crate::play::{some_span, span};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt;
@@ -297,36 +298,25 @@ impl std::str::FromStr for Calls {
     type Err = ScenarioError;
 
     fn from_str(text: &str) -> Result<Self, ScenarioError> {
-        let line_of = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count() + 1;
-        let written: Written = toml::from_str(text).map_err(|error| ScenarioError {
-            line: line_of(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
-        })?;
-        let wrong = |line, message: String| Err(ScenarioError { line, message });
-        let cast_line = line_of(written.calls.span().start);
+        let written: Written = script::read(text)?;
+        let wrong = |line, message: String| Err(ScenarioError::at(line, message));
+        let cast_line = line_of(text, written.calls.span().start);
         let cast = written.calls.into_inner();
         if cast.grids < 2 || cast.clients == 0 || cast.prices.is_empty() {
             return wrong(cast_line, "`calls`: at least two grids, one client and one price".to_owned());
         }
         let mut steps = Vec::new();
         for step in written.steps {
-            let line = line_of(step.span().start);
-            let (say, mut deeds) = step.into_inner().deeds();
-            let Some(deed) = deeds.pop() else {
-                return wrong(line, "a step that does and expects nothing".to_owned());
-            };
-            if !deeds.is_empty() {
-                return wrong(line, "more than one thing in a step: each stands in a `[[step]]` of its own".to_owned());
-            }
+            let line = line_of(text, step.span().start);
+            let (say, deeds) = step.into_inner().deeds();
+            let deed = script::only(deeds, line)?;
             if let Some(grid) = deed.grids().into_iter().find(|grid| *grid >= cast.grids) {
                 return wrong(line, format!("there is no grid {grid}: the last one is {}", cast.grids - 1));
             }
             steps.push(Step { line, say, deed });
         }
-        if !steps.iter().any(|step| step.deed.is_expectation()) {
-            return wrong(1, "nothing is expected, so nothing could be broken".to_owned());
-        }
         let script = Script { about: written.about, within: written.within, steps };
+        let script = script.expecting(CallDeed::is_expectation)?;
         Ok(Self { seed: written.seed, cast, script })
     }
 }

@@ -8,15 +8,15 @@ mod expect;
 mod flood;
 mod report;
 mod scenario;
-mod script;
+pub(crate) mod script;
 mod stage;
 mod thief;
 
 pub(crate) use chronicle::Chronicle;
 pub(crate) use draw::Draw;
 pub(crate) use report::StepOutcome;
-pub(crate) use scenario::{ScenarioError, some_span, span};
-pub(crate) use script::{Script, Step, Theatre};
+pub(crate) use scenario::{some_span, span};
+pub(crate) use script::{Script, Theatre};
 pub(crate) use stage::AnyError;
 
 use crate::calls::{CallStage, Calls};

@@ -1,6 +1,6 @@
 //! A scenario file: a network, and steps that are taken one after the other. `testnet/scenarios/README.md` explains it.
 
-use crate::play::script::{Script, Step};
+use crate::play::script::{self, ScenarioError, Script, Step, line_of};
 use lafs_clearinghouse::resolver::Policy;
 use lafs_clearinghouse::units::parse_span;
 use serde::{Deserialize, Deserializer};
@@ -395,16 +395,6 @@ impl WrittenStep {
     }
 }
 
-/// Why a file is no scenario.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub(crate) struct ScenarioError {
-    /// Where, counted from 1.
-    pub(crate) line: usize,
-    /// What is wrong.
-    pub(crate) message: String,
-}
-
 impl Deed {
     /// Whether something is expected, and nothing done.
     pub(crate) fn is_expectation(&self) -> bool {
@@ -436,14 +426,10 @@ impl std::str::FromStr for Scenario {
     type Err = ScenarioError;
 
     fn from_str(text: &str) -> Result<Self, ScenarioError> {
-        let line_of = |offset: usize| text.get(..offset).unwrap_or(text).matches('\n').count() + 1;
-        let written: Written = toml::from_str(text).map_err(|error| ScenarioError {
-            line: line_of(error.span().map_or(0, |span| span.start)),
-            message: error.message().to_owned(),
-        })?;
-        let network_line = line_of(written.network.span().start);
+        let written: Written = script::read(text)?;
+        let network_line = line_of(text, written.network.span().start);
         let network = written.network.into_inner();
-        let wrong = |line, message: String| Err(ScenarioError { line, message });
+        let wrong = |line, message: String| Err(ScenarioError::at(line, message));
         if network.nodes == 0 || network.grids == 0 || network.grids > network.nodes {
             let message = "`network`: at least one grid, and a node for each".to_owned();
             return wrong(network_line, message);
@@ -454,14 +440,9 @@ impl std::str::FromStr for Scenario {
         let mut steps = Vec::new();
         let mut joining = 0;
         for step in written.steps {
-            let line = line_of(step.span().start);
-            let (say, mut deeds) = step.into_inner().deeds();
-            let Some(deed) = deeds.pop() else {
-                return wrong(line, "a step that does and expects nothing".to_owned());
-            };
-            if !deeds.is_empty() {
-                return wrong(line, "more than one thing in a step: each stands in a `[[step]]` of its own".to_owned());
-            }
+            let line = line_of(text, step.span().start);
+            let (say, deeds) = step.into_inner().deeds();
+            let deed = script::only(deeds, line)?;
             if let Some(grid) = deed.grid().filter(|grid| *grid >= network.grids) {
                 return wrong(line, format!("there is no grid {grid}: the last one is {}", network.grids - 1));
             }
@@ -481,10 +462,8 @@ impl std::str::FromStr for Scenario {
                 format!("{joining} nodes join, and `later` in `network` has {}", network.later),
             );
         }
-        if !steps.iter().any(|step| step.deed.is_expectation()) {
-            return wrong(1, "nothing is expected, so nothing could be broken".to_owned());
-        }
         let script = Script { about: written.about, within: written.within, steps };
+        let script = script.expecting(Deed::is_expectation)?;
         Ok(Self { seed: written.seed, network, script })
     }
 }
