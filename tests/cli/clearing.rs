@@ -32,6 +32,8 @@ fn start(place: &Place, dir: &str) -> Running {
     eventually("the node answers", || {
         // The port that it had before may be the near end of somebody's connection for a moment.
         if running.has_ended() {
+            let log = String::from_utf8_lossy(&place.read(&format!("{dir}.log"))).into_owned();
+            assert!(log.contains("Address already in use"), "{log}");
             running = place.start(dir);
         }
         (place.run(&format!("status -d {dir}")).status == 0).then_some(())
