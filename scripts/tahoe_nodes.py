@@ -54,15 +54,22 @@ def run_grid_manager(*words):
     return printed.buffer.getvalue().decode()
 
 
+def logs(nodes):
+    """The ends of what these nodes have said, since their folder may be gone when somebody wants to look."""
+    ends = [(node.name, node.path.with_suffix(".log").read_text(errors="replace").strip()[-2000:]) for node in nodes]
+    return "".join(f"\n--- {name} said:\n{end}" for name, end in ends if end)
+
+
 def wait_for(what, found):
     """What `found` returns as soon as it is something."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (value := found()):
         if time.monotonic() > deadline:
-            sys.exit(f"tahoe_nodes: error: {what} does not come about")
+            sys.exit(f"tahoe_nodes: error: no {what} after {DEADLINE_SECONDS} seconds{logs(Node.running.values())}")
         for pid in list(Node.running):
             if os.waitpid(pid, os.WNOHANG)[0]:
-                sys.exit(f"tahoe_nodes: error: {Node.running.pop(pid)} has ended; see its log")
+                node = Node.running.pop(pid)
+                sys.exit(f"tahoe_nodes: error: {node.name} has ended{logs([node])}")
         time.sleep(POLL_SECONDS)
     return value
 
@@ -100,7 +107,7 @@ class Node:
                 self.become(create, started)
             finally:
                 os._exit(1)
-        Node.running[self.pid] = self.name
+        Node.running[self.pid] = self
         return self
 
     def become(self, create, started):
@@ -186,7 +193,7 @@ def raise_grid(directory, servers, needed, manager):
         connected.touch()
 
     client.start(create_client, when_connected)
-    wait_for("the client's connections", connected.exists)
+    wait_for("connection of the client to every server", connected.exists)
     cache = client.path / "private" / "introducer_default_cache.yaml"
     # Every server's address for HTTPS, once each.
     wait_for(cache, lambda: cache.exists() and cache.read_text().count("anonymous-storage-NURLs") >= servers)
