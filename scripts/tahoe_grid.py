@@ -22,8 +22,8 @@ DEADLINE_SECONDS = 60
 
 
 def free_port(address):
-    """A port that is free now, and which the system gives to nobody who asks for any: whoever did and listens at every address
-    would have it at this one too, before the node does. Tahoe-LAFS goes on without a port that it does not get.
+    """A port that is free now, and which the system gives to nobody who asks for any: whoever did and listens at every address,
+    as each node does at one such port, would have it at this one too. Tahoe-LAFS goes on without a port that it does not get.
     """
     with contextlib.suppress(OSError):
         first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
