@@ -435,7 +435,7 @@ async fn operators_purse(
         ledger: client_books(&home.client_ledgers(), clock).await?,
         payer,
         key: key.clone(),
-        judge: Arc::new(ClientJudge { client: payer, confirmed: false, clock }),
+        judge: Arc::new(ClientJudge { client: payer, confirmed: false }),
         budget: limit.map_or(Budget::Nothing, |limit| Budget::UpTo(limit.asset(), limit.amount())),
         clock,
     }))

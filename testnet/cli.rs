@@ -161,6 +161,9 @@ struct ClearinghouseArgs {
     /// How far ahead of the machine's its clock is
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_hyphen_values = true)]
     ahead: i64,
+    /// Lines on standard input say how far ahead it is from then on
+    #[arg(long)]
+    moved: bool,
     /// What is typed after `clearinghouse`
     #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
@@ -177,8 +180,11 @@ pub(crate) fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return wrong_words(&error),
     };
-    if let CliCommand::Clearinghouse(ClearinghouseArgs { ahead, words }) = cli.command {
+    if let CliCommand::Clearinghouse(ClearinghouseArgs { ahead, moved, words }) = cli.command {
         rehearse(ahead);
+        if moved {
+            std::thread::spawn(leash::follow_clock);
+        }
         return lafs_clearinghouse::cli::run(std::iter::once("clearinghouse".into()).chain(words));
     }
     raise_open_files();

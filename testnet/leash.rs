@@ -19,11 +19,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(8);
 pub(crate) fn released() -> std::io::Result<oneshot::Receiver<()>> {
     let (sender, receiver) = oneshot::channel();
     std::thread::Builder::new().name("leash".to_owned()).spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if let Ok(ahead_seconds) = line.parse() {
-                rehearse(ahead_seconds);
-            }
-        }
+        follow_clock();
         let _ = sender.send(());
         let (_keep, never) = mpsc::channel::<()>();
         if never.recv_timeout(GRACE) == Err(RecvTimeoutError::Timeout) {
@@ -32,4 +28,13 @@ pub(crate) fn released() -> std::io::Result<oneshot::Receiver<()>> {
         }
     })?;
     Ok(receiver)
+}
+
+/// Sets the clock as each line on standard input says, until that ends.
+pub(crate) fn follow_clock() {
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        if let Ok(ahead_seconds) = line.parse() {
+            rehearse(ahead_seconds);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use crate::keys::{GridId, SecretKey};
 use crate::ledger::{Ledger, LedgerError};
 use crate::record::{GridRecord, Limit};
 use crate::resolver::ResolveError;
+use crate::session::CLAIM_TOLERANCE;
 use crate::signed::{Identity, ObjectType};
 use crate::tariff::wire::{Revoke, Revoked, Side, Terms, TermsBody, TermsProposal, WireError};
 use crate::units::{Bytes, Seconds, UnixSeconds};
@@ -138,7 +139,8 @@ impl AgreedTerms {
             window: WINDOW,
             settle: WEEK,
             dispute: WEEK,
-            not_before: now,
+            // In force for a payer too whose clock is behind as far as it may be.
+            not_before: now.minus(CLAIM_TOLERANCE),
             not_after: now.plus(MONTHS),
             nonce,
         };

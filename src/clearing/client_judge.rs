@@ -1,7 +1,6 @@
 //! What a client agrees to when it pays its home: a price that the home has signed for it. What may be spent is the purse's.
 
 use crate::clearing::purse::{Judge, Judged, Wanted};
-use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey};
 use crate::peer::{GatewayClient, PeerError};
 use crate::tariff::wire::{Deck, LaneOpenBody};
@@ -15,8 +14,6 @@ pub struct ClientJudge {
     pub client: PublicKey,
     /// Whether a person has confirmed what the home's policy asks about.
     pub confirmed: bool,
-    /// The time.
-    pub clock: Clock,
 }
 
 impl ClientJudge {
@@ -31,9 +28,7 @@ impl ClientJudge {
             _ if Some(deck.identity()) != body.evidence => Some("its evidence is not the deck"),
             _ if says.seller != body.payee || says.signer != body.payee_key => Some("its deck is somebody else's"),
             _ if (says.asset, says.price) != (body.asset, body.price) => Some("its deck says another price"),
-            _ if !says.covers(&self.client, &body.destination(), self.clock.now()) => {
-                Some("its deck does not cover it")
-            }
+            _ if !says.covers(&self.client, &body.destination(), body.opened_at) => Some("its deck does not cover it"),
             _ => None,
         }
     }

@@ -76,9 +76,9 @@ impl HomeJudge {
         }
     }
 
-    /// What is wrong with a proposal by what its grid has published.
+    /// What is wrong with a proposal by what its grid has published for the time at which the lane is opened.
     fn fault(&self, known: &Answer, body: &LaneOpenBody, deck: Option<&Deck>) -> Option<&'static str> {
-        let (record, now) = (&known.record, self.clock.now());
+        let (record, now) = (&known.record, body.opened_at);
         if !has_role(record, &body.payee_key, Roles::SERVE) {
             return Some("its grid's record does not let that key serve");
         }

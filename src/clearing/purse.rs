@@ -68,7 +68,8 @@ pub trait Judge: fmt::Debug + Send + Sync {
     /// What to ask the grid `payee` for, to read files of `destination`.
     fn wanted<'a>(&'a self, payee: &'a GridId, destination: &'a GridId) -> BoxFuture<'a, Judged<Wanted>>;
 
-    /// Whether this price is right: `Err` says what is wrong. What names keys and times is judged by the purse.
+    /// Whether this price is right for the time at which the lane is opened: `Err` says what is wrong. What names keys and times is
+    /// judged by the purse.
     fn price<'a>(
         &'a self,
         client: &'a GatewayClient,

@@ -1,12 +1,13 @@
 //! How a payer opens a lane: what it brings, and what it agrees to.
 
 use crate::clearing::lane_documents::{LaneAgreed, LaneOffer, LaneOpened, LaneProposed, MAX_ANSWER_BYTES, Octets};
-use crate::clearing::purse::{Inner, Purse, WORTHWHILE, price_text};
+use crate::clearing::purse::{Inner, Purse, price_text};
 use crate::clearing::purse_lane::PurseLane;
 use crate::clearing::spent::Budget;
 use crate::keys::GridId;
 use crate::ledger::{LedgerError, Part};
 use crate::peer::{GatewayClient, PeerError};
+use crate::session::CLAIM_TOLERANCE;
 use crate::signed::Identity;
 use crate::tariff::lane::LaneSecret;
 use crate::tariff::wire::{Deck, LaneOpenBody, LaneProposal};
@@ -17,6 +18,9 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tracing::debug;
 
+/// What is wrong with a proposal that is dated as no clock may be that opened a session with ours.
+const OTHER_TIME: &str =
+    "it is dated more than 2 min from now by the clock here: compare this machine's clock with another";
 /// What is wrong with a proposal under terms that were not asked for.
 const OTHER_TERMS: &str = "it is under other terms";
 
@@ -103,7 +107,12 @@ impl Purse {
                 Some("it is in another asset")
             }
             _ if body.price.0 > 0 && body.terms != wanted.terms => Some(OTHER_TERMS),
-            _ if body.not_after <= now.plus(WORTHWHILE) => Some("it ends at once"),
+            // What gives its price is judged for that time.
+            _ if body.opened_at > now.plus(CLAIM_TOLERANCE) || now > body.opened_at.plus(CLAIM_TOLERANCE) => {
+                Some(OTHER_TIME)
+            }
+            // One that is over soon is read on as long as it lasts: so it is in the last seconds of a price.
+            _ if body.not_after <= now => Some("it is over already"),
             _ => None,
         };
         if let Some(what) = differs {

@@ -51,7 +51,7 @@ pub(super) async fn open(
         ledger,
         payer,
         key,
-        judge: Arc::new(ClientJudge { client: payer, confirmed: spending.yes, clock }),
+        judge: Arc::new(ClientJudge { client: payer, confirmed: spending.yes }),
         budget: spending.budget(),
         clock,
     })))

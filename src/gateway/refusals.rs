@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 /// Why a record was not found.
 pub(super) fn resolve_refusal(error: &ResolveError) -> Refusal {
     let (status, code) = match error {
-        ResolveError::NotFound { .. } => (StatusCode::NOT_FOUND, Code::NotFound),
+        ResolveError::NotFound { .. } | ResolveError::Ahead { .. } => (StatusCode::NOT_FOUND, Code::NotFound),
         ResolveError::RolledBack { .. } => (StatusCode::NOT_FOUND, Code::Integrity),
         ResolveError::Expired { .. } => (StatusCode::GONE, Code::Expired),
         ResolveError::Withdrawn { .. } => (StatusCode::GONE, Code::Withdrawn),

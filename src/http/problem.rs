@@ -81,7 +81,7 @@ impl IntoResponse for Problem {
 impl From<ResolveError> for Problem {
     fn from(error: ResolveError) -> Self {
         let (status, code) = match &error {
-            ResolveError::NotFound { .. } => (StatusCode::NOT_FOUND, Code::NotFound),
+            ResolveError::NotFound { .. } | ResolveError::Ahead { .. } => (StatusCode::NOT_FOUND, Code::NotFound),
             ResolveError::RolledBack { .. } => (StatusCode::NOT_FOUND, Code::Integrity),
             ResolveError::Expired { .. } => (StatusCode::GONE, Code::Expired),
             ResolveError::Withdrawn { .. } => (StatusCode::GONE, Code::Withdrawn),

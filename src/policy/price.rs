@@ -1,19 +1,19 @@
 //! What a grid charges, and in which asset it is paid. No price is no permission: what is unclear is refused.
 
-use crate::policy::retail::Retail;
+use crate::policy::retail::{NoRetail, Retail};
 use crate::rate::Asset;
 use crate::record::{Binding, GridRecord, binding};
 use crate::signed::Identity;
 use crate::units::{PricePerGib, UnixSeconds};
 
-/// A price in force, and until when it is promised.
+/// A price in force, and until when it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Priced {
     /// What it is counted in; `XXX` at price 0 where downloads are free.
     pub asset: Asset,
     /// Minor units per 2^30 octets.
     pub price: PricePerGib,
-    /// The first second for which it is not promised.
+    /// The first second for which it may be another one.
     pub until: UnixSeconds,
     /// The record that says so.
     pub record: Identity,
@@ -37,6 +37,9 @@ pub enum Unpriced {
     /// It can be paid in nothing that the operator has a conversion for.
     #[error("the grid charges in {}, and there is no conversion from there", codes(.0))]
     NoConversion(Vec<Asset>),
+    /// There is a conversion, and what comes of it is no price.
+    #[error(transparent)]
+    NoRetail(NoRetail),
 }
 
 fn codes(assets: &[Asset]) -> String {
@@ -57,6 +60,8 @@ pub fn priced(
     if now >= record.signed().expires_at() {
         return Err(Unpriced::Expired(record.signed().expires_at()));
     }
+    // A record that is there has been issued, whatever the clock here says.
+    let now = now.max(record.signed().issued_at());
     let mut assets: Vec<Asset> = std::iter::once(record).chain(evidence).flat_map(rated).collect();
     assets.sort_unstable();
     assets.dedup();
@@ -73,10 +78,11 @@ pub fn priced(
         None => (priced.price.0 == 0).then_some(PricePerGib(0)),
     };
     let payable = prices.iter().filter_map(|priced| Some((at_home(&priced)?, *priced)));
-    payable
-        .min_by_key(|(at_home, priced)| (*at_home, priced.asset))
-        .map(|(_, priced)| priced)
-        .ok_or(Unpriced::NoConversion(assets))
+    payable.min_by_key(|(at_home, priced)| (*at_home, priced.asset)).map(|(_, priced)| priced).ok_or_else(|| {
+        let faults = prices.iter().filter_map(|priced| retail?.price(priced.asset, priced.price).err());
+        let mut too_large = faults.filter(|fault| matches!(fault, NoRetail::TooLarge(_)));
+        too_large.next().map_or(Unpriced::NoConversion(assets), Unpriced::NoRetail)
+    })
 }
 
 fn rated(record: &GridRecord) -> impl Iterator<Item = Asset> {
@@ -86,7 +92,7 @@ fn rated(record: &GridRecord) -> impl Iterator<Item = Asset> {
 fn of(asset: Asset, binding: &Binding) -> Priced {
     let promise = &binding.promise;
     let asset = if promise.price.0 == 0 { Asset::FREE } else { asset };
-    Priced { asset, price: promise.price, until: promise.until, record: binding.record }
+    Priced { asset, price: promise.price, until: binding.stands_until, record: binding.record }
 }
 
 #[cfg(test)]
@@ -128,6 +134,8 @@ mod tests {
         assert_eq!(found(&rates, Some(&retail(&[("USD", "0.9")])), Seconds(0)), Ok("0.02 USD".into()));
         assert!(matches!(found(&rates, Some(&retail(&[])), Seconds(0)), Err(Unpriced::NoConversion(_))));
         assert!(matches!(found(&rates, None, Seconds(0)), Err(Unpriced::NoConversion(_))));
+        let far = retail(&[("USD", "999999999999")]);
+        assert!(matches!(found(&rates, Some(&far), Seconds(0)), Err(Unpriced::NoRetail(_))));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl OwnRecord {
         if !draft.is_final() {
             draft.nodes = nodes(held.as_ref(), situation, due);
         }
-        if let Some(held) = held.as_ref().filter(|held| !due && !self.has_changed(held, &draft, &hand)) {
+        if let Some(held) = held.as_ref().filter(|held| !due && !self.has_changed(held, &draft, &hand, now)) {
             return Ok(Some(held.clone()));
         }
         if held.as_ref().is_some_and(|held| held.signed().withdrawn()) {
@@ -137,7 +137,7 @@ impl OwnRecord {
             Err(SignError::Overweight(_)) if draft.nodes.len() > situation.node.len() => {
                 let Some(held) = &held else { return Ok(None) };
                 draft.nodes = held.nodes().to_vec();
-                if !due && !self.has_changed(held, &draft, &hand) {
+                if !due && !self.has_changed(held, &draft, &hand, now) {
                     return Ok(Some(held.clone()));
                 }
                 self.sign(&draft, &hand, Some(held), &evidence, now)?
@@ -165,7 +165,7 @@ impl OwnRecord {
             return Ok(None);
         }
         let says = match self.hand()? {
-            Some(hand) if !says_the_same(&record, &self.draft(&hand)) => Says::SomethingElse,
+            Some(hand) if !says_the_same(&record, &self.draft(&hand), now) => Says::SomethingElse,
             _ => Says::TheSame,
         };
         self.taken = Some((record.signed().identity(), says));
@@ -242,7 +242,7 @@ impl OwnRecord {
 
     /// Whether `held` is not what we would sign now. What another node of this grid signed counts as ours: for the same
     /// words, or because we do not quarrel.
-    fn has_changed(&self, held: &GridRecord, draft: &RecordDraft, hand: &Hand) -> bool {
+    fn has_changed(&self, held: &GridRecord, draft: &RecordDraft, hand: &Hand, now: UnixSeconds) -> bool {
         let signed = held.signed();
         let other = self.taken.filter(|(identity, _)| *identity == signed.identity());
         // What our delegation revokes is no word of another node of ours, but perhaps a thief's: nobody yields to it.
@@ -257,7 +257,7 @@ impl OwnRecord {
             }
             Hand::Grid(_) => signed.authority().delegation().is_some(),
         };
-        delegation_changed || words(held, draft.lifetime) != *draft
+        delegation_changed || words(held, draft.lifetime) != as_issued(draft, held, now)
     }
 
     /// The key at hand: the publisher's where the grid key has delegated, else the grid manager's.
@@ -285,9 +285,17 @@ fn words(held: &GridRecord, lifetime: Option<Seconds>) -> RecordDraft {
     says
 }
 
+/// What a record that ends as `held` does would say by `draft` if it were issued now: a price that has begun since, or a promise
+/// that has ended, makes another one of it, and once.
+fn as_issued(draft: &RecordDraft, held: &GridRecord, now: UnixSeconds) -> RecordDraft {
+    let rates = draft.rates.iter().map(|rate| rate.as_issued(now, held.signed().expires_at())).collect();
+    RecordDraft { rates, ..draft.clone() }
+}
+
 /// Whether `record` says what `draft` does, but for the nodes that it names and for what only the hand that signed decides.
-fn says_the_same(record: &GridRecord, draft: &RecordDraft) -> bool {
-    RecordDraft { nodes: draft.nodes.clone(), next: draft.next, ..words(record, draft.lifetime) } == *draft
+fn says_the_same(record: &GridRecord, draft: &RecordDraft, now: UnixSeconds) -> bool {
+    let says = RecordDraft { nodes: draft.nodes.clone(), next: draft.next, ..words(record, draft.lifetime) };
+    as_issued(&says, record, now) == as_issued(draft, record, now)
 }
 
 /// The nodes to be named: those of `held` in their order, ours among them, and ours at the end where it is new. When the
@@ -396,6 +404,22 @@ mod tests {
         let current = place.own.current(&at(NOW)).unwrap().unwrap();
         assert!(current.signed().supersedes(record.signed()));
         assert!(current.signed().authority().delegation().is_some());
+    }
+
+    /// The settings go on saying what has come true since: it was taken for something that the record does not say, and the
+    /// record was signed anew at every look.
+    #[test]
+    fn a_price_that_has_begun_is_signed_once() {
+        let mut place = delegated(NOW);
+        let rises = NOW.plus(Seconds::days(1));
+        place.own.config.rate = vec![format!("5 USD/GiB until {rises} then 8 from {rises}").parse().unwrap()];
+        let first = place.own.current(&at(NOW)).unwrap().unwrap();
+        assert_eq!(place.own.current(&at(rises.minus(Seconds(1)))).unwrap(), Some(first.clone()));
+        let second = place.own.current(&at(rises)).unwrap().unwrap();
+        assert_ne!(second, first);
+        let rates: Vec<String> = second.rates().iter().map(ToString::to_string).collect();
+        assert_eq!(rates, ["8 USD/GiB"]);
+        assert_eq!(place.own.current(&at(rises.plus(Seconds(60)))).unwrap(), Some(second));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::grid_record::GridRecord;
 use super::time::CLOCK_TOLERANCE;
 use crate::rate::{Asset, Commitment, DatedRate};
 use crate::signed::Identity;
-use crate::units::{PricePerGib, UnixSeconds};
+use crate::units::{PricePerGib, Seconds, UnixSeconds};
 use std::cmp::Reverse;
 use std::fmt;
 
@@ -80,6 +80,10 @@ pub fn breaches(older: &GridRecord, newer: &GridRecord) -> Vec<Breach> {
     broken.collect()
 }
 
+/// For how long money is agreed on by a price that is published and not promised: the next record may have another one, and whoever
+/// pays reads records anew every hour.
+const UNPROMISED: Seconds = Seconds::hours(1);
+
 /// The price that binds for one asset, and what makes it bind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
@@ -87,6 +91,9 @@ pub struct Binding {
     pub promise: Commitment,
     /// The record that says so.
     pub record: Identity,
+    /// The first second for which this is not the price, or may not be: the end of the promise, or where the price is only
+    /// published an hour from now; never after the next price begins.
+    pub stands_until: UnixSeconds,
 }
 
 /// What binds for `asset` at `now`: the lowest of what `current` publishes and of every promise, its own and those in
@@ -99,19 +106,33 @@ pub fn binding(
     evidence: &[GridRecord],
     now: UnixSeconds,
 ) -> Option<Binding> {
-    let binding = |record: &GridRecord, promise| Binding { promise, record: record.signed().identity() };
+    let binding = |record: &GridRecord, promise, stands_until| {
+        let record = record.signed().identity();
+        Binding { promise, record, stands_until }
+    };
     let published = current.filter(|record| now < record.signed().expires_at()).into_iter().flat_map(|record| {
-        let published = |rate: &DatedRate| Some(Commitment { price: rate.price_at(now)?, ..rate.commitment() });
-        record.rates().iter().filter_map(published).map(move |promise| binding(record, promise))
+        let published = move |rate: &DatedRate| {
+            let promise = Commitment { price: rate.price_at(now)?, ..rate.commitment() };
+            Some(binding(record, promise, stands_until(rate, record.signed().expires_at(), now)))
+        };
+        record.rates().iter().filter_map(published)
     });
     let promised = current.into_iter().chain(evidence).flat_map(|record| {
         let promises = live_commitments(record, now).filter(|promise| promise.binds_at(now));
-        promises.map(move |promise| binding(record, promise))
+        promises.map(move |promise| binding(record, promise, promise.until))
     });
     published
         .chain(promised)
         .filter(|binding| binding.promise.asset == asset || binding.promise.asset.is_free())
         .min_by_key(|binding| (binding.promise.price, Reverse(binding.promise.until)))
+}
+
+/// Until when a line publishes the price that it has at `now`, in a record that expires then.
+fn stands_until(rate: &DatedRate, expires_at: UnixSeconds, now: UnixSeconds) -> UnixSeconds {
+    let promised = Some(rate.until()).filter(|until| now < *until);
+    let end = promised.unwrap_or_else(|| now.plus(UNPROMISED).min(expires_at));
+    let next = rate.line().next().map(|next| next.not_before).filter(|begins| now < *begins);
+    next.map_or(end, |begins| end.min(begins))
 }
 
 /// The price of [`binding`].
@@ -237,7 +258,6 @@ mod tests {
     use super::super::fixtures::{DAY, NOW, any_line, by_grid, grid, grid_key, with_rates};
     use super::*;
     use crate::rate::RateLine;
-    use crate::units::Seconds;
     use proptest::prelude::*;
 
     fn usd() -> Asset {
@@ -290,6 +310,19 @@ mod tests {
         );
         let binding = binding(usd(), Some(&current), &evidence, in_days(9)).expect("a price");
         assert_eq!(binding.record, old.signed().identity());
+    }
+
+    #[test]
+    fn what_is_published_and_not_promised_stands_for_an_hour_and_not_beyond_the_next_price() {
+        let record = with_rates(&["0.02 USD/GiB until 2026-11-03 then 0.03 from 2026-11-04"], NOW);
+        let stands =
+            |now| binding(usd(), Some(&record), &[], now).map(|bound| (bound.promise.price.0, bound.stands_until));
+        let (hour, minute) = (Seconds::hours(1), Seconds(60));
+        assert_eq!(stands(NOW), Some((20_000_000, in_days(2))));
+        assert_eq!(stands(in_days(2)), Some((20_000_000, in_days(2).plus(hour))));
+        assert_eq!(stands(in_days(3).minus(minute)), Some((20_000_000, in_days(3))));
+        assert_eq!(stands(in_days(3)), Some((30_000_000, in_days(3).plus(hour))));
+        assert_eq!(stands(in_days(7).minus(minute)), Some((30_000_000, in_days(7))), "no longer than the record");
     }
 
     #[test]

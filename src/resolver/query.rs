@@ -7,7 +7,7 @@ use crate::dht::server::Server;
 use crate::dht::walk::{PARALLELISM, WIDTH};
 use crate::dht::{AskError, Dht, Finding};
 use crate::keys::GridId;
-use crate::record::SignedRecord;
+use crate::record::{SignedRecord, TimeFault};
 use crate::resolver::own_nodes::{OwnNode, OwnNodes};
 use crate::resolver::question::Source;
 use crate::resolver::tally::Tally;
@@ -73,6 +73,8 @@ pub(crate) struct Progress {
     pub(crate) rolled_back: Option<u64>,
     /// The latest expiry among the expired records offered.
     pub(crate) expired_at: Option<UnixSeconds>,
+    /// What is wrong with a record that was offered and is dated in the future.
+    pub(crate) ahead: Option<TimeFault>,
     /// What the grid's own node said; asked for `fresh` only.
     pub(crate) own_node: OwnNode,
     /// Everybody was asked who was to be.
@@ -212,6 +214,7 @@ impl Query {
             networks: tally.networks(),
             rolled_back: tally.rolled_back(),
             expired_at: tally.expired_at(),
+            ahead: tally.ahead(),
             own_node,
             complete,
             ended: false,

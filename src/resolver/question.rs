@@ -2,7 +2,7 @@
 
 use crate::config::FileError;
 use crate::keys::GridId;
-use crate::record::{GridRecord, RecordError};
+use crate::record::{GridRecord, RecordError, TimeFault};
 use crate::resolver::succession::MoveRefusal;
 use crate::store::FloorFileError;
 use crate::units::{Seconds, UnixSeconds};
@@ -141,6 +141,14 @@ pub enum ResolveError {
         /// When it expired.
         expired_at: UnixSeconds,
     },
+    /// The record found is dated in the future: the clock here is wrong, or that of who signed it.
+    #[error("the record of {grid} is dated in the future")]
+    Ahead {
+        /// The grid.
+        grid: GridId,
+        /// What its date is, and the time here.
+        source: TimeFault,
+    },
     /// The grid has withdrawn itself, for good.
     #[error("the grid {grid} has withdrawn its record")]
     Withdrawn {
@@ -192,6 +200,7 @@ impl ResolveError {
             Self::NotFound { .. } => "not_found",
             Self::RolledBack { .. } => "rolled_back",
             Self::Expired { .. } => "expired",
+            Self::Ahead { .. } => "ahead",
             Self::Withdrawn { .. } => "withdrawn",
             Self::Moved { .. } => "moved",
             Self::Upgrade { .. } => "upgrade",

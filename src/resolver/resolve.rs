@@ -136,6 +136,7 @@ impl Resolver {
                     | ResolveError::Busy
                     | ResolveError::NotFound { .. }
                     | ResolveError::Expired { .. }
+                    | ResolveError::Ahead { .. }
                     | ResolveError::RolledBack { .. },
                 ),
                 Some(row),
@@ -201,6 +202,7 @@ impl Resolver {
         Err(match progress {
             Progress { rolled_back: Some(floor), .. } => ResolveError::RolledBack { grid, floor },
             Progress { expired_at: Some(expired_at), .. } => ResolveError::Expired { grid, expired_at },
+            Progress { ahead: Some(source), .. } => ResolveError::Ahead { grid, source },
             Progress { complete: true, answered, .. } => {
                 if !was_seen_before {
                     self.absent().note(grid, answered, self.parts.clock.now());

@@ -22,6 +22,7 @@ pub(crate) struct Tally {
     best: Option<Best>,
     rolled_back: bool,
     expired_at: Option<UnixSeconds>,
+    ahead: Option<TimeFault>,
     /// What each server gave that answered.
     given: HashMap<PeerId, Given>,
     silent: u32,
@@ -61,6 +62,7 @@ impl Tally {
             best: None,
             rolled_back: false,
             expired_at: None,
+            ahead: None,
             given: HashMap::new(),
             silent: 0,
             networks: HashSet::new(),
@@ -115,7 +117,10 @@ impl Tally {
                 self.note_evidence(bytes);
                 return GivenRecord::Worthless;
             }
-            Some(_) => return GivenRecord::Worthless,
+            Some(fault) => {
+                self.ahead = Some(fault);
+                return GivenRecord::Worthless;
+            }
         }
         if self.floor.as_ref().is_some_and(|floor| !floor.admits(&record)) {
             self.rolled_back = true;
@@ -184,6 +189,11 @@ impl Tally {
     /// The latest expiry among the expired records offered.
     pub(crate) fn expired_at(&self) -> Option<UnixSeconds> {
         self.expired_at
+    }
+
+    /// What is wrong with a record that was offered and is dated in the future.
+    pub(crate) fn ahead(&self) -> Option<TimeFault> {
+        self.ahead
     }
 
     /// Records that may prove a promise and were not taken yet. Not looked at.

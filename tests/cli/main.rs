@@ -6,12 +6,15 @@
 
 mod abroad;
 mod ahead;
+mod all_money;
 mod api;
 mod billed;
 mod called_gateways;
 mod caps;
 mod clearing;
 mod clients;
+mod clocks;
+mod clones;
 mod copies;
 mod endings;
 mod forged;
@@ -20,7 +23,9 @@ mod gateways;
 mod given;
 #[path = "../grid_files/mod.rs"]
 mod grid_files;
+mod hand_lane;
 mod home_gateway;
+mod in_mid_file;
 mod init;
 mod killed;
 mod lies;
@@ -39,6 +44,7 @@ mod records;
 mod resolving;
 mod stalls;
 mod stopped;
+mod strange_lanes;
 mod usage;
 #[path = "../valve/mod.rs"]
 mod valve;

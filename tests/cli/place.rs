@@ -49,6 +49,14 @@ impl Place {
         command
     }
 
+    /// The same with a clock that is `ahead` seconds ahead of the machine's, until a line on its standard input says otherwise.
+    pub(crate) fn command_at<S: AsRef<OsStr>>(&self, ahead: i64, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_testnet"));
+        command.args(["clearinghouse", &format!("--ahead={ahead}"), "--moved", "--"]).args(words);
+        command.current_dir(self.dir.path()).env_clear().env("HOME", self.dir.path()).stdin(Stdio::piped());
+        command
+    }
+
     /// Runs `line`, parted at spaces, to its end.
     pub(crate) fn run(&self, line: &str) -> Ended {
         self.run_words(line.split_whitespace())
@@ -69,8 +77,16 @@ impl Place {
 
     /// Starts the node of `dir`, made beforehand.
     pub(crate) fn start(&self, dir: &str) -> Running {
+        self.start_by(dir, self.command(["run", "-d", dir]))
+    }
+
+    /// The same at a clock that can be moved.
+    pub(crate) fn start_at(&self, ahead: i64, dir: &str) -> Running {
+        self.start_by(dir, self.command_at(ahead, ["run", "-d", dir]))
+    }
+
+    fn start_by(&self, dir: &str, mut command: Command) -> Running {
         let log = fs::File::create(self.path(&format!("{dir}.log"))).unwrap();
-        let mut command = self.command(["run", "-d", dir]);
         Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 }
@@ -163,6 +179,12 @@ fn line_matches(pattern: &str, line: &str) -> bool {
     rest.is_empty()
 }
 
+/// Sets the clock of a command that was started by [`Place::command_at`].
+pub(crate) fn set_clock(child: &mut Child, ahead: i64) {
+    let stdin = child.stdin.as_mut().expect("a clock that can be moved");
+    stdin.write_all(format!("{ahead}\n").as_bytes()).unwrap();
+}
+
 /// A node at work; killed when dropped.
 pub(crate) struct Running(Child);
 
@@ -182,6 +204,11 @@ impl Running {
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
+    }
+
+    /// Sets its clock, which was started as one that can be moved.
+    pub(crate) fn is_ahead(&mut self, seconds: i64) {
+        set_clock(&mut self.0, seconds);
     }
 
     /// Sends a signal by its name, such as `HUP`.

@@ -2,17 +2,21 @@
 //! behind a wire that lets through what a test says.
 
 use crate::grid_files::GridFiles;
-use crate::place::{Ended, Place, Running, eventually};
+use crate::place::{Ended, Place, Running, eventually, set_clock};
 use crate::valve::Valve;
+use lafs_clearinghouse::address::PrivateAddresses;
+use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::Home;
 use lafs_clearinghouse::furl::Nurl;
 use lafs_clearinghouse::keys::{GridId, PublicKey, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
+use lafs_clearinghouse::peer::{DialGuard, Named, ask_gateway};
 use lafs_clearinghouse::rate::Asset;
-use lafs_clearinghouse::tariff::wire::Terms;
+use lafs_clearinghouse::tariff::wire::{LaneId, Terms};
+use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// What the first grid's rules are before a test changes them: everybody may have everything, at what it costs abroad.
 pub(crate) const POLICY: &str = "\
@@ -102,20 +106,25 @@ impl Priced {
     }
 
     pub(crate) fn begin_as(&self, client: &str, output: &str) -> Getting {
-        let mut command = self.place.command(self.words(client, output));
-        Getting(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+        Getting::spawn(self.place.command(self.words(client, output)))
     }
 
     /// Begins to get the file, of which so many octets come over `wire` and no more.
     #[track_caller]
     pub(crate) fn begin_until(&self, wire: &Valve, output: &str, octets: usize) -> Getting {
+        self.held_after(wire, octets, || self.begin(output))
+    }
+
+    /// The same of whatever `begin` begins.
+    #[track_caller]
+    pub(crate) fn held_after(&self, wire: &Valve, octets: usize, begin: impl Fn() -> Getting) -> Getting {
         wire.lets_through(octets);
-        let mut getting = self.begin(output);
+        let mut getting = begin();
         eventually("it is held", || {
             let ended = getting.0.as_mut().unwrap().try_wait().unwrap();
             // A node that has just been started may not know the other grid yet.
             if ended.is_some_and(|status| status.code() == Some(3)) {
-                getting = self.begin(output);
+                getting = begin();
                 return None;
             }
             (wire.holds() || ended.is_some()).then_some(())
@@ -130,6 +139,11 @@ impl Priced {
     /// Both grids sign terms by which the first one pays the second: for so much credit, with a window of so many MiB. Their
     /// identity.
     pub(crate) fn agree_on_terms(&self, credit: &str, window: u64) -> String {
+        self.agree_on_terms_with(credit, window, &[])
+    }
+
+    /// The same; `more` are words of `terms propose`.
+    pub(crate) fn agree_on_terms_with(&self, credit: &str, window: u64, more: &[&str]) -> String {
         let place = &self.place;
         let (proposal, agreed) = (place.path("terms.proposal"), place.path("agreed.terms"));
         let _ = (std::fs::remove_file(&proposal), std::fs::remove_file(&agreed));
@@ -137,7 +151,7 @@ impl Priced {
             "terms propose {} --pays we -o terms.proposal -d home --window {window} --credit",
             self.abroad.grid
         );
-        ok(place.run_words(words.split(' ').chain([credit])));
+        ok(place.run_words(words.split(' ').chain([credit]).chain(more.iter().copied())));
         ok(place.run("terms accept terms.proposal -o agreed.terms -d abroad"));
         let taken = Terms::from_bytes(&place.read("agreed.terms")).unwrap();
         let _ = std::fs::remove_file(&proposal);
@@ -166,7 +180,8 @@ impl Priced {
         let key = key(&self.place, client).public();
         let home = *self.home.grid.key();
         let folder = Home::new(self.place.path(client)).client_ledgers();
-        let books = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        // There is none before anything was read.
+        let books = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
         let books = books.filter(|path| path.extension().is_some_and(|end| end == "sqlite"));
         let own = books.map(|book| owed(&book, Part::Payer, key, home)).sum();
         (own, owed(&ledger(&self.place, "home"), Part::Payee, key, home))
@@ -190,6 +205,15 @@ impl Priced {
 pub(crate) struct Getting(Option<Child>);
 
 impl Getting {
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        Self(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
+    }
+
+    /// Sets its clock, which can be moved.
+    pub(crate) fn is_ahead(&mut self, seconds: i64) {
+        set_clock(self.0.as_mut().unwrap(), seconds);
+    }
+
     /// How it ended.
     pub(crate) fn ended(mut self) -> Ended {
         Ended::of(self.0.take().unwrap().wait_with_output().unwrap())
@@ -227,6 +251,25 @@ impl Node {
     pub(crate) fn start(&mut self, place: &Place) {
         let running = place.start(self.dir);
         self.is_started(place, running);
+    }
+
+    /// The same at a clock so far ahead of the machine's, which can be moved.
+    pub(crate) fn start_at(&mut self, ahead: i64, place: &Place) {
+        let running = place.start_at(ahead, self.dir);
+        self.is_started(place, running);
+    }
+
+    /// Sets its clock, which can be moved, and waits until it shows that.
+    pub(crate) fn is_ahead(&mut self, seconds: i64, place: &Place) {
+        let local: Nurl = status(place, self.dir)["gateway_local_nurl"].as_str().unwrap().parse().unwrap();
+        let then = Clock::with_offset(seconds).now();
+        self.running.as_mut().unwrap().is_ahead(seconds);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        eventually("its clock", || {
+            let guard = DialGuard::new(PrivateAddresses::Allowed);
+            let greeting = runtime.block_on(ask_gateway(&local, Named::ByUser, &guard)).ok()?;
+            (greeting.now_unix_seconds >= then).then_some(())
+        });
     }
 
     pub(crate) fn is_started(&mut self, place: &Place, running: Running) {
@@ -276,6 +319,36 @@ pub(crate) fn ledger(place: &Place, dir: &str) -> PathBuf {
 /// What `debtor` owes `creditor` in US dollars by the books at `ledger`.
 pub(crate) fn owed(ledger: &Path, part: Part, debtor: PublicKey, creditor: PublicKey) -> i128 {
     read(ledger, async |ledger| ledger.owed(part, debtor, creditor, Asset::from_code("USD").unwrap()).await.unwrap())
+}
+
+/// A lane as the books at `ledger` have it: when it was opened, what it costs, and how far it was vouched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vouched {
+    pub(crate) lane: LaneId,
+    pub(crate) opened_at: UnixSeconds,
+    pub(crate) price: PricePerGib,
+    pub(crate) octets: Bytes,
+    pub(crate) amount: MinorUnits,
+}
+
+/// The lanes with a voucher on which `payer` pays `payee`.
+pub(crate) fn vouched(ledger: &Path, part: Part, payer: PublicKey, payee: PublicKey) -> Vec<Vouched> {
+    let lanes = read(ledger, async |ledger| ledger.open_lanes(part, UnixSeconds(1)).await.unwrap());
+    let between = lanes.iter().filter(|lane| {
+        let body = lane.open.body();
+        (body.payer, *body.payee.key()) == (payer, payee)
+    });
+    let vouched = between.filter_map(|lane| {
+        let (body, voucher) = (lane.open.body(), lane.voucher.as_ref()?.body());
+        Some(Vouched {
+            lane: lane.open.identity(),
+            opened_at: body.opened_at,
+            price: body.price,
+            octets: voucher.cum_bytes,
+            amount: voucher.cum_amount,
+        })
+    });
+    vouched.collect()
 }
 
 /// What `look` finds in the books at `ledger`, beside whoever writes them.

@@ -40,7 +40,7 @@ async fn read_all(place: GatewayPlace, home: &Home, books: &str, file: &Target) 
         ledger,
         payer: key.public(),
         key: key.clone(),
-        judge: Arc::new(ClientJudge { client: key.public(), confirmed: false, clock }),
+        judge: Arc::new(ClientJudge { client: key.public(), confirmed: false }),
         budget: Budget::UpTo(Asset::from_code("USD").unwrap(), MinorUnits(100_000_000_000)),
         clock,
     });

@@ -36,17 +36,39 @@ fn a_rule_or_a_removed_client_stops_a_file_within_one_window_and_says_so() {
     // What came is paid for.
     assert!(priced.agree().0 > 0);
 
-    // A quota of which less is left than what is to come.
+    // One grid that is not called from now on, whoever it is that asks.
+    let grid = &priced.abroad.grid;
+    let rule =
+        format!("[[rule]]\nname = \"one grid\"\ngrids = [\"{grid}\"]\naction = \"deny\"\nmessage = \"not that one\"\n");
     rules(POLICY);
-    let (ended, octets) = read_and(&priced, &priced.wire, "used-up", || {
-        rules(&format!("{POLICY}client-quota = [\"16 MiB/day\"]\n"));
+    let (ended, octets) = read_and(&priced, &priced.wire, "not-called", || {
+        rules(&POLICY.replace("[[rule]]", &format!("{rule}[[rule]]")));
     });
     assert_eq!(ended.status, 4, "{}", ended.stderr);
-    // By what was read, or by what was on its way when it was broken off.
-    let says = |words: &str| ended.stderr.contains(words);
-    assert!(says("is used up") || says("what your quota leaves is held"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the home gateway says: not that one"), "{}", ended.stderr);
     assert!(octets <= WINDOW + FRAMES, "{octets}");
     priced.agree();
+
+    // A quota of which less is left than what is to come: of the client, and of all that is read of that grid.
+    for quota in ["client-quota", "grid-ceiling"] {
+        rules(POLICY);
+        let (ended, octets) = read_and(&priced, &priced.wire, quota, || {
+            rules(&format!("{POLICY}{quota} = [\"32 MiB/day\"]\n"));
+        });
+        assert_eq!(ended.status, 4, "{quota}: {}", ended.stderr);
+        // By what was read, or by what was on its way when it was broken off.
+        let says = |words: &str| ended.stderr.contains(words);
+        assert!(says("is used up") || says("leaves is held"), "{quota}: {}", ended.stderr);
+        assert!(octets <= WINDOW + FRAMES, "{quota}: {octets}");
+        priced.agree();
+    }
+    // One that leaves less than the file, and is raised before that shows.
+    rules(&format!("{POLICY}client-quota = [\"60 MiB/day\"]\n"));
+    let (ended, _) = read_and(&priced, &priced.wire, "raised", || {
+        rules(&format!("{POLICY}client-quota = [\"600 MiB/day\"]\n"));
+    });
+    ok(ended);
+    priced.is_whole("raised");
 
     rules(POLICY);
     let (ended, octets) = read_and(&priced, &priced.wire, "removed", || {

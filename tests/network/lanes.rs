@@ -29,7 +29,7 @@ fn purse(ledger: Ledger) -> Purse {
         ledger,
         payer: alice().public(),
         key: alice(),
-        judge: Arc::new(ClientJudge { client: alice().public(), confirmed: false, clock }),
+        judge: Arc::new(ClientJudge { client: alice().public(), confirmed: false }),
         budget: Budget::Nothing,
         clock,
     })

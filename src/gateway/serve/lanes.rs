@@ -7,7 +7,7 @@ use crate::clearing::{
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::refusal::{Code, Refusal};
-use crate::gateway::serve::sales::sale;
+use crate::gateway::serve::sales::{evidence, sale};
 use crate::gateway::serve::shared::Shared;
 use crate::keys::PublicKey;
 use crate::session::Caller;
@@ -66,7 +66,9 @@ pub(super) async fn open(
         let kept = shared.till.ledger().keep(deck, shared.clock.now()).await;
         kept.map_err(|error| refusal(&error.into()))?;
     }
-    if let Some(record) = (shared.own_record)().filter(|_| sale.price.0 > 0) {
+    if sale.price.0 > 0
+        && let Some(record) = evidence(&shared, &sale).await
+    {
         let kept = shared.till.ledger().keep(record.signed(), shared.clock.now()).await;
         kept.map_err(|error| refusal(&error.into()))?;
     }

@@ -9,6 +9,7 @@ use crate::keys::{GridId, PublicKey};
 use crate::policy::Confirmed;
 use crate::rate::Asset;
 use crate::record::{GridRecord, binding};
+use crate::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use crate::session::Caller;
 use crate::signed::{Envelope, Identity, ObjectType};
 use crate::tariff::lane::{Limits, WriteOff};
@@ -54,8 +55,9 @@ async fn to_grid(
         let detail = "this gateway was started a moment ago, and does not know its grid's record yet";
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable, detail).after(STARTING));
     };
+    let promised = promised(shared).await;
     let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
-    if let Some(free) = binding(Asset::FREE, Some(&record), &[], now) {
+    if let Some(free) = binding(Asset::FREE, Some(&record), &promised, now) {
         return Ok(Sale {
             payer: *grid.key(),
             payer_key: *key,
@@ -64,7 +66,7 @@ async fn to_grid(
             evidence: Some(free.record),
             terms: None,
             grant: None,
-            not_after: latest.min(free.promise.until),
+            not_after: latest.min(free.stands_until),
             limits: Limits { window: None, credit: None, write_off: WriteOff::Nothing },
         });
     }
@@ -76,7 +78,7 @@ async fn to_grid(
         return Err(no_terms(shared, grid, key, &record).await);
     };
     let body = terms.body();
-    let Some(bound) = binding(body.asset, Some(&record), &[], now) else {
+    let Some(bound) = binding(body.asset, Some(&record), &promised, now) else {
         return Err(Refusal::new(
             StatusCode::PAYMENT_REQUIRED,
             Code::Refused,
@@ -92,9 +94,24 @@ async fn to_grid(
         evidence: Some(bound.record),
         terms: Some(terms.identity()),
         grant: None,
-        not_after: latest.min(bound.promise.until).min(body.not_after),
+        not_after: latest.min(bound.stands_until).min(body.not_after),
         limits: Limits { window: Some(body.window), credit: Some(body.credit_limit), write_off: WriteOff::Known },
     })
+}
+
+/// The records by which this grid is bound beside the one that it publishes: it charges what it has promised, whatever it says now.
+async fn promised(shared: &Shared) -> Vec<GridRecord> {
+    let question = Question { grid: shared.grid, policy: Policy::Cached, deadline: DEFAULT_DEADLINE };
+    shared.resolver.resolve(question).await.map(|answer| answer.evidence).unwrap_or_default()
+}
+
+/// The record of this grid that gives the price of a sale, where one does.
+pub(super) async fn evidence(shared: &Shared, sale: &Sale) -> Option<GridRecord> {
+    let gives = |record: &GridRecord| Some(record.signed().identity()) == sale.evidence;
+    match (shared.own_record)().filter(gives) {
+        Some(record) => Some(record),
+        None => promised(shared).await.into_iter().find(gives),
+    }
 }
 
 /// Downloads are not free, and nothing is agreed: what would be.

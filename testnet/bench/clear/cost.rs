@@ -152,7 +152,7 @@ impl Way {
                     ledger: Ledger::open(Location::Sqlite(dir.join("ledger.sqlite")), clock.now()).await?,
                     payer: client,
                     key,
-                    judge: Arc::new(ClientJudge { client, confirmed: false, clock }),
+                    judge: Arc::new(ClientJudge { client, confirmed: false }),
                     budget: Spending::UpTo(usd(), MinorUnits(i64::MAX as u64)),
                     clock,
                 }))
