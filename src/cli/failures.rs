@@ -230,6 +230,9 @@ impl From<LedgerError> for Failure {
                 "is the database running, and does its address name a user that may open it?"
             }
             LedgerError::Newer { .. } => "use the program that wrote it, or a later one",
+            LedgerError::Older { .. } => {
+                "a node that keeps its books there brings them to the new version when it starts; a copy can be read by the program that made it"
+            }
             LedgerError::Full { .. } => "make room: nothing that was acknowledged is lost",
             _ => return Self::because(exit, &error),
         };

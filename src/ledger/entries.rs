@@ -3,10 +3,9 @@
 use crate::keys::PublicKey;
 use crate::ledger::error::LedgerError;
 use crate::ledger::part::Part;
-use crate::ledger::sql::{Sql, Value, column};
+use crate::ledger::sql::{Columns, Sql, Value, column};
 use crate::rate::Asset;
 use crate::units::{MinorUnits, UnixSeconds};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -75,11 +74,12 @@ impl Subject {
         }
     }
 
-    /// The name of the booking: the same act has the same one.
-    pub(super) fn booking(&self, part: Part) -> [u8; 32] {
-        let hour = if let Self::Lane(_, hour) = self { *hour } else { 0 };
-        let hash = Sha256::new().chain_update(self.kind()).chain_update([0]).chain_update(self.key());
-        hash.chain_update(part.number().to_be_bytes()).chain_update(hour.to_be_bytes()).finalize().into()
+    /// The hour of a lane's vouchers, 0 of what is booked once.
+    pub(super) const fn hour(&self) -> u64 {
+        match self {
+            Self::Lane(_, hour) => *hour,
+            Self::Payment(_) | Self::Netting(_) => 0,
+        }
     }
 }
 
@@ -128,6 +128,9 @@ impl Booking {
     }
 }
 
+/// Which booking it is: the same act has the same one.
+type Name = (Subject, Part);
+
 /// Books all of them: the one way into the table of entries.
 pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), LedgerError> {
     let (mut heads, mut entries, mut balances) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -139,8 +142,8 @@ pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), 
         if let Some((asset, sum)) = sums.into_iter().find(|(_, sum)| *sum != 0) {
             return Err(LedgerError::Unbalanced { asset: asset.code(), sum });
         }
-        let name = booking.subject.booking(booking.part);
-        heads.entry(name).or_insert(booking);
+        let name = (booking.subject, booking.part);
+        heads.entry(name).or_insert(booking.at);
         for (account, asset, amount) in booking.entries.iter().filter(|(_, _, amount)| *amount != 0) {
             *entries.entry((name, account.to_string(), *asset)).or_insert(0_i128) += amount;
             *balances.entry((account.to_string(), *asset)).or_insert(0_i128) += amount;
@@ -148,22 +151,12 @@ pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), 
     }
     let amount = |amount: i128| i64::try_from(amount).map_err(|_| LedgerError::TooLarge { what: "an account" });
 
-    let mut rows = Vec::with_capacity(heads.len());
-    for (name, booking) in heads {
-        rows.push(vec![
-            Value::Bytes(name.to_vec()),
-            Value::Text(booking.subject.kind().to_owned()),
-            Value::Bytes(booking.subject.key().to_vec()),
-            Value::Int(booking.part.number()),
-            Value::Int(column("a time", booking.at.0)?),
-        ]);
-    }
-    sql.write("INSERT INTO booking (booking, kind, subject, part, at)", "ON CONFLICT DO NOTHING", &rows).await?;
-
+    let numbers = number(sql, &heads).await?;
     let mut rows = Vec::with_capacity(entries.len());
     for ((name, account, asset), sum) in entries {
+        let number = numbers.get(&name).copied().unwrap_or_default();
         let asset = Value::Text(asset.code().to_owned());
-        rows.push(vec![Value::Bytes(name.to_vec()), Value::Text(account), asset, Value::Int(amount(sum)?)]);
+        rows.push(vec![Value::Int(number), Value::Text(account), asset, Value::Int(amount(sum)?)]);
     }
     let add = "ON CONFLICT (booking, account, asset) DO UPDATE SET amount = entry.amount + excluded.amount";
     sql.write("INSERT INTO entry (booking, account, asset, amount)", add, &rows).await?;
@@ -174,4 +167,45 @@ pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), 
     }
     let add = "ON CONFLICT (account, asset) DO UPDATE SET amount = balance.amount + excluded.amount";
     sql.write("INSERT INTO balance (account, asset, amount)", add, &rows).await
+}
+
+/// The number of each booking; those that are new get the next ones, so that what is booked together lies together.
+async fn number(sql: &mut Sql<'_>, heads: &BTreeMap<Name, UnixSeconds>) -> Result<BTreeMap<Name, i64>, LedgerError> {
+    let mut numbers = BTreeMap::new();
+    // Only a lane's hour is added to; whatever else there is, is booked once.
+    let hours = || heads.keys().filter(|(subject, _)| matches!(subject, Subject::Lane(..)));
+    if let Some(first) = hours().map(|(subject, _)| subject.hour()).min() {
+        let mut lanes: Vec<Vec<u8>> = hours().map(|(subject, _)| subject.key().to_vec()).collect();
+        lanes.dedup();
+        let text = format!(
+            "SELECT booking, subject, part, hour FROM booking WHERE kind = 'lane' AND hour >= {first} AND subject IN ({{}})"
+        );
+        for row in sql.rows_of(&text, &lanes).await? {
+            let columns = Columns { table: "booking", row: &row };
+            let part = Part::of_number(columns.int(2)?).ok_or_else(|| columns.damaged(2, &"no part"))?;
+            numbers.insert((Subject::Lane(columns.key(1)?, columns.count(3)?), part), columns.int(0)?);
+        }
+    }
+    // Whoever writes is alone: in SQLite one transaction does at a time, in PostgreSQL the writers take turns.
+    let last = sql.rows(sqlx::query("SELECT COALESCE(MAX(booking), 0) FROM booking")).await?;
+    let mut last = last.first().map_or(Ok(0), |row| Columns { table: "booking", row }.int(0))?;
+    let mut rows = Vec::new();
+    for (name, at) in heads {
+        if numbers.contains_key(name) {
+            continue;
+        }
+        last = last.checked_add(1).ok_or(LedgerError::TooLarge { what: "the number of a booking" })?;
+        numbers.insert(*name, last);
+        let (subject, part) = name;
+        rows.push(vec![
+            Value::Int(last),
+            Value::Text(subject.kind().to_owned()),
+            Value::Bytes(subject.key().to_vec()),
+            Value::Int(part.number()),
+            Value::Int(column("an hour", subject.hour())?),
+            Value::Int(column("a time", at.0)?),
+        ]);
+    }
+    sql.write("INSERT INTO booking (booking, kind, subject, part, hour, at)", "", &rows).await?;
+    Ok(numbers)
 }

@@ -26,6 +26,16 @@ pub enum LedgerError {
         /// The newest this program knows.
         known: i64,
     },
+    /// An older program wrote it, and who only reads changes nothing.
+    #[error("the ledger {location} has version {found}, and this program reads version {known}")]
+    Older {
+        /// Where.
+        location: Location,
+        /// The version it is in.
+        found: i64,
+        /// The version this program writes.
+        known: i64,
+    },
     /// There is no ledger yet.
     #[error("there is no ledger at `{}`", path.display())]
     Missing {

@@ -43,8 +43,8 @@ pub struct LaneLine {
 /// One side of a booking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryLine {
-    /// The booking; its entries sum to zero.
-    pub booking: [u8; 32],
+    /// The number of the booking, in these books alone; its entries sum to zero.
+    pub booking: u64,
     /// What it is about: `lane`, `payment` or `netting`.
     pub kind: String,
     /// The lane, payment or netting.
@@ -108,17 +108,17 @@ impl Ledger {
         let text = "SELECT entry.booking, kind, subject, part, at, account, asset, amount FROM entry \
                     JOIN booking ON booking.booking = entry.booking WHERE (entry.booking, account, asset) > ($1, $2, $3) \
                     ORDER BY entry.booking, account, asset LIMIT $4";
-        let mut after = (Vec::new(), String::new(), String::new());
+        let mut after = (0, String::new(), String::new());
         loop {
-            let query = sqlx::query(text).bind(after.0.clone()).bind(after.1.clone()).bind(after.2.clone()).bind(PAGE);
+            let query = sqlx::query(text).bind(after.0).bind(after.1.clone()).bind(after.2.clone()).bind(PAGE);
             let rows = self.reading().await?.sql().rows(query).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             let columns = Columns { table: "entry", row: last };
-            after = (columns.bytes(0)?, columns.text(5)?, columns.text(6)?);
+            after = (columns.int(0)?, columns.text(5)?, columns.text(6)?);
             for row in &rows {
                 let columns = Columns { table: "entry", row };
                 each(EntryLine {
-                    booking: columns.key(0)?,
+                    booking: columns.count(0)?,
                     kind: columns.text(1)?,
                     subject: columns.key(2)?,
                     part: Part::of_number(columns.int(3)?).ok_or_else(|| columns.damaged(3, &"no part"))?,

@@ -26,6 +26,7 @@ mod usage;
 mod verify;
 mod verify_lane;
 mod verify_rest;
+mod versions;
 mod vouchers;
 mod writer;
 

@@ -4,7 +4,7 @@ use crate::config::{FileError, SECRET_MODE};
 use crate::ledger::error::LedgerError;
 use crate::ledger::location::Location;
 use crate::ledger::lock::FileLock;
-use crate::ledger::schema::{migrate, version};
+use crate::ledger::schema::{NEWEST, migrate, version};
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Executor};
 use std::fs::OpenOptions;
@@ -38,7 +38,10 @@ pub(super) async fn for_reading(location: &Location) -> Result<AnyPool, LedgerEr
     }
     let pool = pool(location).await?;
     let mut connection = pool.acquire().await.map_err(LedgerError::of(location))?;
-    version(&mut connection, location).await?;
+    let found = version(&mut connection, location).await?;
+    if found < NEWEST {
+        return Err(LedgerError::Older { location: location.clone(), found, known: NEWEST });
+    }
     Ok(pool)
 }
 
@@ -50,7 +53,7 @@ async fn pool(location: &Location) -> Result<AnyPool, LedgerError> {
     let options = options.after_connect(move |connection, _| {
         Box::pin(async move {
             if is_file {
-                // FULL: a commit has reached the disk when it returns. WAL: who reads does not hold up who writes. Bookings are
+                // FULL: a commit has reached the disk when it returns. WAL: who reads does not hold up who writes. Lanes are
                 // named by hashes, so that many of them touch as many pages: 8 MiB of these are kept, and 16 MiB are written to
                 // the log before they are sorted into the file.
                 for pragma in [

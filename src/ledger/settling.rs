@@ -107,7 +107,8 @@ fn end(us: Option<GridId>, debt: &Debt) -> Vec<(Account, Asset, i128)> {
 }
 
 async fn is_booked(sql: &mut Sql<'_>, subject: Subject, part: Part) -> Result<bool, LedgerError> {
-    let query = sqlx::query("SELECT 1 FROM booking WHERE booking = $1").bind(subject.booking(part).to_vec());
+    let text = "SELECT 1 FROM booking WHERE kind = $1 AND subject = $2 AND part = $3";
+    let query = sqlx::query(text).bind(subject.kind()).bind(subject.key().to_vec()).bind(part.number());
     Ok(!sql.rows(query).await?.is_empty())
 }
 

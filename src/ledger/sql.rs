@@ -138,11 +138,16 @@ impl Columns<'_> {
         self.row.try_get(place).map_err(|error| self.damaged(place, &error))
     }
 
+    /// What the row is called, by its first column.
+    pub(super) fn name(&self) -> String {
+        let name = self.row.try_get(0).map(|key: Vec<u8>| data_encoding::HEXLOWER.encode(&key));
+        let number = || self.row.try_get(0).map(|number: i64| number.to_string());
+        name.or_else(|_| number()).unwrap_or_else(|_| "a row".to_owned())
+    }
+
     /// The complaint that a column holds something that this program would not have written.
     pub(super) fn damaged(&self, place: usize, error: &dyn std::fmt::Display) -> LedgerError {
-        let first: Option<Vec<u8>> = self.row.try_get(0).ok();
-        let row = first.map_or_else(|| "a row".to_owned(), |key| data_encoding::HEXLOWER.encode(&key));
-        LedgerError::Damaged { table: self.table, row, what: format!("column {place}: {error}") }
+        LedgerError::Damaged { table: self.table, row: self.name(), what: format!("column {place}: {error}") }
     }
 }
 

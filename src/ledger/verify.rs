@@ -1,6 +1,6 @@
 //! Computing the books again from what was signed.
 
-use crate::ledger::entries::{Booking, Subject};
+use crate::ledger::entries::Booking;
 use crate::ledger::error::LedgerError;
 use crate::ledger::handle::Ledger;
 use crate::ledger::part::Part;
@@ -132,14 +132,14 @@ async fn page(sql: &mut Sql<'_>, after: &(Vec<u8>, i64)) -> Result<Option<(Page,
             rows.vouchers.push((hour, [columns.count(3)?, columns.count(4)?], columns.bytes(5)?));
         }
     }
-    let text = "SELECT subject, part, booking.booking, account, asset, amount FROM booking \
+    let text = "SELECT subject, part, hour, account, asset, amount FROM booking \
                 JOIN entry ON entry.booking = booking.booking \
                 WHERE kind = 'lane' AND subject >= $1 AND subject <= $2";
     for row in sql.rows(between(text)).await? {
         let columns = Columns { table: "entry", row: &row };
         if let Some(rows) = page.get_mut(&(columns.bytes(0)?, columns.int(1)?)) {
             let entry = (columns.text(3)?, columns.text(4)?, i128::from(columns.int(5)?));
-            rows.entries.entry(columns.key(2)?).or_default().push(entry);
+            rows.entries.entry(columns.count(2)?).or_default().push(entry);
         }
     }
     Ok(Some((page, (last, last_part))))
@@ -160,9 +160,4 @@ pub(super) fn expected(booking: &Booking) -> Vec<(String, String, i128)> {
 /// The complaint about a row.
 pub(super) fn damaged(table: &'static str, row: impl AsRef<[u8]>, what: impl Into<String>) -> LedgerError {
     LedgerError::Damaged { table, row: data_encoding::HEXLOWER.encode(row.as_ref()), what: what.into() }
-}
-
-/// The name of the booking of a lane's hour.
-pub(super) fn of_hour(lane: [u8; 32], part: Part, hour: u64) -> [u8; 32] {
-    Subject::Lane(lane, hour).booking(part)
 }

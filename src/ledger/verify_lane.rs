@@ -4,7 +4,7 @@ use crate::keys::PublicKey;
 use crate::ledger::entries::{Booking, Subject};
 use crate::ledger::error::LedgerError;
 use crate::ledger::part::Part;
-use crate::ledger::verify::{damaged, expected, of_hour};
+use crate::ledger::verify::{damaged, expected};
 use crate::rate::Asset;
 use crate::tariff::wire::{LaneOpen, Voucher};
 use crate::units::{MinorUnits, UnixSeconds};
@@ -22,8 +22,8 @@ pub(super) struct LaneRows {
     pub(super) numbers: [u64; 2],
     /// In the order of hours: the hour, octets and charge, the signed bytes. The last one is the best.
     pub(super) vouchers: Vec<(u64, [u64; 2], Vec<u8>)>,
-    /// By booking.
-    pub(super) entries: BTreeMap<[u8; 32], Vec<(String, String, i128)>>,
+    /// By hour.
+    pub(super) entries: BTreeMap<u64, Vec<(String, String, i128)>>,
 }
 
 /// What was checked, and what usage must sum to.
@@ -82,22 +82,17 @@ pub(super) fn check(mut rows: LaneRows, checked: &mut Checked) -> Result<(), Led
                 MinorUnits(signed[1] - before[1]),
             ),
         };
-        let name = of_hour(rows.lane, rows.part, *hour);
-        let mut found = rows.entries.remove(&name).unwrap_or_default();
+        let mut found = rows.entries.remove(hour).unwrap_or_default();
         found.sort();
         if found != expected(&booking) {
-            let what = format!(
-                "lane {}, hour {hour}: {found:?}, and vouched for is {:?}",
-                open.identity(),
-                expected(&booking)
-            );
-            return Err(damaged("entry", name, what));
+            let what = format!("hour {hour} of this lane has {found:?}, and vouched for is {:?}", expected(&booking));
+            return Err(damaged("entry", rows.lane, what));
         }
         before = signed;
         checked.vouchers += 1;
     }
-    if let Some((name, _)) = rows.entries.first_key_value() {
-        return Err(damaged("booking", name, format!("lane {} has no voucher for it", open.identity())));
+    if let Some((hour, _)) = rows.entries.first_key_value() {
+        return Err(damaged("booking", rows.lane, format!("this lane has no voucher of hour {hour}")));
     }
     let party = if rows.part == Part::Payer { *body.payee.key() } else { body.payer };
     if before[0] > 0 {

@@ -49,7 +49,8 @@ pub(super) async fn check_sums(sql: &mut Sql<'_>) -> Result<(), LedgerError> {
     ];
     for (table, text, what) in faults {
         if let Some(row) = sql.rows(sqlx::query(text)).await?.first() {
-            return Err(damaged(table, Columns { table, row }.bytes(0)?, what));
+            let row = Columns { table, row }.name();
+            return Err(LedgerError::Damaged { table, row, what: what.to_owned() });
         }
     }
     Ok(())
@@ -100,17 +101,20 @@ fn identity_of(kind: &str, bytes: &[u8], owner: &[u8; 32]) -> Result<Identity, S
 
 /// Every payment has the entries that its paper gives it.
 pub(super) async fn check_settlements(sql: &mut Sql<'_>) -> Result<(), LedgerError> {
-    let text = "SELECT booking.booking, subject, booking.part, paper.bytes, account, asset, amount FROM booking \
+    let text = "SELECT booking.booking, subject, booking.part, paper.bytes, account, asset, amount, hour FROM booking \
                 JOIN entry ON entry.booking = booking.booking LEFT JOIN paper ON paper.identity = booking.subject \
                 WHERE booking.kind = 'payment' ORDER BY booking.booking, account, asset";
     let mut last: Option<PaymentRows> = None;
     sql.each(sqlx::query(text), |row| {
         let columns = Columns { table: "booking", row };
-        let name = columns.key(0)?;
+        let name = columns.int(0)?;
         if last.as_ref().is_some_and(|rows| rows.name != name) {
             last.take().map_or(Ok(()), PaymentRows::check)?;
         }
         let (subject, part, paper) = (columns.key(1)?, columns.int(2)?, columns.maybe_bytes(3)?);
+        if columns.int(7)? != 0 {
+            return Err(columns.damaged(7, &"a payment is of no hour"));
+        }
         let of = last.get_or_insert_with(|| PaymentRows { name, subject, part, paper, entries: Vec::new() });
         of.entries.push((columns.text(4)?, columns.text(5)?, i128::from(columns.int(6)?)));
         Ok(())
@@ -121,7 +125,7 @@ pub(super) async fn check_settlements(sql: &mut Sql<'_>) -> Result<(), LedgerErr
 
 /// All that the tables have of the booking of a payment.
 struct PaymentRows {
-    name: [u8; 32],
+    name: i64,
     subject: [u8; 32],
     part: i64,
     paper: Vec<u8>,
@@ -130,15 +134,16 @@ struct PaymentRows {
 
 impl PaymentRows {
     fn check(mut self) -> Result<(), LedgerError> {
-        let name = self.name;
-        let part = Part::of_number(self.part).ok_or_else(|| damaged("booking", name, "no part"))?;
-        let payment = Payment::from_bytes(&self.paper).map_err(|error| damaged("booking", name, error.to_string()))?;
+        let part = Part::of_number(self.part).ok_or_else(|| damaged("booking", self.subject, "no part"))?;
+        let payment =
+            Payment::from_bytes(&self.paper).map_err(|error| damaged("booking", self.subject, error.to_string()))?;
         let body = payment.body();
         let entries = Booking::payment(part, *body.debtor.key(), *body.creditor.key(), body.asset, body.amount);
         let booking = Booking { subject: Subject::Payment(self.subject), part, at: UnixSeconds(0), entries };
         self.entries.sort();
-        if booking.subject.booking(part) != name || self.entries != expected(&booking) {
-            return Err(damaged("entry", name, format!("payment {}: not what was signed", payment.identity())));
+        if self.entries != expected(&booking) {
+            let what = format!("payment {}: not what was signed", payment.identity());
+            return Err(LedgerError::Damaged { table: "entry", row: self.name.to_string(), what });
         }
         Ok(())
     }
@@ -146,17 +151,17 @@ impl PaymentRows {
 
 /// Every netting has the entries that follow from what was agreed on.
 pub(super) async fn check_nettings(sql: &mut Sql<'_>) -> Result<(), LedgerError> {
-    let mut bookings: BTreeMap<[u8; 32], Vec<(String, String, i128)>> = BTreeMap::new();
-    let text = "SELECT booking.booking, account, asset, amount FROM booking JOIN entry ON entry.booking = booking.booking \
+    let mut bookings: BTreeMap<([u8; 32], i64), Vec<(String, String, i128)>> = BTreeMap::new();
+    let text = "SELECT subject, part, account, asset, amount FROM booking JOIN entry ON entry.booking = booking.booking \
                 WHERE booking.kind = 'netting'";
     for row in sql.rows(sqlx::query(text)).await? {
         let columns = Columns { table: "entry", row: &row };
-        let entry = (columns.text(1)?, columns.text(2)?, i128::from(columns.int(3)?));
-        bookings.entry(columns.key(0)?).or_default().push(entry);
+        let entry = (columns.text(2)?, columns.text(3)?, i128::from(columns.int(4)?));
+        bookings.entry((columns.key(0)?, columns.int(1)?)).or_default().push(entry);
     }
     for row in sql.rows(sqlx::query("SELECT netting, part, us, bytes FROM netting")).await? {
         let columns = Columns { table: "netting", row: &row };
-        let (name, part) = (columns.key(0)?, Part::of_number(columns.int(1)?).unwrap_or(Part::Clearing));
+        let (name, part) = (columns.key(0)?, columns.int(1)?);
         let netting =
             Proposal::from_bytes(&columns.bytes(3)?).map_err(|error| damaged("netting", name, error.to_string()))?;
         if netting.hash() != name {
@@ -172,16 +177,15 @@ pub(super) async fn check_nettings(sql: &mut Sql<'_>) -> Result<(), LedgerError>
             .filter(|(_, sum)| *sum != 0)
             .map(|((account, asset), sum)| (account, asset, sum))
             .collect();
-        let booking = Subject::Netting(name).booking(part);
-        let mut found = bookings.remove(&booking).unwrap_or_default();
+        let mut found = bookings.remove(&(name, part)).unwrap_or_default();
         found.retain(|(_, _, amount)| *amount != 0);
         found.sort();
         if found != sums {
-            return Err(damaged("entry", booking, format!("netting {}: not what was agreed on", Identity(name))));
+            return Err(damaged("entry", name, format!("netting {}: not what was agreed on", Identity(name))));
         }
     }
     match bookings.first_key_value() {
-        Some((booking, _)) => Err(damaged("booking", booking, "of no netting that is kept")),
+        Some(((netting, _), _)) => Err(damaged("booking", netting, "of no netting that is kept")),
         None => Ok(()),
     }
 }

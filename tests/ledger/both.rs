@@ -3,6 +3,7 @@
 use crate::books;
 use crate::postgres::Postgres;
 use crate::proofs;
+use crate::versions;
 use lafs_clearinghouse::ledger::Location;
 
 /// One test for each body over SQLite, and one that runs all of them over PostgreSQL, for which a server takes seconds to
@@ -42,4 +43,5 @@ bodies! {
     proofs every_change_by_hand_is_named
     proofs positions_tell_what_was_booked_since_and_form_one_chain
     proofs a_netting_moves_debts_once_and_nobody_gains
+    versions books_of_an_older_program_are_gone_on_with
 }

@@ -21,3 +21,4 @@ mod objects;
 mod place;
 mod postgres;
 mod proofs;
+mod versions;

@@ -128,7 +128,7 @@ async fn tables(args: &ExportArgs, ledger: &Ledger, terminal: &Terminal) -> Outc
             rows.columns("booking kind subject part at_unix_seconds account asset scale amount");
             let each = |it: crate::ledger::EntryLine| {
                 rows.row(&[
-                    json!(HEXLOWER.encode(&it.booking)),
+                    json!(it.booking),
                     json!(it.kind),
                     json!(HEXLOWER.encode(&it.subject)),
                     json!(it.part.to_string()),
