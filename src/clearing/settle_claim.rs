@@ -1,0 +1,138 @@
+//! Claiming what a grid is owed: in time, and again until it is booked.
+
+use crate::clearing::desk::Fetched;
+use crate::clearing::settle::{Inner, Round, RoundError, Settler, clears};
+use crate::keys::GridId;
+use crate::ledger::{Claimable, LedgerError};
+use crate::signed::Identity;
+use crate::tariff::wire::{Carried, Claim, ClaimBody, ClaimLine, Receipt, ReceiptBody, Signed, Terms};
+use crate::units::{MinorUnits, Seconds, UnixSeconds};
+use hyper::Method;
+use hyper::body::Bytes;
+use std::collections::BTreeMap;
+use tracing::info;
+
+/// How many lanes are looked at in one round; the others come in the next.
+const LANES_AT_ONCE: u32 = 4_096;
+/// A receipt of 128 lanes, and what is around it.
+const MAX_RECEIPT_BYTES: usize = 16 << 10;
+
+impl Settler {
+    /// Lanes to be claimed, by the grid that clears them.
+    pub(super) async fn due(
+        &self,
+        terms: &BTreeMap<Identity, Terms>,
+        what: Round,
+    ) -> Result<BTreeMap<GridId, Vec<Claimable>>, LedgerError> {
+        let now = self.0.clock.now();
+        let mut by_terms: BTreeMap<Identity, Vec<Claimable>> = BTreeMap::new();
+        for lane in self.0.ledger.claimable(LANES_AT_ONCE).await? {
+            if let Some(of) = lane.open.body().terms.filter(|of| terms.contains_key(of)) {
+                by_terms.entry(of).or_default().push(lane);
+            }
+        }
+        let mut due: BTreeMap<GridId, Vec<Claimable>> = BTreeMap::new();
+        for (of, lanes) in by_terms {
+            let Some(terms) = terms.get(&of) else { continue };
+            if what == Round::Everything || is_due(terms, &lanes, now) {
+                due.entry(clears(terms)).or_default().extend(lanes);
+            }
+        }
+        Ok(due)
+    }
+
+    /// Claims these lanes; how many are booked, and why others are not.
+    pub(super) async fn claim(
+        &self,
+        clearing: &GridId,
+        lanes: &[Claimable],
+        terms: &BTreeMap<Identity, Terms>,
+    ) -> Result<(u64, Vec<String>), RoundError> {
+        let Inner { ledger, grid, key, desk, clock, .. } = &*self.0;
+        let mut lines = Vec::with_capacity(lanes.len());
+        for lane in lanes {
+            let body = lane.open.body();
+            let carried = |bytes: &[u8]| Carried(bytes.into());
+            let evidence = match body.evidence {
+                Some(identity) => self.evidence(identity).await?,
+                None => None,
+            };
+            lines.push(ClaimLine {
+                voucher: carried(lane.voucher.bytes()),
+                lane_open: Some(carried(lane.open.bytes())),
+                terms: body.terms.and_then(|of| terms.get(&of)).map(|terms| carried(terms.bytes())),
+                evidence: evidence.map(|bytes| carried(&bytes)),
+            });
+        }
+        let body =
+            ClaimBody { grid: *grid, signer: key.public(), clearing: *clearing, time: clock.now(), lanes: lines };
+        let claim: Claim = Signed::sign(&body, key)?;
+        let receipt = if clearing == grid {
+            desk.claim(claim.bytes(), grid).await?
+        } else {
+            let sent = Bytes::copy_from_slice(claim.bytes());
+            let answer = self.ask(clearing, Method::POST, "/v1/claims", sent, MAX_RECEIPT_BYTES).await?;
+            let receipt = Receipt::from_bytes(&answer)?;
+            self.is_receipt(receipt.body(), &claim).await?;
+            ledger.keep(&receipt, clock.now()).await?;
+            receipt
+        };
+        let (mut claimed, mut problems) = (0, Vec::new());
+        for lane in lanes {
+            let voucher = lane.voucher.body();
+            let line = receipt.body().lanes.iter().find(|line| line.lane == voucher.lane);
+            match line.map(|line| (line.refused, line.cum_bytes)) {
+                Some((None, booked)) if booked >= voucher.cum_bytes => claimed += 1,
+                Some((Some(why), _)) => {
+                    problems.push(format!("{clearing} does not book lane {}: {why:?} ({})", voucher.lane, why.code()));
+                }
+                Some((None, _)) | None => {
+                    problems.push(format!(
+                        "the receipt of {clearing} does not book lane {} as far as claimed",
+                        voucher.lane
+                    ));
+                }
+            }
+        }
+        info!(%clearing, claimed, "claimed");
+        Ok((claimed, problems))
+    }
+
+    /// Whether a receipt is one for `claim`, by a key that may sign it.
+    async fn is_receipt(&self, receipt: &ReceiptBody, claim: &Claim) -> Result<(), RoundError> {
+        let body = claim.body();
+        if (receipt.clearing, receipt.grid, receipt.claim) != (body.clearing, body.grid, claim.identity()) {
+            return Err(RoundError::Answer("the receipt is for another claim"));
+        }
+        self.signs_for(&receipt.clearing, &receipt.signer, "the receipt is signed by a key that its grid does not list")
+            .await
+    }
+
+    /// The record or deck that gives a lane its price: kept, or what our record still says.
+    async fn evidence(&self, identity: Identity) -> Result<Option<Vec<u8>>, RoundError> {
+        let Inner { ledger, grid, records, .. } = &*self.0;
+        if let Some((_, _, bytes)) = ledger.papers(&[identity]).await?.into_iter().next() {
+            return Ok(Some(bytes));
+        }
+        let answer = (records)(*grid, Fetched::WithinTheHour).await?;
+        let mut held = std::iter::once(&answer.record).chain(&answer.evidence);
+        Ok(held.find(|record| record.signed().identity() == identity).map(|record| record.signed().bytes().to_vec()))
+    }
+}
+
+/// Whether what these lanes come to is to be claimed now.
+fn is_due(terms: &Terms, lanes: &[Claimable], now: UnixSeconds) -> bool {
+    let body = terms.body();
+    let open: u128 = lanes.iter().map(|lane| u128::from(unclaimed(lane).0)).sum();
+    let half = open >= u128::from(body.credit_limit.0).div_ceil(2);
+    let old = |lane: &Claimable| {
+        let lane = lane.open.body();
+        let latest = Seconds(body.dispute.0 / 2);
+        now >= lane.opened_at.plus(body.settle) || now >= lane.not_after.plus(latest)
+    };
+    half || lanes.iter().any(old)
+}
+
+fn unclaimed(lane: &Claimable) -> MinorUnits {
+    MinorUnits(lane.voucher.body().cum_amount.0.saturating_sub(lane.posted_amount.0))
+}
