@@ -117,6 +117,16 @@ pub(crate) async fn every_change_by_hand_is_named(location: Location) {
             "UPDATE checkpoint SET cum_bytes = cum_bytes + 1",
         ),
         ("entry", "UPDATE checkpoint SET hour = hour - 9", "UPDATE checkpoint SET hour = hour + 9"),
+        (
+            "entry",
+            "UPDATE booking SET hour = hour + 9 WHERE kind = 'lane'",
+            "UPDATE booking SET hour = hour - 9 WHERE kind = 'lane'",
+        ),
+        (
+            "booking",
+            "UPDATE booking SET hour = 7 WHERE kind = 'payment'",
+            "UPDATE booking SET hour = 0 WHERE kind = 'payment'",
+        ),
         ("lane", "UPDATE lane SET price = price + 1", "UPDATE lane SET price = price - 1"),
         ("lane", "UPDATE lane SET asset = 'EUR'", "UPDATE lane SET asset = 'USD'"),
         ("usage", "UPDATE usage SET bytes = bytes + 1", "UPDATE usage SET bytes = bytes - 1"),
