@@ -154,21 +154,21 @@ pub fn ageing(chain: &[Position], debtor: &GridId, settle: Seconds, now: UnixSec
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::tariff::wire::{PositionLine, SettledBy, Settlement};
     use crate::units::Bytes;
     use proptest::prelude::*;
 
     const DAY: u64 = 86_400;
-    const NOW: UnixSeconds = UnixSeconds(20_000 * DAY);
+    pub(in crate::clearing) const NOW: UnixSeconds = UnixSeconds(20_000 * DAY);
 
-    fn grid(n: u8) -> GridId {
+    pub(in crate::clearing) fn grid(n: u8) -> GridId {
         GridId::new(SecretKey::from_seed(&[n; 32]).public())
     }
 
     /// A chain of what happens on each day: who owes more (first or not), how much, and how much of it is paid at once.
-    fn chain(days: &[(bool, u64, u64)]) -> Vec<Position> {
+    pub(in crate::clearing) fn chain(days: &[(bool, u64, u64)]) -> Vec<Position> {
         let key = SecretKey::from_seed(&[9; 32]);
         let usd = Asset::from_code("USD").unwrap();
         let (first, second) = (grid(1).min(grid(2)), grid(1).max(grid(2)));

@@ -80,7 +80,7 @@ impl std::fmt::Debug for FreshRecords {
 
 /// Whether `key` may sign positions, receipts and statements for the grid of `record`: the grid key, its publisher, or a gateway
 /// with any of the roles of money.
-pub(super) fn speaks_for(record: &GridRecord, key: &PublicKey) -> bool {
+pub fn speaks_for(record: &GridRecord, key: &PublicKey) -> bool {
     is_own_key(record, key) || has_role(record, key, Roles::SERVE.and(Roles::SPEND).and(Roles::TERMS))
 }
 

@@ -6,6 +6,7 @@ mod allowance;
 pub mod bundle;
 pub mod lane;
 mod pool;
+pub mod statement_proof;
 mod window;
 pub mod wire;
 

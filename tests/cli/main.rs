@@ -43,6 +43,7 @@ mod readers;
 mod records;
 mod resolving;
 mod stalls;
+mod statements;
 mod stopped;
 mod strange_lanes;
 mod usage;

@@ -1,5 +1,6 @@
 //! `statement`: what is due between grids for a period, from the positions that were held against the own books.
 
+mod check;
 mod paid;
 mod period;
 mod view;
@@ -17,7 +18,8 @@ use crate::config::{PUBLIC_MODE, create_new, read_key};
 use crate::keys::GridId;
 use crate::ledger::Ledger;
 use crate::signed::ObjectType;
-use crate::tariff::wire::Terms;
+use crate::tariff::statement_proof::StatementProof;
+use crate::tariff::wire::{Position, Terms};
 use crate::units::Seconds;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -45,11 +47,11 @@ pub(super) struct StatementArgs {
     /// First have the running node claim what is owed, and fetch what was booked
     #[arg(long)]
     now: bool,
-    /// Print lines for a spreadsheet, amounts in minor units
+    /// Print lines for a spreadsheet, amounts in minor units: whatever was booked, and then the totals of each statement
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Sign it and write it into this file: by whoever keeps the chain of positions, of one grid and asset, when the period is
-    /// over
+    /// Sign it and write it into this file, with the positions that it rests on: by whoever keeps the chain of positions, of one
+    /// grid and asset, when the period is over
     #[arg(long, value_name = "FILE", requires = "grid")]
     sign: Option<PathBuf>,
     #[command(flatten)]
@@ -60,12 +62,15 @@ pub(super) struct StatementArgs {
 
 #[derive(Debug, Subcommand)]
 enum StatementCommand {
+    Check(check::CheckArgs),
     Paid(paid::PaidArgs),
 }
 
 pub(super) fn run(args: &StatementArgs, terminal: &Terminal) -> Outcome<()> {
-    if let Some(StatementCommand::Paid(args)) = &args.command {
-        return paid::run(args, terminal);
+    match &args.command {
+        Some(StatementCommand::Check(args)) => return check::run(args, terminal),
+        Some(StatementCommand::Paid(args)) => return paid::run(args, terminal),
+        None => {}
     }
     let own = args.home.grid()?;
     if args.now {
@@ -108,7 +113,7 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
         let settle = settle.map(|terms| terms.body().settle).min().unwrap_or(Seconds(0));
         let ageing = ageing(&chain, &bill.debtor, settle, now);
         if clearing == *own {
-            ours.push(bill.clone());
+            ours.push((bill.clone(), chain.clone()));
         }
         statements.push(BillView::new(&bill, &chain, &ageing, now));
     }
@@ -119,8 +124,8 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
 }
 
 /// Signs the one bill of a chain that this grid keeps, with its gateway's key as its positions are.
-fn sign(args: &StatementArgs, own: &GridId, ours: &[Bill], file: &Path) -> Outcome<()> {
-    let [bill] = ours else {
+fn sign(args: &StatementArgs, own: &GridId, ours: &[(Bill, Vec<Position>)], file: &Path) -> Outcome<()> {
+    let [(bill, chain)] = ours else {
         let message = format!("this grid keeps {} chains of positions with that grid, and one is signed", ours.len());
         return Err(Failure::new(ExitCode::Refused, message)
             .hint("whoever the statement says it is booked by signs it: `GET /v1/statements/GRID` at its gateway"));
@@ -128,6 +133,9 @@ fn sign(args: &StatementArgs, own: &GridId, ours: &[Bill], file: &Path) -> Outco
     let key = read_key(&args.home.home()?.gateway_key())?;
     let statement = bill.signed(*own, &key, Clock::system().now());
     let statement = statement.map_err(|error| Failure::because(ExitCode::Refused, &error))?;
-    create_new(file, statement.bytes(), PUBLIC_MODE)?;
+    let proof = StatementProof::of(statement, chain);
+    let proof =
+        proof.map_err(|fault| Failure::because(ExitCode::Integrity, &fault).about("the positions in the books"))?;
+    create_new(file, &proof.to_bytes(), PUBLIC_MODE)?;
     Ok(())
 }

@@ -74,7 +74,7 @@ impl StatementsView {
         Self { grid_id: grid.to_string(), from_unix_seconds: period.start, until_unix_seconds: period.end, statements }
     }
 
-    /// A header, and one line for whatever was booked.
+    /// A header, one line for whatever was booked, and after those of each statement its totals, which have no time.
     pub(super) fn csv(&self) -> Csv {
         let mut text = "booked_at,creditor,debtor,clearing,kind,identity,bytes,asset,scale,amount\n".to_owned();
         for bill in &self.statements {
@@ -87,6 +87,10 @@ impl StatementsView {
                     text,
                     "{at},{creditor},{debtor},{clearing},{kind},{identity},{bytes},{asset},{scale},{amount}"
                 );
+            }
+            let BillView { creditor, debtor, clearing, position, asset, scale, .. } = bill;
+            for (name, amount) in bill.totals() {
+                let _ = writeln!(text, ",{creditor},{debtor},{clearing},{name},{position},,{asset},{scale},{amount}");
             }
         }
         Csv(text)
@@ -155,6 +159,18 @@ impl BillView {
             },
             lines,
         }
+    }
+
+    /// The figures of the statement, as `statement/1` names them.
+    fn totals(&self) -> [(&'static str, &str); 6] {
+        [
+            ("brought_forward", &self.brought_forward),
+            ("charged", &self.charged),
+            ("set_off", &self.set_off),
+            ("settled", &self.settled),
+            ("payable", &self.payable),
+            ("carried", &self.carried),
+        ]
     }
 
     /// Minor units as people write amounts.
