@@ -13,6 +13,8 @@
 
 mod agreed_terms;
 mod bill;
+#[cfg(test)]
+mod chains;
 mod claim_line;
 mod client_books;
 mod client_judge;
@@ -54,7 +56,7 @@ pub use client_books::client_books;
 pub use client_judge::ClientJudge;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
 pub use desk_error::DeskError;
-pub use dispute::{CheckpointsDocument, CompareError, Compared};
+pub use dispute::{CheckpointsDocument, CompareError, Compared, ComparedLanes};
 pub use fresh_records::{FreshRecords, speaks_for};
 pub use home_judge::HomeJudge;
 pub use house_rules::{Asker, Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};

@@ -58,7 +58,7 @@ fn figures(body: &StatementBody, bill: &Bill) -> [(&'static str, String, String)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clearing::bill::tests::{NOW, chain, grid};
+    use crate::clearing::chains::{NOW, chain, grid};
     use crate::keys::SecretKey;
     use crate::units::Seconds;
 

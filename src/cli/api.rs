@@ -5,11 +5,13 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::config::{Home, peer_id, read_key};
 use crate::http::{
-    ApiFile, Code, ComparedView, InstalledView, Problem, ReceiptView, ReloadedView, SettledView, StatusView, TakenView,
-    answer_from_body,
+    ApiFile, ClosedView, Code, ComparedLanesView, InstalledView, Problem, ReceiptView, ReloadedView, SettledView,
+    StatusView, TakenView, answer_from_body,
 };
 use crate::keys::GridId;
+use crate::record::Nickname;
 use crate::resolver::{Answer, Question};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use ureq::Agent;
@@ -103,9 +105,15 @@ impl Api {
         self.post("/v1/settle", &[])
     }
 
-    /// How a lane's vouchers compare with those of the other side.
-    pub(super) fn compare_lane(&self, lane: &str) -> Outcome<ComparedView> {
-        self.get(&format!("/v1/dispute?lane={lane}"), WORK)
+    /// Has the node compare vouchers with those of the other side: of a lane, or of a grid's lanes, as the query says.
+    pub(super) fn compare_lanes(&self, query: &str) -> Outcome<ComparedLanesView> {
+        self.post(&format!("/v1/disputes?{query}"), &[])
+    }
+
+    /// Closes what is in dispute of a lane, in somebody's words.
+    pub(super) fn close_dispute(&self, lane: &str, by: &Nickname, reason: &Nickname) -> Outcome<ClosedView> {
+        let word = |text: &Nickname| utf8_percent_encode(text.as_str(), NON_ALPHANUMERIC).to_string();
+        self.post(&format!("/v1/disputes/close?lane={lane}&by={}&reason={}", word(by), word(reason)), &[])
     }
 
     /// Hands over what the operator has signed.

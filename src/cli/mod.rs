@@ -10,6 +10,7 @@ mod client;
 mod delegate;
 mod directory;
 mod dispute;
+mod dispute_views;
 mod exit;
 mod failure;
 mod failures;

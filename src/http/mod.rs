@@ -11,7 +11,8 @@
 //! GET  /metrics                                       figures for Prometheus
 //! POST /v1/settle                                     claims what is owed, and fetches what others have booked
 //! POST /v1/signed                                     body: terms, a payment or a revocation that the operator has signed
-//! GET  /v1/dispute?lane=…                             where the other side's vouchers of a lane part from ours
+//! POST /v1/disputes?lane=…|grid=…[&from=…][&until=…]   where the other side's vouchers of lanes part from ours, which is kept
+//! POST /v1/disputes/close?lane=…&by=…&reason=…         ends that
 //! POST /v1/reload                                     reads the settings again, as SIGHUP does
 //! ```
 //!
@@ -22,6 +23,8 @@ mod answer;
 mod api;
 mod api_file;
 mod broken_text;
+mod dispute_views;
+mod disputes;
 mod findings;
 mod guard;
 mod openapi;
@@ -39,13 +42,12 @@ pub use answer::{AnswerBodyError, AnswerView, answer_from_body};
 pub use api::{Api, ApiError};
 pub use api_file::ApiFile;
 pub use broken_text::BrokenText;
+pub use dispute_views::{ClosedView, ComparedLanesView, ComparedView, NotShownView};
 pub use findings::{Finding, findings};
 pub use problem::{Code, Problem};
 pub use record_text::RecordText;
 pub use resolver_address::{ResolverAddress, ResolverAddressError, ResolverSettings};
 pub use routes::{ApiParts, RELOADS, ReloadRequest, SettingsStanding};
 pub use status::{DelegationView, FinalRecord, Mode, OtherNodeView, StatusView};
-pub use views::{
-    ComparedView, HealthView, InstalledView, ReceiptView, ReloadedView, SettledView, TakenView, UntoldView,
-};
+pub use views::{HealthView, InstalledView, ReceiptView, ReloadedView, SettledView, TakenView, UntoldView};
 pub use web::{WebAddress, WebAddressError};

@@ -6,6 +6,7 @@ use crate::config::Home;
 use crate::dht::{Dht, DhtStatus};
 use crate::grid::Grid;
 use crate::http::answer::AnswerBody;
+use crate::http::disputes;
 use crate::http::guard::guard;
 use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, document};
 use crate::http::problem::{Code, Problem};
@@ -122,7 +123,8 @@ pub(super) fn router(parts: ApiParts, stopping: watch::Receiver<bool>) -> Router
         .routes(routes!(install_bytes))
         .routes(routes!(settling::settle))
         .routes(routes!(settling::take_signed))
-        .routes(routes!(settling::dispute))
+        .routes(routes!(disputes::compare))
+        .routes(routes!(disputes::close))
         .routes(routes!(reload))
         .routes(routes!(figures))
         .routes(routes!(description))

@@ -1,19 +1,15 @@
 //! The local API's part in clearing: a round now, and what the operator has signed.
 
-use crate::clearing::{CompareError, Compared, Round, Settler, TakeError};
+use crate::clearing::{Round, Settler, TakeError};
 use crate::http::openapi::LocalProblems;
 use crate::http::problem::{Code, Problem};
 use crate::http::routes::Shared;
-use crate::http::views::{ComparedView, SettledView, TakenView, UntoldView};
-use crate::signed::Identity;
+use crate::http::views::{SettledView, TakenView, UntoldView};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
-use data_encoding::HEXLOWER;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 /// Claims everything that is owed, hands on payments, and fetches and checks what clearing nodes have booked.
 #[utoipa::path(
@@ -65,56 +61,7 @@ pub(super) async fn take_signed(
     }))
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LaneQuery {
-    /// The lane, 64 hexadecimal digits.
-    lane: String,
-}
-
-/// Compares a lane's vouchers with those that the other side holds.
-#[utoipa::path(
-    get, path = "/v1/dispute", params(LaneQuery),
-    responses(
-        (status = 200, description = "how far both agree, and where they part", body = ComparedView),
-        (status = 404, description = "no such lane is in the books, or the node has none", body = Problem,
-            content_type = "application/problem+json"),
-        LocalProblems,
-    ),
-)]
-pub(super) async fn dispute(
-    State(shared): State<Shared>,
-    query: Result<Query<LaneQuery>, QueryRejection>,
-) -> Result<Json<ComparedView>, Problem> {
-    let malformed = |detail| Problem::new(StatusCode::BAD_REQUEST, Code::Malformed, detail);
-    let Query(query) = query.map_err(|_| malformed("the query takes `lane`, and nothing else"))?;
-    let lane = HEXLOWER.decode(query.lane.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-    let lane = lane.map(Identity).ok_or_else(|| malformed("lane: 64 hexadecimal digits"))?;
-    let Compared { other, ours, theirs, agree_to, differ_at } = settler(&shared)?.compare(lane).await?;
-    Ok(Json(ComparedView {
-        lane: query.lane,
-        other: other.to_string(),
-        our_bytes: ours.0.0,
-        our_amount: ours.1.0.to_string(),
-        their_bytes: theirs.0.0,
-        their_amount: theirs.1.0.to_string(),
-        agree_to_bytes: agree_to.0,
-        differ_at_bytes: differ_at.map(|at| at.0),
-    }))
-}
-
-impl From<CompareError> for Problem {
-    fn from(error: CompareError) -> Self {
-        let (status, code) = match &error {
-            CompareError::UnknownLane => (StatusCode::NOT_FOUND, Code::NotFound),
-            CompareError::NoAnswer { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
-            CompareError::Books(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
-        };
-        Self::of(status, code, &error)
-    }
-}
-
-fn settler(shared: &Shared) -> Result<&Settler, Problem> {
+pub(super) fn settler(shared: &Shared) -> Result<&Settler, Problem> {
     shared.parts.settler.as_ref().ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,

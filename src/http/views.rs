@@ -38,45 +38,6 @@ impl fmt::Display for SettledView {
     }
 }
 
-/// How two sides' vouchers of a lane compare. Amounts are strings of digits in minor units of the lane's asset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ComparedView {
-    /// The lane.
-    pub lane: String,
-    /// The grid on the other side.
-    pub other: String,
-    /// What our best voucher is for.
-    pub our_bytes: u64,
-    /// Its charge.
-    pub our_amount: String,
-    /// What theirs is for.
-    pub their_bytes: u64,
-    /// Its charge.
-    pub their_amount: String,
-    /// The last point that both have and at which they agree; 0 if there is none.
-    pub agree_to_bytes: u64,
-    /// The first point that both have and at which they differ.
-    pub differ_at_bytes: Option<u64>,
-}
-
-impl fmt::Display for ComparedView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "We hold an acknowledgement of {} bytes, {} one of {}.",
-            self.our_bytes, self.other, self.their_bytes
-        )?;
-        match self.differ_at_bytes {
-            Some(at) => writeln!(
-                f,
-                "Both agree on the deliveries up to {} bytes and differ at {at}: what lies between is in dispute.",
-                self.agree_to_bytes
-            ),
-            None => writeln!(f, "Wherever both have a point they agree, up to {} bytes.", self.agree_to_bytes),
-        }
-    }
-}
-
 /// What was taken into the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TakenView {

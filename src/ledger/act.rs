@@ -1,6 +1,7 @@
 //! What can be done to the books. Each act is one transaction, alone or with others; each is harmless when repeated.
 
 use crate::keys::GridId;
+use crate::ledger::disputes::{Closed, NewDispute, close, dispute};
 use crate::ledger::error::LedgerError;
 use crate::ledger::lanes::{WrittenOff, at_rest, open_lane, write_off};
 use crate::ledger::paper::{Kept, Paper, keep};
@@ -25,6 +26,8 @@ pub(super) enum Act {
     Payment { part: Part, payment: Payment, at: UnixSeconds },
     Netting { us: Option<GridId>, netting: Proposal, at: UnixSeconds },
     Position { position: Position, at: UnixSeconds },
+    Dispute { found: Box<NewDispute>, at: UnixSeconds },
+    CloseDispute { lane: LaneId, closed: Closed },
     ForgetFiles { before: UnixSeconds },
 }
 
@@ -84,6 +87,8 @@ async fn one(sql: &mut Sql<'_>, act: &Act) -> Answer {
         Act::Payment { part, payment, at } => Done::Kept(pay(sql, *part, payment, *at).await?),
         Act::Netting { us, netting, at } => Done::Kept(net(sql, *us, netting, *at).await?),
         Act::Position { position, at } => Done::Kept(post(sql, position, *at).await?),
+        Act::Dispute { found, at } => Done::Kept(dispute(sql, found, *at).await?),
+        Act::CloseDispute { lane, closed } => Done::Kept(close(sql, *lane, closed).await?),
         Act::ForgetFiles { before } => {
             forget_files(sql, *before).await?;
             Done::Noted

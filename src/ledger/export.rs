@@ -142,6 +142,7 @@ impl Ledger {
             ("paper", "SELECT COUNT(*) FROM paper"),
             ("position", "SELECT COUNT(*) FROM position"),
             ("settlement", "SELECT COUNT(*) FROM settlement"),
+            ("dispute", "SELECT COUNT(*) FROM dispute"),
             ("usage", "SELECT COUNT(*) FROM usage"),
             ("write_off", "SELECT COUNT(*) FROM write_off"),
             ("lane_write_off", "SELECT COUNT(*) FROM lane_write_off"),

@@ -2,6 +2,7 @@
 
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::act::{Act, Done};
+use crate::ledger::disputes::{Closed, NewDispute};
 use crate::ledger::error::LedgerError;
 use crate::ledger::lanes::{self, LaneState, PayerState, WrittenOff};
 use crate::ledger::location::Location;
@@ -159,6 +160,16 @@ impl Ledger {
     /// Keeps a position as the next of its chain. Refuses one that does not follow, and another one in the same place.
     pub async fn post(&self, position: Position, at: UnixSeconds) -> Result<Kept, LedgerError> {
         self.kept(Act::Position { position, at }).await
+    }
+
+    /// Keeps a dispute; what is kept already, be it closed, stays as it is.
+    pub async fn dispute(&self, found: NewDispute, at: UnixSeconds) -> Result<Kept, LedgerError> {
+        self.kept(Act::Dispute { found: Box::new(found), at }).await
+    }
+
+    /// Closes what is open of a lane: [`Kept::Already`] if nothing is.
+    pub async fn close_dispute(&self, lane: LaneId, closed: Closed) -> Result<Kept, LedgerError> {
+        self.kept(Act::CloseDispute { lane, closed }).await
     }
 
     /// A lane as it stands.

@@ -8,6 +8,7 @@
 mod act;
 mod backup;
 mod chain;
+mod disputes;
 mod entries;
 mod error;
 mod evidence;
@@ -31,6 +32,7 @@ mod vouchers;
 mod writer;
 
 pub use chain::{Chain, Claimable, Pair};
+pub use disputes::{Closed, Dispute, NewDispute};
 pub use entries::Account;
 pub use error::LedgerError;
 pub use evidence::{BundleFilter, Evidence};

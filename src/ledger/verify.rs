@@ -1,5 +1,6 @@
 //! Computing the books again from what was signed.
 
+use crate::ledger::disputes::check_disputes;
 use crate::ledger::entries::Booking;
 use crate::ledger::error::LedgerError;
 use crate::ledger::handle::Ledger;
@@ -34,7 +35,7 @@ pub struct Verified {
 
 impl Ledger {
     /// Computes everything again from the signed vouchers and payments, and compares: signatures, charges, the entries of
-    /// each hour of each lane, that every booking sums to zero, the balances, usage, chains of positions, nettings.
+    /// each hour of each lane, that every booking sums to zero, the balances, usage, chains of positions, nettings, disputes.
     ///
     /// Reads one state of the books, beside a process that writes. [`LedgerError::Damaged`] names the first row that
     /// disagrees. Holds a few pages of lanes at a time, some 100 octets for each lane that a position names, and the sums of
@@ -53,6 +54,7 @@ impl Ledger {
         check_settlements(&mut sql).await?;
         check_nettings(&mut sql).await?;
         verified.positions = check_positions(&mut sql).await?;
+        check_disputes(&mut sql).await?;
         check_usage(&mut sql, checked.read).await?;
         verified.accounts = check_balances(&mut sql).await?;
         Ok(verified)

@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 
 const PAGE: i64 = 500;
 
+/// Account, asset and amount of each.
+type Entries = Vec<(String, String, i128)>;
+
 /// Every booking sums to zero in each asset, and no row hangs in the air.
 pub(super) async fn check_sums(sql: &mut Sql<'_>) -> Result<(), LedgerError> {
     let faults = [
@@ -129,7 +132,7 @@ struct PaymentRows {
     subject: [u8; 32],
     part: i64,
     paper: Vec<u8>,
-    entries: Vec<(String, String, i128)>,
+    entries: Entries,
 }
 
 impl PaymentRows {
@@ -151,7 +154,7 @@ impl PaymentRows {
 
 /// Every netting has the entries that follow from what was agreed on.
 pub(super) async fn check_nettings(sql: &mut Sql<'_>) -> Result<(), LedgerError> {
-    let mut bookings: BTreeMap<([u8; 32], i64), Vec<(String, String, i128)>> = BTreeMap::new();
+    let mut bookings: BTreeMap<([u8; 32], i64), Entries> = BTreeMap::new();
     let text = "SELECT subject, part, account, asset, amount FROM booking JOIN entry ON entry.booking = booking.booking \
                 WHERE booking.kind = 'netting'";
     for row in sql.rows(sqlx::query(text)).await? {

@@ -15,6 +15,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version { both: FIRST, sqlite: &[] },
     Version { both: SECOND, sqlite: &[] },
     Version { both: THIRD, sqlite: THIRD_SQLITE },
+    Version { both: FOURTH, sqlite: &[] },
 ];
 
 const FIRST: &[&str] = &[
@@ -102,4 +103,11 @@ const THIRD_SQLITE: &[&str] = &[
     "CREATE TABLE sent (lane BLOB NOT NULL PRIMARY KEY, bytes INTEGER NOT NULL) STRICT",
     "INSERT INTO sent (lane, bytes) SELECT lane, bytes FROM sent_2",
     "DROP TABLE sent_2",
+];
+
+const FOURTH: &[&str] = &[
+    // Where a lane's two sides hold other vouchers, and both of these; `closed_at` is 0 as long as it is open.
+    "CREATE TABLE dispute (lane BLOB NOT NULL, part BIGINT NOT NULL, differ_at BIGINT NOT NULL, agree_to BIGINT NOT NULL, \
+     ours BLOB NOT NULL, theirs BLOB NOT NULL, found_at BIGINT NOT NULL, closed_at BIGINT NOT NULL, closed_by TEXT NOT NULL, \
+     reason TEXT NOT NULL, PRIMARY KEY (lane, part, differ_at))",
 ];

@@ -16,6 +16,7 @@ mod clients;
 mod clocks;
 mod clones;
 mod copies;
+mod disputes;
 mod endings;
 mod forged;
 mod full_books;

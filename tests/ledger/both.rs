@@ -1,6 +1,7 @@
 //! Each test body, over both databases.
 
 use crate::books;
+use crate::disputes;
 use crate::postgres::Postgres;
 use crate::proofs;
 use crate::versions;
@@ -43,5 +44,8 @@ bodies! {
     proofs every_change_by_hand_is_named
     proofs positions_tell_what_was_booked_since_and_form_one_chain
     proofs a_netting_moves_debts_once_and_nobody_gains
+    disputes a_dispute_is_kept_once_and_closed_by_somebody
+    disputes lanes_with_a_grid_are_those_of_both_directions
+    disputes a_dispute_that_was_changed_by_hand_is_named
     versions books_of_an_older_program_are_gone_on_with
 }

@@ -12,6 +12,7 @@ mod child;
 mod cli;
 mod crash;
 mod desk;
+mod disputes;
 mod full_disk;
 mod judges;
 mod node;

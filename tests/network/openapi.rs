@@ -100,8 +100,9 @@ async fn the_local_document_is_what_is_answered() {
         (asker, "POST", "/v1/settle", String::new(), b""),
         (asker, "POST", "/v1/signed", String::new(), b"nonsense"),
         (asker, "POST", "/v1/signed", String::new(), &[0; 3_000]),
-        (asker, "GET", "/v1/dispute", "?lane=x".to_owned(), b""),
-        (asker, "GET", "/v1/dispute", format!("?lane={}", "0".repeat(64)), b""),
+        (asker, "POST", "/v1/disputes", "?lane=x".to_owned(), b""),
+        (asker, "POST", "/v1/disputes", format!("?lane={}", "0".repeat(64)), b""),
+        (asker, "POST", "/v1/disputes/close", "?lane=x&by=Ada&reason=none".to_owned(), b""),
         (asker, "GET", "/v1/openapi.json", String::new(), b""),
         (asker, "GET", "/metrics", String::new(), b""),
     ] {

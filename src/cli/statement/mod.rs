@@ -5,18 +5,19 @@ mod paid;
 mod period;
 mod view;
 
+pub(super) use period::Period;
+
 use crate::clearing::{Bill, ageing, bill};
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
-use crate::cli::statement::period::Period;
 use crate::cli::statement::view::{BillView, StatementsView};
 use crate::cli::terminal::{Form, Terminal};
 use crate::clock::Clock;
 use crate::config::{PUBLIC_MODE, create_new, read_key};
 use crate::keys::GridId;
-use crate::ledger::Ledger;
+use crate::ledger::{Dispute, Ledger};
 use crate::signed::ObjectType;
 use crate::tariff::statement_proof::StatementProof;
 use crate::tariff::wire::{Position, Terms};
@@ -98,6 +99,7 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
         Some(period) => period.range(),
         None => Period::month_of(now).range(),
     };
+    let disputes = ledger.disputes().await?;
     let (mut statements, mut ours) = (Vec::new(), Vec::new());
     for (clearing, pair) in ledger.chains().await? {
         let asked = args.grid.is_none_or(|grid| pair.has(&grid) && grid != *own || pair.has(&grid) && !pair.has(own));
@@ -115,12 +117,21 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
         if clearing == *own {
             ours.push((bill.clone(), chain.clone()));
         }
-        statements.push(BillView::new(&bill, &chain, &ageing, now));
+        let of_bill = disputes.iter().filter(|it| is_of(it, own, &bill));
+        statements.push(BillView::new(&bill, &chain, &ageing, of_bill, now));
     }
     if let Some(file) = &args.sign {
         sign(args, own, &ours, file)?;
     }
     Ok(StatementsView::new(own, &period, statements))
+}
+
+/// Whether a dispute is open and about lanes between the two of this bill.
+fn is_of(dispute: &Dispute, own: &GridId, bill: &Bill) -> bool {
+    let (mut two, mut of_bill) = ([*own, dispute.other()], [bill.creditor, bill.debtor]);
+    two.sort_unstable();
+    of_bill.sort_unstable();
+    dispute.closed.is_none() && two == of_bill && dispute.found.open.body().asset == bill.asset
 }
 
 /// Signs the one bill of a chain that this grid keeps, with its gateway's key as its positions are.

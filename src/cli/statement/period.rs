@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 /// From one date to another in UTC, the second one not included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Period(Range<UnixSeconds>);
+pub(in crate::cli) struct Period(Range<UnixSeconds>);
 
 /// A text that is no period.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a period: write a month as 2027-01, or two dates as 2027-01-01..2027-01-15")]
-pub(super) struct PeriodError(String);
+pub(in crate::cli) struct PeriodError(String);
 
 impl Period {
     /// The first second, and the first after it.
-    pub(super) fn range(&self) -> Range<UnixSeconds> {
+    pub(in crate::cli) fn range(&self) -> Range<UnixSeconds> {
         self.0.clone()
     }
 

@@ -3,11 +3,13 @@
 use crate::clearing::Bill;
 use crate::cli::table::Table;
 use crate::keys::GridId;
+use crate::ledger::Dispute;
 use crate::netting::Ageing;
 use crate::rate::Asset;
 use crate::tariff::wire::{Position, SettledBy};
 use crate::units::UnixSeconds;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
@@ -38,6 +40,10 @@ pub(super) struct BillView {
     carried: String,
     position: String,
     ageing: AgeingView,
+    /// What of the lanes between the two is in dispute, by our books: whenever it was delivered.
+    in_dispute: String,
+    /// These lanes.
+    disputed_lanes: Vec<String>,
     lines: Vec<LineView>,
 }
 
@@ -108,7 +114,19 @@ impl fmt::Display for Csv {
 }
 
 impl BillView {
-    pub(super) fn new(bill: &Bill, chain: &[Position], ageing: &Ageing, now: UnixSeconds) -> Self {
+    pub(super) fn new<'d>(
+        bill: &Bill,
+        chain: &[Position],
+        ageing: &Ageing,
+        disputes: impl Iterator<Item = &'d Dispute>,
+        now: UnixSeconds,
+    ) -> Self {
+        // A lane may differ at more than one point: what lies beyond the first has the others in it.
+        let mut disputed: BTreeMap<String, u128> = BTreeMap::new();
+        for dispute in disputes {
+            let amount = disputed.entry(dispute.found.open.identity().to_string()).or_default();
+            *amount = (*amount).max(dispute.amount.0.into());
+        }
         let mut lines = Vec::new();
         for position in chain.iter().map(Position::body).filter(|body| bill.period.contains(&body.time)) {
             let grid =
@@ -157,6 +175,8 @@ impl BillView {
                 overdue_days: ageing.due_since.map(|since| now.since(since).0 / 86_400),
                 due_since_unix_seconds: ageing.due_since,
             },
+            in_dispute: disputed.values().sum::<u128>().to_string(),
+            disputed_lanes: disputed.into_keys().collect(),
             lines,
         }
     }
@@ -221,6 +241,10 @@ impl fmt::Display for StatementsView {
             if let (Some(days), Some(since)) = (bill.ageing.overdue_days, bill.ageing.due_since_unix_seconds) {
                 let for_so_long = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
                 table.row("overdue", format!("for {for_so_long}, since {since}"));
+            }
+            if !bill.disputed_lanes.is_empty() {
+                let (lanes, amount) = (bill.disputed_lanes.len(), bill.amount(&bill.in_dispute));
+                table.row("in dispute", format!("{amount} on {lanes} of the lanes: `clearinghouse dispute list`"));
             }
             table.row("last position", &bill.position);
             write!(f, "\n{table}")?;

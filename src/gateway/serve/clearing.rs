@@ -156,7 +156,7 @@ async fn checkpoints(
     let lane = lane.map(Identity).ok_or_else(|| Refusal::malformed("a lane is named by 64 hexadecimal digits"))?;
     let vouchers = shared.settler.checkpoints(lane, &grid).await.map_err(|error| match &error {
         CompareError::UnknownLane => Refusal::because(StatusCode::NOT_FOUND, Code::NotFound, &error),
-        CompareError::NoAnswer { .. } | CompareError::Books(_) => {
+        CompareError::NotShown { .. } | CompareError::NoAnswer { .. } | CompareError::Books(_) => {
             Refusal::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error)
         }
     })?;
