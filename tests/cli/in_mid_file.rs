@@ -86,6 +86,22 @@ fn a_lane_that_ends_in_the_middle_of_a_file_is_followed_by_another_one() {
 }
 
 #[test]
+fn a_lane_that_would_follow_and_is_dated_a_day_from_now_is_not_agreed_to() {
+    let mut priced = start("5 USD/GiB");
+    let getting = held(&priced, "file", "1 USD");
+    // The client's clock does not go along, and its session is open.
+    priced.home.is_ahead(25 * HOUR, &priced.place);
+    priced.abroad.is_ahead(25 * HOUR, &priced.place);
+    priced.abroad.wire.open();
+    let ended = getting.ended();
+    assert_eq!(ended.status, 11, "{}", ended.stderr);
+    assert!(ended.stderr.contains("compare this machine's clock with another"), "{}", ended.stderr);
+    // What came before is paid for.
+    let (client, _) = priced.agree();
+    assert!(client > 0);
+}
+
+#[test]
 fn terms_that_end_in_the_middle_of_a_file_are_followed_by_what_the_policy_accepts() {
     let mut priced = Priced::with(Place::new(), SIZE, "5 USD/GiB", |node, place| node.start_at(0, place));
     let until = Clock::with_offset(HOUR).now().to_string();
