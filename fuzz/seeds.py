@@ -132,6 +132,28 @@ def bundles():
             yield cbor({0: 1, 1: [{0: "record/1", 1: grid, 2: payload(bytes.fromhex(vector["bytes_hex"]))}]})
 
 
+def statements():
+    """A statement and two positions, as payloads that the target signs; and what is missing or too much."""
+    keys = sorted(bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key")[:2]
+    grid = {vector["name"]: bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key"}["grid"]
+    time = 1_800_000_000
+    line = lambda lane: {0: bytes([lane] * 32), 1: 0, 2: 0, 3: 1, 4: 0, 5: 10}  # noqa: E731
+    position = lambda number, charged, at: {  # noqa: E731
+        0: grid, 1: grid, 2: keys[0], 3: keys[1], 4: "USD", 5: number, **({6: bytes(32)} if number > 1 else {}), 7: at, 8: [line(number)],
+        10: charged, 11: 0, 12: 0, 13: 0,
+    }
+    statement = {
+        0: grid, 1: grid, 2: keys[1], 3: keys[0], 4: "USD", 5: time, 6: time + 9, 8: 10, 9: 10, 10: 0, 11: 0, 12: 0, 13: 20,
+    }
+    first, second = cbor(position(1, 10, time - 1)), cbor(position(2, 20, time + 1))
+    yield cbor({0: 1, 1: cbor(statement)})
+    yield cbor({0: 1, 1: cbor(statement), 2: [first, second]})
+    yield cbor({0: 1, 1: cbor(statement), 2: [second]})
+    yield cbor({0: 1, 1: cbor(statement), 2: [second, first]})
+    yield cbor({0: 1, 1: cbor(statement), 2: [first, cbor(position(2, 20, time - 2))]})
+    yield cbor({0: 2, 1: cbor(statement), 64: "later"})
+
+
 def nettings():
     """Three grids in a circle, a pair, faults in them; and drawn debts."""
     keys = sorted(bytes.fromhex(vector["public_key_hex"]) for kind, vector in vectors() if kind == "key")[:3]
@@ -491,7 +513,7 @@ def main():
         "mutable": mutables, "directory": directories, "servers": server_lists, "certificate": certificates,
         "share_numbers": share_sets,
         "erasure": blocks, "share": shares, "manifest": manifests,
-        "record": records, "delegation": delegations, "session": callers, "money": money, "bundle": bundles, "netting": nettings, "policy": policies, "message": messages, "cap": caps, "furl": furls,
+        "record": records, "delegation": delegations, "session": callers, "money": money, "bundle": bundles, "statement": statements, "netting": nettings, "policy": policies, "message": messages, "cap": caps, "furl": furls,
         "config": configs,
     }
     for target, seeds in makers.items():
