@@ -4,6 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod gateway_node;
+#[path = "valve/mod.rs"]
+#[expect(dead_code, reason = "the tests of the program use more of it")]
+mod valve;
 
 mod network {
     mod beginning;

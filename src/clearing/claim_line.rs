@@ -1,12 +1,13 @@
 //! Whether a clearing node books a lane: what both sides signed, under terms that name it, at the price that was published.
 
-use crate::clearing::desk::{Desk, may_sign, too_late};
+use crate::clearing::desk::{Desk, may_sign};
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh_records::may_agree;
 use crate::keys::GridId;
 use crate::ledger::Part;
 use crate::record::{GridRecord, Roles, binding_price};
 use crate::signed::{Identity, ObjectType};
+use crate::tariff::lane::is_too_late;
 use crate::tariff::wire::{
     ClaimLine, ClaimRefusal, Deck, LaneId, LaneOpen, LaneOpenBody, Revoke, Revoked, Terms, TermsBody,
 };
@@ -43,7 +44,7 @@ pub(super) async fn judge(
         return Ok(Judged::Refused(ClaimRefusal::Invalid));
     }
     let Some(terms) = terms_of(desk, line, body).await? else { return Ok(Judged::Refused(ClaimRefusal::NoTerms)) };
-    if too_late(body.not_after, terms.body().dispute, now) {
+    if is_too_late(body.not_after, Some(terms.body().dispute), now) {
         return Ok(Judged::Refused(ClaimRefusal::TooLate));
     }
     if !is_new {

@@ -342,8 +342,3 @@ fn pair_of(pair: &Pair) -> (GridId, GridId, crate::rate::Asset) {
 fn refused(lane: Identity, why: ClaimRefusal) -> ReceiptLine {
     ReceiptLine { lane, cum_bytes: Bytes(0), cum_amount: MinorUnits(0), refused: Some(why) }
 }
-
-/// When a lane cannot be claimed any more.
-pub(super) fn too_late(not_after: UnixSeconds, dispute: crate::units::Seconds, now: UnixSeconds) -> bool {
-    now > not_after.plus(dispute)
-}

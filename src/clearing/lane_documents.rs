@@ -15,6 +15,10 @@ pub const MAX_REQUEST_BYTES: usize = 8 << 10;
 pub const MAX_VOUCHER_BYTES: usize = (2 * MAX_ENTRIES * Served::BYTES).div_ceil(3) * 4 + 1_024;
 /// The most octets of an answer to it.
 pub const MAX_ANSWER_BYTES: usize = 16 << 10;
+/// How many lanes are shown at once.
+pub const MAX_SHOWN: usize = 128;
+/// The most octets of lanes that are shown, and of the answer to it.
+pub const MAX_SHOWN_BYTES: usize = MAX_SHOWN * 512 + 64;
 
 /// Octets as base64url without padding.
 #[derive(Clone, PartialEq, Eq)]
@@ -110,6 +114,60 @@ pub struct LaneStanding {
     /// The payee's report; of a lane that this process opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_base64url: Option<Octets>,
+}
+
+/// Lanes on which nothing is read any more, shown by their payer all at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LanesShown {
+    /// At most [`MAX_SHOWN`].
+    pub lanes: Vec<LaneShown>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneShown {
+    /// Its id, 64 hexadecimal digits.
+    pub lane: String,
+    /// The best voucher that its payer has of it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voucher_base64url: Option<Octets>,
+}
+
+/// What came of them, in the same order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LanesTaken {
+    /// One for each lane that was shown.
+    pub lanes: Vec<LaneTaken>,
+}
+
+/// What came of one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LaneTaken {
+    /// Its id, 64 hexadecimal digits.
+    pub lane: String,
+    /// The voucher that counts, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voucher_base64url: Option<Octets>,
+    /// Why what was shown of it is not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<NotTaken>,
+}
+
+/// Why a lane that was shown is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotTaken {
+    /// These books do not have it, or it is somebody else's.
+    NotFound,
+    /// It ended longer ago than it may be vouched for.
+    LaneClosed,
+    /// What was shown is no voucher of it.
+    Malformed,
+    /// A reason that this program does not know.
+    #[serde(other)]
+    Other,
 }
 
 impl Octets {

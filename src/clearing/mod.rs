@@ -27,6 +27,7 @@ mod home_judge;
 mod house_rules;
 mod lane_documents;
 mod lane_use;
+mod late;
 mod nettings;
 mod position_check;
 mod purse;
@@ -46,6 +47,7 @@ mod till_account;
 mod till_error;
 mod till_lane;
 mod till_open;
+mod till_shown;
 #[cfg(test)]
 mod till_tests;
 mod transcript;
@@ -61,8 +63,9 @@ pub use fresh_records::{FreshRecords, speaks_for};
 pub use home_judge::HomeJudge;
 pub use house_rules::{Asker, Case, HouseRules, PolicyFault, RuleError, Ruled, Version, read_policy};
 pub use lane_documents::{
-    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES,
-    MAX_VOUCHER_BYTES, Octets, VoucherSent, lane_of_text, lane_text,
+    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneShown, LaneStanding, LaneTaken, LanesShown,
+    LanesTaken, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, MAX_SHOWN, MAX_SHOWN_BYTES, MAX_VOUCHER_BYTES, NotTaken, Octets,
+    VoucherSent, lane_of_text, lane_text,
 };
 pub use lane_use::{Delivery, LaneUse};
 pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};

@@ -156,17 +156,24 @@ impl PurseLane {
 
     /// Has all of it vouched for until nothing will come any more, and tells the other side so.
     async fn run(self, purse: Arc<Inner>, client: GatewayClient) {
-        if let Err(error) = self.pay(&purse, &client).await {
+        let paid = self.pay(&purse, &client).await;
+        if let Err(error) = &paid {
             debug!(%error, "a lane ends before its time");
         }
         self.state().closed = true;
+        let id = self.0.open.identity();
         if purse.clock.now() < self.0.open.body().not_after {
-            let path = format!("/v1/lanes/{}", lane_text(&self.0.open.identity()));
+            let path = format!("/v1/lanes/{}", lane_text(&id));
             let told =
                 client.send(Method::DELETE, &path, "application/json", Vec::new().into(), MAX_ANSWER_BYTES).await;
             if let Err(error) = told {
                 debug!(%error, "the other side was not told that a lane is closed");
             }
+        }
+        if paid.is_ok()
+            && let Err(error) = purse.ledger.told(vec![id]).await
+        {
+            debug!(%error, "a lane will be shown once more");
         }
         self.0.over.send_replace(true);
     }
@@ -317,7 +324,7 @@ async fn paused(tries: u32) -> u32 {
 }
 
 /// Sends a voucher of `lane`, with the deliveries that it acknowledges, or shows it without. The answer is the one that counts.
-pub(super) async fn send(
+async fn send(
     client: &GatewayClient,
     lane: &LaneOpen,
     voucher: &Voucher,
@@ -333,7 +340,7 @@ pub(super) async fn send(
 }
 
 /// Whether the same again will be refused again.
-fn is_final(error: &PeerError) -> bool {
+pub(super) fn is_final(error: &PeerError) -> bool {
     error.refusal().is_some_and(|refusal| (400..500).contains(&refusal.status) && refusal.status != 429)
 }
 

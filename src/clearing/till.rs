@@ -3,6 +3,7 @@
 
 use crate::clearing::lane_documents::{LaneStanding, Octets};
 use crate::clearing::lane_use::LaneUse;
+use crate::clearing::late::is_over;
 use crate::clearing::till_account::{Account, AccountKey, of_books};
 use crate::clearing::till_error::TillError;
 use crate::clearing::till_lane::{Closing, Lane};
@@ -180,10 +181,14 @@ impl Till {
         {
             return Ok(best.clone());
         }
+        let now = self.0.clock.now();
+        if is_over(&self.0.ledger, body, now).await? {
+            return Err(TillError::Over);
+        }
         let account = self.account_of(payer, body.asset);
         let Some(account) = account else {
             // Nobody counts for this payer yet: whoever will begins with what the books have then.
-            self.0.ledger.voucher(Part::Payee, voucher.clone(), Vec::new(), self.0.clock.now()).await?;
+            self.0.ledger.voucher(Part::Payee, voucher.clone(), Vec::new(), now).await?;
             return Ok(voucher);
         };
         let counts = self.with_account(account, |_, account, _| {

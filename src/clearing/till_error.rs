@@ -14,6 +14,9 @@ pub enum TillError {
     /// It was another process that opened it, or its time or its terms are over.
     #[error("the lane is open no more: {0}")]
     Closed(&'static str),
+    /// Nobody would book it any more.
+    #[error("the lane ended longer ago than it may be vouched for")]
+    Over,
     /// The lane is for another grid's files.
     #[error("the lane is for another grid's files")]
     OtherDestination,

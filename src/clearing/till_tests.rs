@@ -270,6 +270,31 @@ async fn a_payer_shows_after_a_restart_what_it_had_acknowledged_and_has_room_aga
 }
 
 #[tokio::test]
+async fn lanes_that_ended_are_shown_all_at_once_and_too_late_nobody_takes_them() {
+    let shop = Shop::start().await;
+    let mut shown = Vec::new();
+    for _ in 0..3 {
+        let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
+        shop.sends(&lane, 0, 4).await.unwrap();
+        let entries = [lane.served(0, 4)];
+        shown.push((lane.id(), Some(lane.voucher(&entries).bytes().to_vec())));
+    }
+    let shop = shop.restart().await;
+    shop.clock.advance(2 * DAY as i64);
+    let of_nobody = (crate::signed::Identity([9; 32]), None);
+    let taken = shop.till.shown(&payer(), &[shown[0].clone(), of_nobody, shown[1].clone()]).await;
+    let best = |taken: &Result<Option<Vec<u8>>, TillError>| taken.as_ref().ok().cloned().flatten();
+    assert_eq!((best(&taken[0]), best(&taken[2])), (shown[0].1.clone(), shown[1].1.clone()));
+    assert!(matches!(taken[1], Err(TillError::NoLane)), "{taken:?}");
+    assert_eq!(shop.owed().await, 8);
+    shop.clock.advance(30 * DAY as i64);
+    let taken = shop.till.shown(&payer(), &shown).await;
+    assert_eq!(best(&taken[0]), shown[0].1, "what counts is confirmed again");
+    assert!(matches!(taken[2], Err(TillError::Over)), "{taken:?}");
+    assert_eq!(shop.owed().await, 8);
+}
+
+#[tokio::test]
 async fn at_half_of_the_credit_it_is_time_to_settle_and_at_the_limit_nothing_more_is_lent_until_it_is_settled() {
     let shop = Shop::start().await;
     let limits = Shop::limits(64 * MIB, Some(10));

@@ -3,7 +3,7 @@
 use crate::keys::GridId;
 use crate::ledger::disputes::{Closed, NewDispute, close, dispute};
 use crate::ledger::error::LedgerError;
-use crate::ledger::lanes::{WrittenOff, at_rest, open_lane, write_off};
+use crate::ledger::lanes::{WrittenOff, at_rest, open_lane, told, write_off};
 use crate::ledger::paper::{Kept, Paper, keep};
 use crate::ledger::part::Part;
 use crate::ledger::settling::{net, pay, post};
@@ -22,6 +22,7 @@ pub(super) enum Act {
     Sent { lane: LaneId, bytes: Bytes },
     AtRest { lane: LaneId, bytes: Bytes },
     WriteOff(WrittenOff),
+    Told { lanes: Vec<LaneId> },
     Paper { paper: Paper, at: UnixSeconds },
     Payment { part: Part, payment: Payment, at: UnixSeconds },
     Netting { us: Option<GridId>, netting: Proposal, at: UnixSeconds },
@@ -81,6 +82,10 @@ async fn one(sql: &mut Sql<'_>, act: &Act) -> Answer {
         }
         Act::WriteOff(written_off) => {
             write_off(sql, written_off).await?;
+            Done::Noted
+        }
+        Act::Told { lanes } => {
+            told(sql, lanes).await?;
             Done::Noted
         }
         Act::Paper { paper, at } => Done::Kept(keep(sql, paper, *at).await?),

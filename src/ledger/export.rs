@@ -146,6 +146,7 @@ impl Ledger {
             ("usage", "SELECT COUNT(*) FROM usage"),
             ("write_off", "SELECT COUNT(*) FROM write_off"),
             ("lane_write_off", "SELECT COUNT(*) FROM lane_write_off"),
+            ("told", "SELECT COUNT(*) FROM told"),
             ("instance", "SELECT COUNT(*) FROM instance"),
         ];
         let mut reading = self.reading().await?;

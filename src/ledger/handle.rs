@@ -136,6 +136,11 @@ impl Ledger {
         self.act(Act::WriteOff(written_off)).await.map(drop)
     }
 
+    /// Notes that the payee of these lanes knows all that the payer's books say of them.
+    pub async fn told(&self, lanes: Vec<LaneId>) -> Result<(), LedgerError> {
+        self.act(Act::Told { lanes }).await.map(drop)
+    }
+
     /// Adds up the usage of the days before this one's over all files: who read how much stays, and not what.
     pub async fn forget_files(&self, before: UnixSeconds) -> Result<(), LedgerError> {
         self.act(Act::ForgetFiles { before }).await.map(drop)
@@ -177,9 +182,20 @@ impl Ledger {
         lanes::lane(&mut self.reading().await?.sql(), part, lane).await
     }
 
-    /// The lanes that are open at `now`: what a restart takes up again.
+    /// The lanes that are open at `now`.
     pub async fn open_lanes(&self, part: Part, now: UnixSeconds) -> Result<Vec<LaneState>, LedgerError> {
         lanes::open_lanes(&mut self.reading().await?.sql(), part, now).await
+    }
+
+    /// The lanes of `payer` with `payee` that are open at `now`, or of which the payee has not been told everything: the newest
+    /// 4,096, in the payer's books.
+    pub async fn lanes_to_show(
+        &self,
+        payer: &PublicKey,
+        payee: &GridId,
+        now: UnixSeconds,
+    ) -> Result<Vec<LaneState>, LedgerError> {
+        lanes::lanes_to_show(&mut self.reading().await?.sql(), payer, payee.key(), now).await
     }
 
     /// What a payee begins with when `payer` comes; `day` in days since 1970.

@@ -8,7 +8,7 @@ use crate::ledger::sql::{Columns, Sql, Value, column};
 use crate::ledger::vouchers::public_key;
 use crate::tariff::wire::{LaneId, LaneOpen, Voucher};
 use crate::units::{Bytes, UnixSeconds};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A lane and how far it has come. Read from the books and verified again.
 #[derive(Debug, Clone)]
@@ -89,6 +89,33 @@ pub(super) async fn open_lanes(sql: &mut Sql<'_>, part: Part, now: UnixSeconds) 
     let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(part.number()).bind(column("a time", now.0)?);
     let rows = sql.rows(query).await?;
     rows.iter().map(|row| read(&Columns { table: "lane", row })).collect()
+}
+
+/// How many lanes are shown to a payee again, the newest first.
+const SHOWN: u32 = 4_096;
+
+/// Those of `payer` with `payee` that are open at `now`, or of which the payee has not been told everything.
+pub(super) async fn lanes_to_show(
+    sql: &mut Sql<'_>,
+    payer: &PublicKey,
+    payee: &PublicKey,
+    now: UnixSeconds,
+) -> Result<Vec<LaneState>, LedgerError> {
+    let text = format!(
+        "{LANE} LEFT JOIN told ON told.lane = lane.lane WHERE lane.part = 0 AND lane.payer = $1 AND lane.payee = $2 \
+         AND (lane.not_after > $3 OR told.lane IS NULL) ORDER BY lane.not_after DESC, lane.lane LIMIT {SHOWN}"
+    );
+    let query = sqlx::query(sqlx::AssertSqlSafe(text)).bind(payer.as_bytes().to_vec());
+    let query = query.bind(payee.as_bytes().to_vec()).bind(column("a time", now.0)?);
+    let rows = sql.rows(query).await?;
+    rows.iter().map(|row| read(&Columns { table: "lane", row })).collect()
+}
+
+/// Notes that the payee of these knows all of them.
+pub(super) async fn told(sql: &mut Sql<'_>, lanes: &[LaneId]) -> Result<(), LedgerError> {
+    let lanes: BTreeSet<[u8; 32]> = lanes.iter().map(|lane| lane.0).collect();
+    let rows: Vec<_> = lanes.into_iter().map(|lane| vec![Value::Bytes(lane.to_vec())]).collect();
+    sql.write("INSERT INTO told (lane)", "ON CONFLICT DO NOTHING", &rows).await
 }
 
 fn read(columns: &Columns<'_>) -> Result<LaneState, LedgerError> {

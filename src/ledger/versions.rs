@@ -16,6 +16,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version { both: SECOND, sqlite: &[] },
     Version { both: THIRD, sqlite: THIRD_SQLITE },
     Version { both: FOURTH, sqlite: &[] },
+    Version { both: FIFTH, sqlite: &[] },
 ];
 
 const FIRST: &[&str] = &[
@@ -110,4 +111,9 @@ const FOURTH: &[&str] = &[
     "CREATE TABLE dispute (lane BLOB NOT NULL, part BIGINT NOT NULL, differ_at BIGINT NOT NULL, agree_to BIGINT NOT NULL, \
      ours BLOB NOT NULL, theirs BLOB NOT NULL, found_at BIGINT NOT NULL, closed_at BIGINT NOT NULL, closed_by TEXT NOT NULL, \
      reason TEXT NOT NULL, PRIMARY KEY (lane, part, differ_at))",
+];
+
+const FIFTH: &[&str] = &[
+    // A payer's lanes of which the payee knows all that these books do. What is not here is shown to it again.
+    "CREATE TABLE told (lane BLOB NOT NULL PRIMARY KEY)",
 ];

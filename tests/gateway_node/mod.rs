@@ -3,6 +3,7 @@
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, NodeConfig, Patience, create_private_dir};
+use lafs_clearinghouse::furl::Nurl;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::members::NewClient;
 use lafs_clearinghouse::node::Node;
@@ -10,6 +11,7 @@ use lafs_clearinghouse::peer::{CallerIdentity, DialGuard, GatewayClient, Gateway
 use lafs_clearinghouse::rate::RateLine;
 use lafs_clearinghouse::resolver::{Policy, Question};
 use lafs_clearinghouse::units::UnixSeconds;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,7 +75,19 @@ impl GatewayNode {
 
     /// A session with this gateway, as whoever has `key`.
     pub(crate) async fn session(&self, key: &SecretKey) -> GatewayClient {
-        let nurl = self.node.gateway_nurl().expect("a gateway").parse().expect("a NURL");
+        self.session_by(self.gateway_addr(), key).await
+    }
+
+    /// Where its gateway listens.
+    pub(crate) fn gateway_addr(&self) -> SocketAddr {
+        let nurl: Nurl = self.node.gateway_nurl().expect("a gateway").parse().expect("a NURL");
+        nurl.place().to_string().parse().expect("an address")
+    }
+
+    /// The same by way of another address that leads there.
+    pub(crate) async fn session_by(&self, addr: SocketAddr, key: &SecretKey) -> GatewayClient {
+        let nurl = self.node.gateway_nurl().expect("a gateway");
+        let nurl = nurl.replace(&self.gateway_addr().to_string(), &addr.to_string()).parse().expect("a NURL");
         let place = GatewayPlace { nurl, grid: self.grid(), named: Named::ByUser };
         let guard = DialGuard::new(PrivateAddresses::Allowed);
         let me = CallerIdentity::Client(key.clone());

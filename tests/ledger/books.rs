@@ -97,6 +97,30 @@ pub(crate) async fn a_restart_finds_lanes_as_they_were(location: Location) {
     ledger.close().await;
 }
 
+pub(crate) async fn a_payee_is_shown_lanes_that_are_open_and_what_it_was_not_told(location: Location) {
+    let ledger = open(&location).await;
+    let (first, second, of_other) = (lane(1, 2, 0), lane(1, 2, 1), lane(1, 3, 0));
+    for opened in [&first, &second, &of_other] {
+        ledger.open_lane(Part::Payer, opened.clone(), NOW).await.unwrap();
+    }
+    // The payee's own lanes are none of a payer's.
+    ledger.open_lane(Part::Payee, lane(1, 2, 2), NOW).await.unwrap();
+    let best = voucher(&second, 7 * MIB);
+    ledger.voucher(Part::Payer, best.clone(), vec![], NOW).await.unwrap();
+    let to_show = async |at| ledger.lanes_to_show(&public(1), &grid(2), at).await.unwrap();
+    let ended = NOW.plus(Seconds::days(9));
+    assert_eq!((to_show(NOW).await.len(), to_show(ended).await.len()), (2, 2));
+    for _ in 0..2 {
+        ledger.told(vec![first.identity(), first.identity()]).await.unwrap();
+    }
+    // An open one is shown all the same: the payee's books may be older than what it was told.
+    assert_eq!(to_show(NOW).await.len(), 2);
+    let left = to_show(ended).await;
+    let vouchers: Vec<_> = left.iter().map(|lane| lane.voucher.as_ref().map(|voucher| voucher.bytes())).collect();
+    assert_eq!(vouchers, [Some(best.bytes())]);
+    ledger.close().await;
+}
+
 pub(crate) async fn what_was_sent_and_never_vouched_for_stays_charged(location: Location) {
     let ledger = open(&location).await;
     let (first, second, of_other) = (lane(1, 2, 0), lane(1, 2, 1), lane(3, 2, 0));

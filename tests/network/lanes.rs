@@ -1,13 +1,14 @@
 //! Lanes between a client's purse and a gateway, over the real transport: how the two find each other again.
 
 use crate::gateway_node::GatewayNode;
+use crate::valve::Valve;
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::clearing::{Budget, ClientJudge, Purse, PurseParts};
-use lafs_clearinghouse::clock::Clock;
+use lafs_clearinghouse::clock::{Clock, rehearse};
 use lafs_clearinghouse::keys::SecretKey;
 use lafs_clearinghouse::ledger::{LaneState, Ledger, Location, Part};
 use lafs_clearinghouse::peer::{Came, GatewayClient, PaidRequest, Payer, Purchase};
-use lafs_clearinghouse::units::Bytes;
+use lafs_clearinghouse::units::{Bytes, Seconds};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,5 +85,56 @@ async fn a_refused_voucher_is_shown_and_a_payer_adopts_one_that_its_disk_has_for
     second.close().await;
     let adopted = restored.lane(Part::Payer, ours.open.identity()).await.unwrap().unwrap();
     assert_eq!(vouched(&adopted), vouched(&theirs), "its own signature binds it");
+    home.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payer_that_was_away_for_longer_than_its_lanes_last_shows_what_only_its_own_books_say() {
+    let home = GatewayNode::start(61, None, "free", &[]).await;
+    home.add_client("alice", &alice());
+    let folder = tempfile::tempdir().unwrap();
+    let books = ledger(folder.path(), "killed.sqlite").await;
+    let wire = tokio::task::block_in_place(|| Valve::to(home.gateway_addr()));
+    let client = home.session_by(wire.addr, &alice()).await;
+    let mut requests = Vec::new();
+    for _ in 0..3 {
+        requests.push(request(&purse(books.clone()), &home, &client).await);
+    }
+    // What is verified from here on no voucher tells the other side of.
+    wire.lets_through(0);
+    wire.cut();
+    for mut request in requests {
+        request.verified(Came::Ciphertext { offset: 0 }, MIB);
+    }
+    let killed = loop {
+        let lanes = lanes(&books, Part::Payer).await;
+        if lanes.iter().filter(|lane| vouched(lane).is_some()).count() == 3 {
+            break lanes;
+        }
+        tokio::task::yield_now().await;
+    };
+    let payee = home.node.settler.as_ref().unwrap().ledger();
+    assert!(lanes(payee, Part::Payee).await.iter().all(|lane| vouched(lane).is_none()), "nothing was told");
+
+    // A process that has these books comes back when the lanes are over, and reads again.
+    let later = ledger(folder.path(), "later.sqlite").await;
+    for lane in &killed {
+        let now = Clock::system().now();
+        later.open_lane(Part::Payer, lane.open.clone(), now).await.unwrap();
+        later.voucher(Part::Payer, lane.voucher.clone().unwrap(), Vec::new(), now).await.unwrap();
+    }
+    rehearse(2 * 86_400);
+    assert!(lanes(&later, Part::Payer).await.is_empty(), "they are over");
+    let client = home.session(&alice()).await;
+    let again = purse(later.clone());
+    drop(request(&again, &home, &client).await);
+    for lane in &killed {
+        let theirs = payee.lane(Part::Payee, lane.open.identity()).await.unwrap().unwrap();
+        assert_eq!(vouched(&theirs), vouched(lane));
+    }
+    again.close().await;
+    // And nobody is told of them again.
+    let left = later.lanes_to_show(&alice().public(), &home.grid(), Clock::system().now().plus(Seconds::days(1))).await;
+    assert!(left.unwrap().is_empty());
     home.node.stop().await;
 }

@@ -1,8 +1,9 @@
 //! Lanes and vouchers: what payers open with us, and what they acknowledge.
 
 use crate::clearing::{
-    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneStanding, MAX_REQUEST_BYTES, Octets, TermsError,
-    TillError, VoucherSent, lane_of_text, lane_text,
+    CheckedOffer, LaneAgreed, LaneOffer, LaneOpened, LaneProposed, LaneShown, LaneStanding, LaneTaken, LanesShown,
+    LanesTaken, MAX_REQUEST_BYTES, MAX_SHOWN, NotTaken, Octets, TermsError, TillError, VoucherSent, lane_of_text,
+    lane_text,
 };
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::connection::Connection;
@@ -116,6 +117,40 @@ pub(super) async fn voucher(
     Ok(([(header::CONTENT_TYPE, "application/cose")], best.bytes().to_vec()).into_response())
 }
 
+/// Takes what a payer shows of lanes on which it reads nothing any more.
+pub(super) async fn shown(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Arc<Connection>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<LanesTaken>, Refusal> {
+    let payer = payer(&shared, &connection)?;
+    let shown: LanesShown = json(body)?;
+    if shown.lanes.len() > MAX_SHOWN {
+        return Err(Refusal::malformed(format!("at most {MAX_SHOWN} lanes are shown at once")));
+    }
+    let lanes = shown.lanes.iter().map(|lane| {
+        let id = lane_of_text(&lane.lane).ok_or_else(not_a_lane)?;
+        Ok((id, lane.voucher_base64url.as_ref().map(|voucher| voucher.0.clone())))
+    });
+    let lanes: Vec<_> = lanes.collect::<Result<_, Refusal>>()?;
+    let taken = shared.till.shown(&payer, &lanes).await;
+    let taken = shown.lanes.into_iter().zip(taken).map(|(LaneShown { lane, .. }, taken)| match taken {
+        Ok(best) => Ok(LaneTaken { lane, voucher_base64url: best.map(Octets), refused: None }),
+        // None of them was written then, and all of it may be said again.
+        Err(error @ TillError::Books(_)) => Err(refusal(&error)),
+        Err(error) => Ok(LaneTaken { lane, voucher_base64url: None, refused: Some(not_taken(&error)) }),
+    });
+    Ok(Json(LanesTaken { lanes: taken.collect::<Result<_, _>>()? }))
+}
+
+fn not_taken(error: &TillError) -> NotTaken {
+    match error {
+        TillError::NoLane | TillError::Voucher(VoucherFault::NoLane) => NotTaken::NotFound,
+        TillError::Wire(_) | TillError::Voucher(_) => NotTaken::Malformed,
+        _ => NotTaken::LaneClosed,
+    }
+}
+
 /// Keeps terms that both sides have signed.
 pub(super) async fn terms(
     State(shared): State<Shared>,
@@ -152,6 +187,7 @@ pub(super) fn refusal(error: &TillError) -> Refusal {
         TillError::Closed(_) => {
             Refusal::because(StatusCode::CONFLICT, Code::LaneClosed, error).hint("open another lane")
         }
+        TillError::Over => Refusal::because(StatusCode::CONFLICT, Code::LaneClosed, error),
         TillError::OtherDestination | TillError::NotProposed(_) => {
             Refusal::because(StatusCode::FORBIDDEN, Code::Refused, error)
         }
@@ -189,9 +225,11 @@ fn payer(shared: &Shared, connection: &Connection) -> Result<PublicKey, Refusal>
 
 fn named(path: Result<Path<String>, PathRejection>) -> Result<LaneId, Refusal> {
     let text = path.map(|Path(text)| text).ok();
-    text.as_deref()
-        .and_then(lane_of_text)
-        .ok_or_else(|| Refusal::malformed("a lane is named by 64 lower-case hexadecimal digits"))
+    text.as_deref().and_then(lane_of_text).ok_or_else(not_a_lane)
+}
+
+fn not_a_lane() -> Refusal {
+    Refusal::malformed("a lane is named by 64 lower-case hexadecimal digits")
 }
 
 fn json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {

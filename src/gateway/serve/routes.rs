@@ -1,6 +1,6 @@
 //! The paths.
 
-use crate::clearing::MAX_VOUCHER_BYTES;
+use crate::clearing::{MAX_SHOWN_BYTES, MAX_VOUCHER_BYTES};
 use crate::gateway::serve::access::caller;
 use crate::gateway::serve::clearing;
 use crate::gateway::serve::connection::Connection;
@@ -29,6 +29,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/grids/{grid}/ciphertext/{cap}", get(files::ciphertext))
         .route("/v1/grids/{grid}/quote/{cap}", get(quotes::quote))
         .route("/v1/lanes/offer", post(lanes::offer))
+        .route("/v1/lanes/shown", post(lanes::shown).layer(DefaultBodyLimit::max(MAX_SHOWN_BYTES)))
         .route("/v1/lanes", post(lanes::open))
         .route("/v1/lanes/{lane}", get(lanes::standing).delete(lanes::close))
         .route("/v1/lanes/{lane}/vouchers", post(lanes::voucher).layer(DefaultBodyLimit::max(MAX_VOUCHER_BYTES)))

@@ -6,6 +6,7 @@
 
 mod account;
 mod effect;
+mod late;
 #[cfg(test)]
 mod model;
 mod pair;
@@ -17,6 +18,7 @@ mod transcript;
 
 pub use account::{Account, Limits, WriteOff};
 pub use effect::{Durable, LaneRefusal, Left, PairEffect};
+pub use late::{SHOWN_FOR, is_too_late};
 pub use pair::Pair;
 pub use payee::{LaneState, SENT_AHEAD, VoucherFault};
 pub use payer::{MAX_ENTRIES, NoCharge, PayerEffect, PayerLane, VOUCHER_EVERY, WriteId};

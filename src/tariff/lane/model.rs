@@ -119,7 +119,8 @@ impl World {
         let write_off = if dice.one_in(2) { WriteOff::Known } else { WriteOff::Nothing };
         let credit = MinorUnits([u64::MAX / 4, price.0 / 4, price.0 / 64][dice.below(3) as usize]);
         let limits = Limits { window: Some(window), credit: Some(credit), write_off };
-        let not_after = START.plus(Seconds::hours(24));
+        // In mid-schedule, or never.
+        let not_after = START.plus(Seconds::hours([24, 1][dice.below(2) as usize]));
         let lanes = std::array::from_fn::<_, LANES, _>(|i| LaneState::new(lane_ids[i], prices[i], not_after));
         let payee_disk =
             PayeeDisk { lanes: lanes.into_iter().map(|lane| (lane.lane, lane)).collect(), account: Account::default() };
