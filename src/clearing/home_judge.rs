@@ -14,7 +14,7 @@ use crate::rate::Asset;
 use crate::record::{GridRecord, Limit, Roles, binding};
 use crate::resolver::Answer;
 use crate::tariff::wire::{Deck, LaneOpenBody, Terms, TermsProposal};
-use crate::units::MinorUnits;
+use crate::units::{MinorUnits, PricePerGib};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::Method;
@@ -195,6 +195,18 @@ impl Judge for HomeJudge {
         deck: Option<&'a Deck>,
     ) -> BoxFuture<'a, Judged<()>> {
         self.judged(client, proposed, deck).boxed()
+    }
+
+    fn known<'a>(&'a self, payee: &'a GridId, _: &'a GridId, asset: Asset) -> BoxFuture<'a, Option<PricePerGib>> {
+        async move {
+            let known = self.record(payee).await.ok()?;
+            let now = self.clock.now();
+            // Free is less than any price.
+            let prices = [Asset::FREE, asset].into_iter();
+            let bound = prices.filter_map(|asset| binding(asset, Some(&known.record), &known.evidence, now));
+            bound.map(|bound| bound.promise.price).min()
+        }
+        .boxed()
     }
 
     fn offered<'a>(&'a self, client: &'a GatewayClient, offers: &'a serde_json::Value) -> BoxFuture<'a, Judged<bool>> {

@@ -33,6 +33,7 @@ mod position_check;
 mod purse;
 mod purse_lane;
 mod purse_open;
+mod purse_price;
 mod purse_resume;
 mod quote;
 mod settle;

@@ -1,6 +1,8 @@
 //! The payer's side: lanes that are open with a gateway, and vouchers for what was verified on them.
 
 use crate::clearing::purse_lane::PurseLane;
+use crate::clearing::purse_open::Found;
+use crate::clearing::purse_price::is_worth_asking;
 use crate::clearing::spent::{Budget, Spent};
 use crate::clearing::transcript::file_names;
 use crate::clock::Clock;
@@ -20,7 +22,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// A lane that ends sooner than this is not begun on.
 pub(super) const WORTHWHILE: Seconds = Seconds(30);
@@ -76,6 +78,16 @@ pub trait Judge: fmt::Debug + Send + Sync {
         proposed: &'a LaneOpenBody,
         deck: Option<&'a Deck>,
     ) -> BoxFuture<'a, Judged<()>>;
+
+    /// What the grid `payee` is known to ask now for files of `destination` in this asset; `None` where only an offer says so.
+    fn known<'a>(
+        &'a self,
+        _payee: &'a GridId,
+        _destination: &'a GridId,
+        _asset: Asset,
+    ) -> BoxFuture<'a, Option<PricePerGib>> {
+        std::future::ready(None).boxed()
+    }
 
     /// What to do with ways to pay that were offered with a refusal: `true` if it is worth to ask again.
     fn offered<'a>(&'a self, client: &'a GatewayClient, offers: &'a serde_json::Value) -> BoxFuture<'a, Judged<bool>>;
@@ -197,11 +209,18 @@ impl Purse {
         let place = Arc::clone(self.lanes().open.entry((gateway, purchase.grid)).or_default());
         let mut place = place.lock().await;
         let until = self.0.clock.now().plus(WORTHWHILE);
-        let lane = match place.as_ref().filter(|lane| lane.is_good_at(until)) {
-            Some(lane) => lane.clone(),
-            None => match self.open(client, &purchase.grid).await? {
-                Some(lane) => place.insert(lane).clone(),
-                None => {
+        let lane = match place.as_ref().filter(|lane| lane.is_good_at(until)).cloned() {
+            Some(lane) => match self.cheaper(client, &purchase.grid, &lane).await? {
+                Some(cheaper) => {
+                    // What was begun on it goes on to its end, and a last voucher closes it.
+                    lane.close();
+                    place.insert(cheaper).clone()
+                }
+                None => lane,
+            },
+            None => match self.open(client, &purchase.grid, None).await? {
+                Found::Lane(lane) => place.insert(lane).clone(),
+                Found::None | Found::NoCheaper => {
                     self.lanes().without.insert(gateway);
                     return Ok(None);
                 }
@@ -212,6 +231,35 @@ impl Purse {
         let index = index.map_or([0; 16], |index| *index.as_bytes());
         let file = self.0.files.object(&index);
         Ok(Some(lane.begin(&self.0, &index, file, on_behalf_of, purchase.octets)?))
+    }
+
+    /// Another lane for files of `destination`, if there may be one for less than this one by now, and is.
+    async fn cheaper(
+        &self,
+        client: &GatewayClient,
+        destination: &GridId,
+        lane: &PurseLane,
+    ) -> Result<Option<PurseLane>, PeerError> {
+        let (asset, price) = (lane.body().asset, lane.body().price);
+        if price.0 == 0 {
+            return Ok(None);
+        }
+        let known = self.0.judge.known(&client.place().grid, destination, asset).await;
+        let now = self.0.clock.now();
+        if !is_worth_asking(price, known, lane.asked(), now) {
+            return Ok(None);
+        }
+        lane.was_asked(now);
+        match self.open(client, destination, Some((asset, price))).await {
+            Ok(Found::Lane(cheaper)) => Ok(Some(cheaper)),
+            Ok(Found::NoCheaper | Found::None) => Ok(None),
+            // It asks for more than it has published: nothing is read there any more.
+            Err(error @ PeerError::Lane { .. }) => Err(error),
+            Err(error) => {
+                debug!(%error, "whether it costs less by now was not told");
+                Ok(None)
+            }
+        }
     }
 
     pub(super) fn lanes(&self) -> MutexGuard<'_, Lanes> {

@@ -53,6 +53,8 @@ struct State {
     requests: usize,
     /// No request will come any more.
     closed: bool,
+    /// When the payee was last asked for its price.
+    asked: UnixSeconds,
 }
 
 /// A voucher on its way: what it acknowledges, or nothing where it is shown.
@@ -84,6 +86,7 @@ impl PurseLane {
             readings: VecDeque::new(),
             requests: 0,
             closed: false,
+            asked: purse.clock.now(),
         };
         let (state, news, over) = (Mutex::new(state), Notify::new(), watch::Sender::new(false));
         let lane = Self(Arc::new(Shared { open, secret, state, news, over }));
@@ -104,6 +107,16 @@ impl PurseLane {
     /// What both sides have signed.
     pub(super) fn body(&self) -> &LaneOpenBody {
         self.0.open.body()
+    }
+
+    /// When the payee was last asked for its price.
+    pub(super) fn asked(&self) -> UnixSeconds {
+        self.state().asked
+    }
+
+    /// It is asked now.
+    pub(super) fn was_asked(&self, now: UnixSeconds) {
+        self.state().asked = now;
     }
 
     /// What was verified and is in no voucher of the books.
@@ -149,7 +162,8 @@ impl PurseLane {
         let _ = over.wait_for(|over| *over).await;
     }
 
-    fn close(&self) {
+    /// Nothing else is begun on it.
+    pub(super) fn close(&self) {
         self.state().closed = true;
         self.0.news.notify_one();
     }

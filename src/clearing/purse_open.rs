@@ -7,11 +7,12 @@ use crate::clearing::spent::Budget;
 use crate::keys::GridId;
 use crate::ledger::{LedgerError, Part};
 use crate::peer::{GatewayClient, PeerError};
+use crate::rate::Asset;
 use crate::session::CLAIM_TOLERANCE;
 use crate::signed::Identity;
 use crate::tariff::lane::LaneSecret;
 use crate::tariff::wire::{Deck, LaneOpenBody, LaneProposal};
-use crate::units::Bytes;
+use crate::units::{Bytes, PricePerGib};
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,18 +25,29 @@ const OTHER_TIME: &str =
 /// What is wrong with a proposal under terms that were not asked for.
 const OTHER_TERMS: &str = "it is under other terms";
 
+/// What came of asking for a lane.
+pub(super) enum Found {
+    /// It is open.
+    Lane(PurseLane),
+    /// It would be no cheaper than the one that there is.
+    NoCheaper,
+    /// The gateway knows no lanes.
+    None,
+}
+
 impl Purse {
-    /// Opens a lane; `None` where the gateway knows none.
+    /// Opens a lane; where there is one at `held`, only for less.
     pub(super) async fn open(
         &self,
         client: &GatewayClient,
         destination: &GridId,
-    ) -> Result<Option<PurseLane>, PeerError> {
+        held: Option<(Asset, PricePerGib)>,
+    ) -> Result<Found, PeerError> {
         let payee = client.place().grid;
         let mut may_ask_again = true;
         loop {
-            match self.try_open(client, &payee, destination).await {
-                Ok(lane) => return Ok(Some(lane)),
+            match self.try_open(client, &payee, destination, held).await {
+                Ok(found) => return Ok(found),
                 // Terms were agreed on for another request meanwhile.
                 Err(PeerError::Lane { what: OTHER_TERMS, .. }) if may_ask_again => may_ask_again = false,
                 Err(error) => {
@@ -43,7 +55,7 @@ impl Purse {
                     // A gateway of before there were lanes.
                     if refusal.is_some_and(|refusal| matches!(refusal.status, 404 | 405 | 501)) {
                         debug!("a gateway without lanes");
-                        return Ok(None);
+                        return Ok(Found::None);
                     }
                     let offers =
                         refusal.filter(|refusal| refusal.status == 402).and_then(|refusal| refusal.offers.as_ref());
@@ -63,7 +75,8 @@ impl Purse {
         client: &GatewayClient,
         payee: &GridId,
         destination: &GridId,
-    ) -> Result<PurseLane, PeerError> {
+        held: Option<(Asset, PricePerGib)>,
+    ) -> Result<Found, PeerError> {
         let Inner { ledger, payer, key, judge, clock, session, .. } = &*self.0;
         let wanted = judge.wanted(payee, destination).await?;
         let mut random = [0_u8; 48];
@@ -121,6 +134,10 @@ impl Purse {
         let deck = answer.deck_base64url.as_ref().map(|deck| Deck::from_bytes(&deck.0));
         let deck = deck.transpose().map_err(|_| refused("the deck is none"))?;
         judge.price(client, body, deck.as_ref()).await?;
+        let is_cheaper = |(asset, price)| body.price.0 == 0 || (body.asset == asset && body.price < price);
+        if !held.is_none_or(is_cheaper) {
+            return Ok(Found::NoCheaper);
+        }
         self.affordable(body)?;
         let open = proposal.accept(key).map_err(|_| refused("it cannot be signed"))?;
         let books = |error: LedgerError| PeerError::Books(error.to_string());
@@ -138,7 +155,7 @@ impl Purse {
         let mut lanes = self.lanes();
         lanes.all.retain(|lane| !lane.is_over());
         lanes.all.push(lane.clone());
-        Ok(lane)
+        Ok(Found::Lane(lane))
     }
 
     /// Refuses a price that may not be paid at all.

@@ -11,6 +11,7 @@ mod api;
 mod billed;
 mod called_gateways;
 mod caps;
+mod cheaper;
 mod clearing;
 mod clients;
 mod clocks;
