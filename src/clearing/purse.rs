@@ -3,6 +3,7 @@
 use crate::clearing::purse_lane::PurseLane;
 use crate::clearing::purse_open::Found;
 use crate::clearing::purse_price::is_worth_asking;
+use crate::clearing::quote::at_most;
 use crate::clearing::spent::{Budget, Spent};
 use crate::clearing::transcript::file_names;
 use crate::clock::Clock;
@@ -14,7 +15,7 @@ use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::lane::LaneSecret;
 use crate::tariff::wire::{Deck, LaneOpenBody};
-use crate::units::{MinorUnits, PricePerGib, Seconds};
+use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::{HashMap, HashSet};
@@ -180,6 +181,29 @@ impl Purse {
             UsageLine { day, part: Part::Payer, party, grid, client: None, file: None, asset, bytes, amount }
         });
         lines.collect()
+    }
+
+    /// Whether what may be spent reaches for so many octets more of `destination`, in so many requests, at the price of the lane that
+    /// is open with this gateway. Nothing is reserved: what others read meanwhile may take it.
+    pub async fn affords(
+        &self,
+        client: &GatewayClient,
+        destination: &GridId,
+        octets: Bytes,
+        requests: u64,
+    ) -> Result<(), PeerError> {
+        let place = self.lanes().open.get(&(*client.place().nurl.spki_hash(), *destination)).cloned();
+        let Some(place) = place else { return Ok(()) };
+        let lane = place.lock().await.clone();
+        let (Some(lane), Some((asset, left))) = (lane, self.0.spent().left()) else { return Ok(()) };
+        let body = lane.body();
+        let cost = at_most(body.price, octets, requests);
+        if cost.0 == 0 || body.asset != asset || cost <= left {
+            return Ok(());
+        }
+        let decimal = |units: MinorUnits| format!("{} {}", asset.decimal(units.0), asset.code());
+        let limit = format!("{} is left of what may be paid", decimal(left));
+        Err(PeerError::Price { price: format!("up to {}", decimal(cost)), limit })
     }
 
     /// Sends what was verified and not vouched for, and lets go of all lanes. Nothing is lost where that takes too long.

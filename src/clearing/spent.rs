@@ -33,6 +33,16 @@ impl Spent {
         self.budget
     }
 
+    /// What may be spent still; `None` where that is not limited.
+    pub(super) fn left(&self) -> Option<(Asset, MinorUnits)> {
+        match self.budget {
+            Budget::UpTo(asset, limit) => {
+                Some((asset, MinorUnits(limit.0.saturating_sub(self.reserved).saturating_sub(self.charged))))
+            }
+            Budget::Open | Budget::Nothing => None,
+        }
+    }
+
     /// Reserves what a request will cost. The error is what it would come to in all, and what may be paid.
     pub(super) fn reserve(&mut self, amount: MinorUnits) -> Result<(), (Asset, MinorUnits, MinorUnits)> {
         let after = self.reserved.saturating_add(self.charged).saturating_add(amount.0);

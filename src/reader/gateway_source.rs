@@ -11,6 +11,7 @@ use crate::reader::source::{Page, Source, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
 use crate::session::NoClient;
+use crate::units::Bytes as Octets;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
@@ -91,6 +92,20 @@ impl Source for GatewaySource {
             let manifest = Arc::new(manifest);
             let page = GatewayPage { client, target: target.clone(), manifest, cipher, etag, payer };
             Ok(Arc::new(page) as Arc<dyn Page>)
+        }
+        .boxed()
+    }
+
+    fn affords<'a>(
+        &'a self,
+        target: &'a Target,
+        octets: Octets,
+        requests: u64,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        async move {
+            let Some(purse) = &self.purse else { return Ok(()) };
+            let client = self.client().await?;
+            Ok(purse.affords(&client, target.grid(), octets, requests).await?)
         }
         .boxed()
     }

@@ -112,6 +112,11 @@ impl Reader {
         Ok(self.shared.source.quote(target).await?)
     }
 
+    /// Whether what may be paid reaches for so many octets of `target`, in so many requests.
+    pub(super) async fn affords(&self, target: &Target, octets: Bytes, requests: u64) -> Result<(), ReadError> {
+        Ok(self.shared.source.affords(target, octets, requests).await?)
+    }
+
     /// The children of a directory. Dropping the future halfway is safe.
     pub async fn list(&self, target: &Target) -> Result<Listing, ReadError> {
         if !target.is_directory() {

@@ -30,6 +30,8 @@ struct State {
     files: HashMap<String, File>,
     /// What each of the next transfers ends with, after so many units; then all goes well again. Without an error it hangs.
     breaks: Vec<(usize, Option<SourceError>)>,
+    /// How many octets may be paid for, where that is limited.
+    paid: Option<Bytes>,
     /// What each of the next pages is refused with.
     refusals: Vec<SourceError>,
     /// How many pages and units were asked for.
@@ -121,6 +123,10 @@ impl Memory {
     }
 
     /// The next question for a page is refused.
+    pub(crate) fn pays_for(&self, octets: u64) {
+        self.state().paid = Some(Bytes(octets));
+    }
+
     pub(crate) fn refuse(&self, error: SourceError) {
         self.state().refusals.push(error);
     }
@@ -192,6 +198,13 @@ impl Source for Memory {
             Ok(Arc::new(MemoryPage { memory, file, etag }) as Arc<dyn Page>)
         }
         .boxed()
+    }
+
+    fn affords<'a>(&'a self, _: &'a Target, octets: Bytes, requests: u64) -> BoxFuture<'a, Result<(), SourceError>> {
+        let refused = self.state().paid.filter(|paid| octets > *paid).map(|paid| {
+            SourceError::new(Trouble::Price, format!("{octets} in {requests} requests, and {paid} is left"))
+        });
+        std::future::ready(refused.map_or(Ok(()), Err)).boxed()
     }
 
     /// At 5 US dollars per GiB.

@@ -1,11 +1,13 @@
 //! One version of a file, whose bytes can be read from any place on.
 
+use crate::peer::manifest_estimate;
 use crate::reader::error::ReadError;
 use crate::reader::handle::Reader;
 use crate::reader::plan::{ReadPlan, page_of, page_units};
 use crate::reader::source::{Page, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
+use crate::units::Bytes as Octets;
 use futures::{Stream, StreamExt};
 use hyper::body::Bytes;
 use sha2::{Digest, Sha256};
@@ -66,6 +68,22 @@ impl OpenFile {
         match &self.content {
             Content::Literal { etag, .. } | Content::Remote { etag, .. } => etag,
         }
+    }
+
+    /// Whether what may be paid reaches for the bytes `wanted`, with what verifies them: to be asked where whoever reads is promised
+    /// all of them. What else is read meanwhile is paid from the same.
+    pub async fn affords(&self, wanted: Range<u64>) -> Result<(), ReadError> {
+        let Content::Remote { size, unit, .. } = &self.content else { return Ok(()) };
+        let wanted = wanted.start.min(*size)..wanted.end.min(*size);
+        let page = page_units(self.target.cap().is_mutable());
+        let plan = ReadPlan::new(wanted, *unit, page);
+        let units = plan.units();
+        let ciphertext = (units.end * unit).min(*size).saturating_sub(units.start * unit);
+        // The first page has come, or is remembered.
+        let (pages, to_come) =
+            plan.pages().fold((0, 0), |(pages, to_come), units| (pages + 1, to_come + u64::from(units.start >= page)));
+        let manifest = to_come * manifest_estimate(Octets(*size), Octets(*unit), page).0;
+        self.reader.affords(&self.target, Octets(ciphertext.saturating_add(manifest)), pages + to_come).await
     }
 
     /// The bytes `wanted` of the content; what lies behind the end is left out.

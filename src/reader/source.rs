@@ -6,6 +6,7 @@
 use crate::clearing::Quote;
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
+use crate::units::Bytes as Octets;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use hyper::body::Bytes;
@@ -24,6 +25,14 @@ pub(super) trait Source: fmt::Debug + Send + Sync {
         units: Range<u64>,
         then: Option<Range<u64>>,
     ) -> BoxFuture<'a, Result<Arc<dyn Page>, SourceError>>;
+
+    /// Whether what may be paid reaches for so many octets of `target`, in so many requests, as far as its price is known.
+    fn affords<'a>(
+        &'a self,
+        target: &'a Target,
+        octets: Octets,
+        requests: u64,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
 
     /// What it will cost to read `target` whole. Never asked for a literal.
     fn quote<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Quote, SourceError>>;

@@ -11,7 +11,7 @@ use lafs_clearinghouse::ledger::Part;
 use lafs_clearinghouse::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, Payer};
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::reader::{CapPath, Target};
-use lafs_clearinghouse::units::MinorUnits;
+use lafs_clearinghouse::units::{Bytes, MinorUnits};
 use std::sync::Arc;
 
 const SIZE: usize = 1 << 20;
@@ -66,6 +66,11 @@ fn a_client_whose_home_asks_less_goes_on_at_that_price_and_closes_its_dearer_lan
     clock.advance(600);
     runtime.block_on(async {
         let third = read(&client, &file, &purse).await;
+        // What is left of what may be paid, by that price: 100 USD less a few cents.
+        let affords = async |gib: u64| purse.affords(&client, file.grid(), Bytes(gib << 30), 1).await;
+        affords(19).await.unwrap();
+        let refused = affords(20).await.unwrap_err().to_string();
+        assert!(refused.contains("up to 100") && refused.contains("is left of what may be paid"), "{refused}");
         purse.close().await;
         let lanes = purse.ledger().open_lanes(Part::Payer, clock.now()).await.unwrap();
         let mut read: Vec<_> = lanes

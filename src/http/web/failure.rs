@@ -65,7 +65,7 @@ impl WebFailure {
         let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let browser = accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/html"));
         if let Some(price) = self.price.as_ref().filter(|_| browser) {
-            return pages::price(self.status, &price.0, &price.1).into_response();
+            return pages::price(self.status, &self.detail, &price.0, &price.1).into_response();
         }
         if browser {
             return pages::error(self.status, self.title, &self.detail, self.hint.as_deref()).into_response();

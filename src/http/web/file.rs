@@ -1,13 +1,15 @@
 //! A file's content: which bytes, under which name, and what the browser may do with it.
 
+use crate::causes::chain;
 use crate::http::web::range::{Part, is_had, part};
 use crate::reader::{OpenFile, ReadError, Target};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::ops::Range;
+use tracing::warn;
 
 /// What a file may do in a browser: be shown. It runs nothing, asks for nothing, and is of an origin of its own, so that
 /// nothing in it can tell what else is read here.
@@ -64,11 +66,15 @@ pub(super) async fn answer(
     let body = if *method == Method::HEAD {
         Body::empty()
     } else {
+        // Told before anything is promised: a browser that is sent half of a film takes it for a bad connection.
+        file.affords(bytes.clone()).await?;
         let mut pieces = file.read(bytes);
         let first = pieces.next().await.transpose()?;
         // A pause, in which the head goes out: whatever comes next, it was begun.
         let pause = stream::once(tokio::task::yield_now()).filter_map(|()| std::future::ready(None));
-        Body::from_stream(stream::iter(first.map(Ok)).chain(pause).chain(pieces))
+        // What fails from here on is told by a connection that ends too early, and to the operator.
+        let rest = pieces.inspect_err(|error| warn!(error = chain(error), "an answer is broken off before its end"));
+        Body::from_stream(stream::iter(first.map(Ok)).chain(pause).chain(rest))
     };
     let mut response = (status, body).into_response();
     let head = response.headers_mut();

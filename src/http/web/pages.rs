@@ -154,10 +154,10 @@ pub(super) fn error(status: StatusCode, title: &str, detail: &str, hint: Option<
 ///
 /// There is no button that pays: this address is open to every user of this machine, and whoever could press it would spend
 /// another's money. Who starts the address says once what may be spent at it.
-pub(super) fn price(status: StatusCode, quote: &Quote, command: &str) -> Page {
+pub(super) fn price(status: StatusCode, why: &str, quote: &Quote, command: &str) -> Page {
     let title = format!("This costs {}", escaped(&quote.total.to_string()));
     let mut body =
-        format!("<main>\n<h1>{title}</h1>\n<p>Nobody has said yet that it may be paid, so nothing was fetched.</p>\n");
+        format!("<main>\n<h1>{title}</h1>\n<p>Nobody has said that so much may be paid: {}</p>\n", phrase(why));
     body.push_str("<table class=\"facts\">\n<tbody>\n");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(body, "<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escaped(&value));

@@ -8,6 +8,7 @@ use axum::body::HttpBody;
 use axum::http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -322,6 +323,7 @@ async fn what_has_a_price_is_told_with_its_total_and_how_to_go_on() {
     assert_eq!(page.status, 402);
     assert!(page.text().contains("<h1>This costs 0.001407808 USD</h1>"), "{}", page.text());
     assert!(page.text().contains("--max-price &quot;0.001407808 USD&quot;"), "{}", page.text());
+    assert!(page.text().contains("reading costs 5 USD per GiB, and nothing may be paid"), "{}", page.text());
     // The price of what stands in a directory that is read.
     let folder = place.memory.directory(abroad(), 2, &[("a film.mp4", &film.text(&home()))]);
     assert_eq!(place.get(&address(&folder)).await.status, 200);
@@ -330,4 +332,55 @@ async fn what_has_a_price_is_told_with_its_total_and_how_to_go_on() {
     assert_eq!(page.status, 402);
     let shown = "/a film.mp4&#39; --max-price &quot;0.001407808 USD&quot;";
     assert!(page.text().contains(shown) && !page.text().contains("-o FILE"), "{}", page.text());
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        std::io::Write::write(&mut *self.0.lock().unwrap(), octets)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_paid_to_its_end_is_not_begun() {
+    let place = Place::new().await;
+    let film = place.memory.immutable(abroad(), 1, &content(5_500), 1000);
+    let path = address(&film);
+    place.memory.pays_for(3_000);
+    let refused = place.get(&path).await;
+    assert_eq!((refused.status, place.memory.asked().1), (402, 0), "nothing was begun");
+    let problem = refused.json();
+    assert!(problem["detail"].as_str().unwrap().contains("is left"), "{problem}");
+    assert_eq!(problem["quote"]["total"]["asset"], "USD", "{problem}");
+    // Of a part, what that part costs counts, and nothing does where nothing is sent.
+    for (method, line, status) in
+        [("GET", "Range: bytes=2000-4999", 206), ("GET", "Range: bytes=1999-4999", 402), ("HEAD", "Accept: */*", 200)]
+    {
+        assert_eq!(place.ask(method, &path, &[line]).await.status, status, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_off_before_its_end_says_why_in_the_log() {
+    let place = Place::new().await;
+    let path = address(&place.memory.immutable(abroad(), 1, &content(5_500), 1000));
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || written.clone()).with_ansi(false).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    place.memory.break_after(2, Trouble::Price);
+    let answer = place.get(&path).await;
+    drop(guard);
+    assert_eq!((answer.status, answer.head["content-length"].as_str()), (200, "5500"));
+    assert!(answer.body.len() <= 2_000, "incomplete, and the connection says so: {}", answer.body.len());
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("broken off before its end") && log.contains("made to break"), "{log}");
+    assert!(!log.contains("URI:"), "no cap in a log: {log}");
 }
