@@ -90,7 +90,10 @@ impl Till {
             return Ok(());
         }
         let books = if limits.window.is_some() {
-            self.0.ledger.payer(&key.payer, Books::day_of(now)).await?
+            let mut books = self.0.ledger.payer(&key.payer, Books::day_of(now)).await?;
+            // What another gateway delivers that shares these books holds its own part of the window.
+            books.lanes.retain(|lane| lane.open.body().payee_key == self.0.key.public());
+            books
         } else {
             // What strangers left holds nothing.
             PayerState { lanes: Vec::new(), vouched: Bytes(0), written_off: Bytes(0) }
@@ -185,9 +188,10 @@ impl Till {
         if is_over(&self.0.ledger, body, now).await? {
             return Err(TillError::Over);
         }
-        let account = self.account_of(payer, body.asset);
+        let is_ours = body.payee_key == self.0.key.public();
+        let account = self.account_of(payer, body.asset).filter(|_| is_ours);
         let Some(account) = account else {
-            // Nobody counts for this payer yet: whoever will begins with what the books have then.
+            // Nobody counts for this payer here: whoever will begins with what the books have then.
             self.0.ledger.voucher(Part::Payee, voucher.clone(), Vec::new(), now).await?;
             return Ok(voucher);
         };
@@ -286,6 +290,19 @@ impl Till {
             UsageLine { day, part: Part::Payee, party, grid, client: None, file: None, asset, bytes, amount }
         });
         lines.collect()
+    }
+
+    /// What went out to `payer` on lanes of this process, is under way no more and was never vouched for, because a request broke
+    /// off or was not paid for; and when the last of these lanes ends, after which it counts no more.
+    pub fn broken_off(&self, payer: &PublicKey) -> Option<(Bytes, UnixSeconds)> {
+        let state = self.state();
+        let of_payer = state.lanes.iter().filter(|(_, lane)| lane.open.body().payer == *payer);
+        let left = of_payer.filter_map(|(id, lane)| {
+            let under_way = state.accounts.get(&lane.account).map_or(0, |account| account.pair.under_way(*id).0);
+            let octets = lane.unvouched().0.saturating_sub(under_way);
+            (octets > 0).then_some((Bytes(octets), lane.open.body().not_after))
+        });
+        left.reduce(|(octets, end), (more, ends)| (Bytes(octets.0.saturating_add(more.0)), end.max(ends)))
     }
 
     /// Waits until some payer owes half of what it may.

@@ -74,7 +74,7 @@ impl Shop {
 
     fn limits(window: u64, credit: Option<u64>) -> Limits {
         let credit = credit.map(MinorUnits);
-        Limits { window: Some(Bytes(window)), credit, write_off: WriteOff::Known }
+        Limits { window: Some(Bytes(window)), credit, write_off: WriteOff::KNOWN }
     }
 
     async fn open(&self, limits: Limits) -> Lane {
@@ -221,6 +221,24 @@ async fn a_request_that_breaks_off_leaves_its_lane_open_and_what_it_brought_is_a
         tokio::task::yield_now().await;
     };
     timeout(SOON, is_told()).await.expect("the books are told what the lane came to");
+}
+
+#[tokio::test]
+async fn what_a_request_brought_that_broke_off_is_told_apart_from_what_is_under_way() {
+    let shop = Shop::start().await;
+    let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
+    let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
+    for offset in 0..3 {
+        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB)).await.unwrap();
+        room.goes_out();
+    }
+    assert_eq!(shop.till.broken_off(&payer()), None, "it is under way");
+    drop(request);
+    let end = lane.open.body().not_after;
+    assert_eq!(shop.till.broken_off(&payer()), Some((Bytes(3 * MIB), end)));
+    assert_eq!(shop.till.broken_off(&public(9)), None);
+    shop.acknowledges(&mut lane, &[(1, 1)]).await.unwrap();
+    assert_eq!(shop.till.broken_off(&payer()), Some((Bytes(2 * MIB), end)));
 }
 
 #[tokio::test]

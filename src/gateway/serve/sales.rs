@@ -8,7 +8,7 @@ use crate::gateway::serve::shared::Shared;
 use crate::keys::{GridId, PublicKey};
 use crate::policy::Confirmed;
 use crate::rate::Asset;
-use crate::record::{GridRecord, binding};
+use crate::record::{Gateway, GridRecord, MAX_GATEWAYS, Roles, binding};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use crate::session::Caller;
 use crate::signed::{Envelope, Identity, ObjectType};
@@ -17,6 +17,7 @@ use crate::tariff::wire::{Deck, LaneOpenBody, Terms};
 use crate::units::{PricePerGib, Seconds};
 use axum::http::StatusCode;
 use serde_json::json;
+use std::num::NonZeroU32;
 
 /// When somebody may come again to whom a gateway has no price to name yet.
 const STARTING: Seconds = Seconds(5);
@@ -95,7 +96,8 @@ async fn to_grid(
         terms: Some(terms.identity()),
         grant: None,
         not_after: latest.min(bound.stands_until).min(body.not_after),
-        limits: Limits { window: Some(body.window), credit: Some(body.credit_limit), write_off: WriteOff::Known },
+        limits: Limits { window: Some(body.window), credit: Some(body.credit_limit), write_off: WriteOff::KNOWN }
+            .split(gateways(shared, Roles::SERVE)),
     })
 }
 
@@ -174,7 +176,19 @@ async fn to_client(
         terms: None,
         grant,
         not_after,
-        limits: Limits { window: Some(CLIENT_WINDOW), credit: None, write_off: WriteOff::Known },
+        limits: Limits { window: Some(CLIENT_WINDOW), credit: None, write_off: WriteOff::KNOWN }
+            .split(gateways(shared, Roles::SERVE.and(Roles::SPEND))),
     };
     Ok((sale, deck))
+}
+
+/// How many gateways of this grid deliver to the same payers, this one among them: those that its record lists with one of these
+/// roles. Each of them counts for itself, and gives its part of a window. As long as the record is not known here, as many as it
+/// could list.
+fn gateways(shared: &Shared, roles: Roles) -> NonZeroU32 {
+    let others = (shared.own_record)().map_or(MAX_GATEWAYS - 1, |record| {
+        let is_another = |gateway: &&Gateway| gateway.key() != Some(&shared.key) && gateway.roles().any_of(roles);
+        record.gateways().iter().filter(is_another).count()
+    });
+    NonZeroU32::MIN.saturating_add(u32::try_from(others).unwrap_or(u32::MAX))
 }

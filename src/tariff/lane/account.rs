@@ -1,6 +1,7 @@
 //! What one counterparty may have out, and what of it is written off day by day.
 
 use crate::units::{Bytes, MinorUnits, UnixSeconds};
+use std::num::NonZeroU32;
 
 const DAY: u64 = 86_400;
 
@@ -19,13 +20,29 @@ pub struct Limits {
 /// What is written off of what a counterparty never acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOff {
-    /// Of a known party (a client, a grid with terms): each day [`WriteOff::DAILY`] and a hundredth of what it vouched for on it.
-    Known,
+    /// Of a known party (a client, a grid with terms): each day [`WriteOff::DAILY`] and a hundredth of what it vouched for on it,
+    /// by so many gateways together.
+    Known(NonZeroU32),
     /// Of a stranger: nothing.
     Nothing,
 }
 
+impl Limits {
+    /// What one of so many gateways of a grid lets be out, so that all of them together keep within these limits. The credit is not
+    /// split: it is counted in the books.
+    pub fn split(self, gateways: NonZeroU32) -> Self {
+        let window = self.window.map(|window| Bytes(window.0 / u64::from(gateways.get())));
+        let write_off = match self.write_off {
+            WriteOff::Known(already) => WriteOff::Known(already.saturating_mul(gateways)),
+            WriteOff::Nothing => WriteOff::Nothing,
+        };
+        Self { window, write_off, ..self }
+    }
+}
+
 impl WriteOff {
+    /// Of a known party, by the only gateway of its grid.
+    pub const KNOWN: Self = Self::Known(NonZeroU32::MIN);
     /// Of a known party, each day, beside the hundredth.
     pub const DAILY: Bytes = Bytes(16 << 20);
     /// The window of a pair of grids with terms that say no other.
@@ -63,9 +80,9 @@ impl Account {
         }
     }
 
-    /// Writes off of so many octets what this day allows still, and says how much that is.
-    pub(super) fn write_off(&mut self, adrift: u64) -> u64 {
-        let allowed = WriteOff::DAILY.0.saturating_add(self.vouched.0 / 100);
+    /// Writes off of so many octets what this day allows one of so many gateways still, and says how much that is.
+    pub(super) fn write_off(&mut self, adrift: u64, gateways: NonZeroU32) -> u64 {
+        let allowed = WriteOff::DAILY.0.saturating_add(self.vouched.0 / 100) / u64::from(gateways.get());
         let off = adrift.min(allowed.saturating_sub(self.written_off.0));
         self.written_off.0 += off;
         off

@@ -116,9 +116,12 @@ impl World {
         let price = PricePerGib([0, 1, 20_000_000, 7_777_777_777][dice.below(4) as usize]);
         let prices = [price, PricePerGib(price.0 / 2 * 3)];
         let window = Bytes([16, 64][dice.below(2) as usize] * MIB);
-        let write_off = if dice.one_in(2) { WriteOff::Known } else { WriteOff::Nothing };
+        let write_off = if dice.one_in(2) { WriteOff::KNOWN } else { WriteOff::Nothing };
         let credit = MinorUnits([u64::MAX / 4, price.0 / 4, price.0 / 64][dice.below(3) as usize]);
-        let limits = Limits { window: Some(window), credit: Some(credit), write_off };
+        // One gateway of a grid, or one of three of them.
+        let gateways = std::num::NonZeroU32::new([1, 1, 3][dice.below(3) as usize]).expect("some");
+        let limits = Limits { window: Some(window), credit: Some(credit), write_off }.split(gateways);
+        let window = limits.window.expect("a window");
         // In mid-schedule, or never.
         let not_after = START.plus(Seconds::hours([24, 1][dice.below(2) as usize]));
         let lanes = std::array::from_fn::<_, LANES, _>(|i| LaneState::new(lane_ids[i], prices[i], not_after));

@@ -301,6 +301,11 @@ impl Pair {
         Bytes(self.lanes.get(&lane).map_or(0, |counter| counter.sent()))
     }
 
+    /// What of a lane is under way.
+    pub fn under_way(&self, lane: LaneId) -> Bytes {
+        Bytes(self.lanes.get(&lane).map_or(0, |counter| counter.live))
+    }
+
     /// Whether this delivery has not been acknowledged, given up or forgotten.
     pub fn knows(&self, ticket: Ticket) -> bool {
         self.deliveries.contains_key(&ticket)
@@ -423,12 +428,10 @@ impl Pair {
 
     fn write_off(&mut self, now: UnixSeconds) -> Vec<PairEffect> {
         let mut effects = Vec::new();
-        if self.limits.write_off == WriteOff::Nothing {
-            return effects;
-        }
+        let WriteOff::Known(gateways) = self.limits.write_off else { return effects };
         self.account.turn(now);
         for (lane, counter) in &mut self.lanes {
-            let off = self.account.write_off(counter.adrift());
+            let off = self.account.write_off(counter.adrift(), gateways);
             if off > 0 {
                 counter.state.written_off.0 += off;
                 let (id, total) = (next(&mut self.writes), counter.state.written_off);

@@ -123,7 +123,7 @@ fn a_restart_charges_what_may_have_left_and_no_more_than_that() {
 
 #[test]
 fn a_known_party_is_let_off_sixteen_mebibytes_a_day_and_a_hundredth() {
-    let mut pair = pair(Limits { write_off: WriteOff::Known, window: Some(Bytes(64 * MIB)), ..limits(u64::MAX) });
+    let mut pair = pair(Limits { write_off: WriteOff::KNOWN, window: Some(Bytes(64 * MIB)), ..limits(u64::MAX) });
     for offset in 0..5 {
         left(&mut pair, unit(offset, 10 * MIB));
     }
@@ -161,7 +161,7 @@ fn credit_ends_before_it_is_overrun_and_half_of_it_is_said() {
 
 #[test]
 fn what_is_vouched_for_after_it_was_written_off_is_owed_and_lends_no_more() {
-    let mut pair = pair(Limits { write_off: WriteOff::Known, ..limits(4 * MIB) });
+    let mut pair = pair(Limits { write_off: WriteOff::KNOWN, ..limits(4 * MIB) });
     let first = unit(0, 3 * MIB);
     let ticket = left(&mut pair, first);
     pair.over(ticket, Left::Some);
@@ -263,6 +263,36 @@ fn who_gives_up_before_its_turn_keeps_nobody_waiting_for_the_disk() {
     pair.over(first.unwrap(), Left::Nothing);
     let effects = pair.persisted(id, NOW);
     assert!(effects.contains(&PairEffect::Start(second.unwrap())), "{effects:?}");
+}
+
+#[test]
+fn several_gateways_let_no_more_be_out_than_one_and_write_off_no_more() {
+    let whole = Limits { window: Some(Bytes(64 * MIB)), write_off: WriteOff::KNOWN, ..limits(u64::MAX) };
+    for gateways in 1..=4_u32 {
+        let of_one = whole.split(gateways.try_into().unwrap());
+        let (mut out, mut written_off) = (0, 0);
+        for _ in 0..gateways {
+            let mut pair = pair(of_one);
+            // Units are sent as long as there is room, and none of them is acknowledged.
+            let sends = |pair: &mut Pair, from: u64| {
+                let mut offset = from;
+                while pair.out().0 + MIB <= of_one.window.unwrap().0 {
+                    left(pair, unit(offset, MIB));
+                    offset += 1;
+                }
+                offset
+            };
+            let sent = sends(&mut pair, 0);
+            assert!(sent > 0);
+            out += pair.out().0;
+            pair.disconnect(LANE);
+            let _ = pair.ask(LANE, unit(sent, MIB), NOW);
+            written_off += pair.lane(LANE).unwrap().written_off.0;
+        }
+        assert!(out <= 64 * MIB, "{gateways}: {out}");
+        assert!(out > 64 * MIB - u64::from(gateways) * MIB, "{gateways}: {out} of all that may be");
+        assert!(written_off > 0 && written_off <= WriteOff::DAILY.0, "{gateways}: {written_off}");
+    }
 }
 
 #[test]
