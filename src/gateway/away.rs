@@ -237,6 +237,11 @@ impl AwayFile {
         self.first.etag()
     }
 
+    /// Whether the manifest that came first says of this unit what it is checked by.
+    pub(super) fn covers(&self, unit: u64) -> bool {
+        self.first.covers(unit)
+    }
+
     /// The same file, of which nothing is read that has a price.
     pub(super) fn free(&self) -> Self {
         Self { payer: Arc::new(FreeOnly(Arc::clone(&self.payer))), ..self.clone() }

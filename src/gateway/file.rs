@@ -58,6 +58,14 @@ impl Opened {
         }
     }
 
+    /// Whether what verifies these units is at hand: of another grid's it is fetched otherwise, and owed for.
+    pub(super) fn covers(&self, mut units: Range<u64>) -> bool {
+        match self {
+            Self::Own(_) => true,
+            Self::Away(file) => units.all(|unit| file.covers(unit)),
+        }
+    }
+
     /// What a reader checks these units by, as it is sent.
     pub(super) async fn manifest(&self, units: Range<u64>) -> Result<Vec<u8>, FetchError> {
         Ok(match self {

@@ -1,6 +1,6 @@
 //! What can be done to the books. Each act is one transaction, alone or with others; each is harmless when repeated.
 
-use crate::keys::GridId;
+use crate::keys::{GridId, PublicKey};
 use crate::ledger::disputes::{Closed, NewDispute, close, dispute};
 use crate::ledger::error::LedgerError;
 use crate::ledger::lanes::{WrittenOff, at_rest, open_lane, told, write_off};
@@ -8,7 +8,8 @@ use crate::ledger::paper::{Kept, Paper, keep};
 use crate::ledger::part::Part;
 use crate::ledger::settling::{net, pay, post};
 use crate::ledger::sql::Sql;
-use crate::ledger::usage::forget_files;
+use crate::ledger::under_way::say_under_way;
+use crate::ledger::usage::{UsageLine, forget_files};
 use crate::ledger::vouchers::{Booked, NewVoucher, book_vouchers, note_sent};
 use crate::netting::Proposal;
 use crate::tariff::wire::{LaneId, LaneOpen, Payment, Position};
@@ -30,13 +31,15 @@ pub(super) enum Act {
     Dispute { found: Box<NewDispute>, at: UnixSeconds },
     CloseDispute { lane: LaneId, closed: Closed },
     ForgetFiles { before: UnixSeconds },
+    UnderWay { gateway: PublicKey, lines: Vec<UsageLine>, at: UnixSeconds },
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Done {
     Kept(Kept),
     Booked(Booked),
+    Elsewhere(Vec<UsageLine>),
     Noted,
 }
 
@@ -98,6 +101,7 @@ async fn one(sql: &mut Sql<'_>, act: &Act) -> Answer {
             forget_files(sql, *before).await?;
             Done::Noted
         }
+        Act::UnderWay { gateway, lines, at } => Done::Elsewhere(say_under_way(sql, gateway, lines, *at).await?),
         Act::Voucher(_) | Act::Sent { .. } => Done::Noted,
     })
 }

@@ -147,6 +147,7 @@ impl Ledger {
             ("write_off", "SELECT COUNT(*) FROM write_off"),
             ("lane_write_off", "SELECT COUNT(*) FROM lane_write_off"),
             ("told", "SELECT COUNT(*) FROM told"),
+            ("under_way", "SELECT COUNT(*) FROM under_way"),
             ("instance", "SELECT COUNT(*) FROM instance"),
         ];
         let mut reading = self.reading().await?;

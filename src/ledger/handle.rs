@@ -11,6 +11,7 @@ use crate::ledger::paper::{self, Kept, Paper};
 use crate::ledger::part::Part;
 use crate::ledger::settling::{self, Unposted};
 use crate::ledger::sql::{Sql, column};
+use crate::ledger::under_way;
 use crate::ledger::usage::{self, UsageLine};
 use crate::ledger::vouchers::{Booked, NewVoucher, Reading};
 use crate::ledger::writer::{Job, QUEUE, write};
@@ -117,7 +118,7 @@ impl Ledger {
     ) -> Result<Booked, LedgerError> {
         match self.act(Act::Voucher(NewVoucher { part, voucher, readings, at })).await? {
             Done::Booked(booked) => Ok(booked),
-            Done::Kept(_) | Done::Noted => Err(LedgerError::Closed),
+            _ => Err(LedgerError::Closed),
         }
     }
 
@@ -144,6 +145,34 @@ impl Ledger {
     /// Adds up the usage of the days before this one's over all files: who read how much stays, and not what.
     pub async fn forget_files(&self, before: UnixSeconds) -> Result<(), LedgerError> {
         self.act(Act::ForgetFiles { before }).await.map(drop)
+    }
+
+    /// Whether other gateways of the grid may write it too.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.location, Location::Postgres(_))
+    }
+
+    /// Notes what `gateway` has under way, in the place of what it had, and says what the others that write these books have. Of two
+    /// that say so at once the later one is told of the former.
+    pub async fn say_under_way(
+        &self,
+        gateway: PublicKey,
+        lines: Vec<UsageLine>,
+        at: UnixSeconds,
+    ) -> Result<Vec<UsageLine>, LedgerError> {
+        match self.act(Act::UnderWay { gateway, lines, at }).await? {
+            Done::Elsewhere(lines) => Ok(lines),
+            _ => Err(LedgerError::Closed),
+        }
+    }
+
+    /// What the gateways beside this one have under way.
+    pub async fn under_way_elsewhere(
+        &self,
+        gateway: &PublicKey,
+        at: UnixSeconds,
+    ) -> Result<Vec<UsageLine>, LedgerError> {
+        under_way::elsewhere(&mut self.reading().await?.sql(), gateway, at).await
     }
 
     /// Keeps what was signed. Payments and positions have acts of their own.
@@ -273,7 +302,7 @@ impl Ledger {
     async fn kept(&self, act: Act) -> Result<Kept, LedgerError> {
         match self.act(act).await? {
             Done::Kept(kept) => Ok(kept),
-            Done::Booked(_) | Done::Noted => Err(LedgerError::Closed),
+            _ => Err(LedgerError::Closed),
         }
     }
 

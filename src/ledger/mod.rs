@@ -23,6 +23,7 @@ mod part;
 mod schema;
 mod settling;
 mod sql;
+mod under_way;
 mod usage;
 mod verify;
 mod verify_lane;

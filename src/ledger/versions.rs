@@ -116,4 +116,8 @@ const FOURTH: &[&str] = &[
 const FIFTH: &[&str] = &[
     // A payer's lanes of which the payee knows all that these books do. What is not here is shown to it again.
     "CREATE TABLE told (lane BLOB NOT NULL PRIMARY KEY)",
+    // What each gateway that writes these books has under way, as in `usage`: what quotas count beside that.
+    "CREATE TABLE under_way (gateway BLOB NOT NULL, day BIGINT NOT NULL, part BIGINT NOT NULL, party BLOB NOT NULL, \
+     grid BLOB NOT NULL, asset TEXT NOT NULL, bytes BIGINT NOT NULL, amount BIGINT NOT NULL, at BIGINT NOT NULL, \
+     PRIMARY KEY (gateway, day, part, party, grid, asset))",
 ];

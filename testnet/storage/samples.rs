@@ -41,15 +41,15 @@ pub(crate) struct Sample {
 /// `secret` makes the keys: the same for the same text.
 pub(crate) fn stock(grid: GridId, secret: &[u8]) -> Result<(Vec<Shelf>, Vec<Sample>), SampleError> {
     let mut shelves: Vec<Shelf> = (0..SERVERS).map(|_| Shelf::default()).collect();
-    let letter = store(&mut shelves, &letter(grid), secret, 2, 3)?;
+    let letter = store(&mut shelves, &letter(grid), secret, shared(2, 3))?;
     // More shares than servers, so that each holds several; any three of the ten are enough.
-    let large = store(&mut shelves, &large(), secret, 3, 10)?;
+    let large = store(&mut shelves, &large(), secret, shared(3, 10))?;
     let entry = |name, cap: &FileCap| {
         Child::new(DirectoryKind::Immutable, name, &Capability::File(cap.clone()).to_string(), "{}")
     };
     let children = vec![entry("letter.txt", &letter)?, entry("large.bin", &large)?];
     let list = Directory::new(DirectoryKind::Immutable, children)?.to_bytes();
-    let directory = store(&mut shelves, &list, secret, 2, 3)?;
+    let directory = store(&mut shelves, &list, secret, shared(2, 3))?;
     let samples = [
         ("letter.txt", Capability::File(letter)),
         ("large.bin", Capability::File(large)),
@@ -70,16 +70,19 @@ pub(crate) fn large() -> Vec<u8> {
     (0..LARGE_BYTES).map(|place| (place / 3 % 251) as u8).collect()
 }
 
-/// Cuts `content` into `total` shares, of which `needed` are enough, and puts them on the shelves by turns.
+/// Of `total` shares any `needed` give the file.
+fn shared(needed: u16, total: u16) -> ChkEncoding {
+    ChkEncoding::new(ShareCounts::new(needed, total).expect("k and N in order"))
+}
+
+/// Cuts `content` into shares as `encoding` says, and puts them on the shelves by turns.
 pub(crate) fn store(
     shelves: &mut [Shelf],
     content: &[u8],
     secret: &[u8],
-    needed: u16,
-    total: u16,
+    encoding: ChkEncoding,
 ) -> Result<FileCap, SampleError> {
-    let counts = ShareCounts::new(needed, total).expect("k and N in order");
-    let file = encode(content, ChkKey::Convergent(secret), ChkEncoding::new(counts))?;
+    let file = encode(content, ChkKey::Convergent(secret), encoding)?;
     let index = file.cap.verifier().storage_index();
     for (number, share) in (0..).zip(file.shares) {
         let server = usize::from(number) % shelves.len();

@@ -5,10 +5,12 @@ use crate::grid_files::GridFiles;
 use crate::place::{Ended, Place, Running, eventually, set_clock};
 use crate::valve::Valve;
 use lafs_clearinghouse::address::PrivateAddresses;
+use lafs_clearinghouse::capability::ShareCounts;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::Home;
 use lafs_clearinghouse::furl::Nurl;
 use lafs_clearinghouse::keys::{GridId, PublicKey, SecretKey};
+use lafs_clearinghouse::lafs::immutable::ChkEncoding;
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::peer::{DialGuard, Named, ask_gateway};
 use lafs_clearinghouse::rate::Asset;
@@ -58,6 +60,19 @@ impl Priced {
     /// The same, of which `start` starts each node.
     pub(crate) fn with(place: Place, size: usize, price: &str, start: impl Fn(&mut Node, &Place)) -> Self {
         let files = GridFiles::store(&SecretKey::from_seed(&[62; 32]), &place.path("tahoe"), size);
+        Self::of(place, files, price, start)
+    }
+
+    /// The same of a file that was stored in segments of so many octets.
+    pub(crate) fn in_segments(size: usize, segment: Bytes, price: &str) -> Self {
+        let place = Place::new();
+        let encoding = ChkEncoding { max_segment: segment, ..ChkEncoding::new(ShareCounts::new(1, 3).unwrap()) };
+        let manager = SecretKey::from_seed(&[62; 32]);
+        let files = GridFiles::store_as(&manager, &place.path("tahoe"), size, encoding);
+        Self::of(place, files, price, Node::start)
+    }
+
+    fn of(place: Place, files: GridFiles, price: &str, start: impl Fn(&mut Node, &Place)) -> Self {
         let mut home = Node::init(&place, "home", 61, &["--rate", "free", "--credit-limit", "10 USD"]);
         place.write("home/policy.toml", POLICY);
         start(&mut home, &place);

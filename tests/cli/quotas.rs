@@ -1,7 +1,9 @@
 //! Many requests at once against one quota: together they get what it gives, and no octet more.
 
+use crate::cheaper::reader;
 use crate::paid::Testnet;
 use crate::place::Place;
+use crate::priced::{POLICY, Priced};
 use futures::StreamExt;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clearing::{Budget, ClientJudge, Purse, PurseParts};
@@ -11,7 +13,7 @@ use lafs_clearinghouse::ledger::{Ledger, Location};
 use lafs_clearinghouse::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named, Payer};
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::reader::{CapPath, Target};
-use lafs_clearinghouse::units::MinorUnits;
+use lafs_clearinghouse::units::{Bytes, MinorUnits};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -96,4 +98,57 @@ fn requests_side_by_side_do_not_pass_a_quota_together() {
         // Nor are they refused what it leaves: no more than one unit of each is left over.
         assert!(counted > limit - READERS as u64 * 131_072, "{counted} of {limit} under {quota}, {got} now: {usage}");
     }
+}
+
+#[test]
+fn who_finds_its_quota_held_by_its_own_broken_request_is_told_so() {
+    const MIB: usize = 1 << 20;
+    let priced = Priced::in_segments(8 * MIB, Bytes(131_072), "5 USD/GiB");
+    priced.place.write("home/policy.toml", format!("{POLICY}client-quota = [\"6 MiB/day\"]\n"));
+    let file = CapPath::parse(&priced.files.cap, &priced.home.grid).unwrap().target;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let (client, purse) = reader(&priced, Clock::system()).await;
+        let payer: Arc<dyn Payer> = Arc::new(purse.clone());
+        let manifest = Arc::new(client.manifest(file.grid(), file.cap(), 0, 1_024, Some(&*payer)).await.unwrap());
+        let read =
+            || client.units(file.grid(), file.cap(), Arc::clone(&manifest), manifest.units(), Some(Arc::clone(&payer)));
+        // Broken off with something on its way that is never acknowledged.
+        priced.wire.lets_through(2 * MIB);
+        let mut units = read().unwrap();
+        while !priced.wire.holds() {
+            tokio::task::yield_now().await;
+        }
+        let _ = units.next().await.unwrap().unwrap();
+        drop(units);
+        priced.wire.open();
+        let mut units = read().unwrap();
+        let refused = loop {
+            match units.next().await.unwrap() {
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        let refusal = refused.refusal().unwrap_or_else(|| panic!("{refused}"));
+        assert!(refusal.detail.contains("held by a request of yours that broke off"), "{refusal:?}");
+        assert!(refusal.hint.as_ref().unwrap().contains("at the latest"), "{refusal:?}");
+        drop(units);
+        purse.close().await;
+    });
+    drop(runtime);
+    priced.agree();
+}
+
+#[test]
+fn what_verifies_the_later_parts_of_a_long_file_does_not_pass_the_ceiling_of_its_grid() {
+    const CEILING: u64 = 2_200_000;
+    // As many units as the manifest of one answer never has at once.
+    let priced = Priced::in_segments(3_000_000, Bytes(1_024), "5 USD/GiB");
+    priced.place.write("home/policy.toml", format!("{POLICY}grid-ceiling = [\"{CEILING} B/day\"]\n"));
+    let ended = priced.get("file");
+    assert_eq!(ended.status, 4, "{}", ended.stderr);
+    priced.agree();
+    let (_, from_grids) = used(&priced.place.run("usage -d home --json").json());
+    assert!(from_grids <= CEILING, "{from_grids} of {CEILING}");
+    assert!(from_grids > CEILING / 2, "{from_grids} of {CEILING}");
 }

@@ -4,8 +4,9 @@
 #[expect(unused_imports, reason = "a testnet uses more of it")]
 mod storage;
 
-use lafs_clearinghouse::capability::{Area, Capability, ForeignCap};
+use lafs_clearinghouse::capability::{Area, Capability, ForeignCap, ShareCounts};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
+use lafs_clearinghouse::lafs::immutable::ChkEncoding;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use storage::{StorageServer, write_node_dir};
@@ -22,12 +23,17 @@ pub(crate) struct GridFiles {
 impl GridFiles {
     /// A file of `size` octets on the grid of `manager`, whose Tahoe-LAFS node is made at `node_dir`.
     pub(crate) fn store(manager: &SecretKey, node_dir: &Path, size: usize) -> Self {
+        // One share is all of it: what is tried here is not the erasure code.
+        Self::store_as(manager, node_dir, size, ChkEncoding::new(ShareCounts::new(1, 3).unwrap()))
+    }
+
+    /// The same, encoded in this way.
+    pub(crate) fn store_as(manager: &SecretKey, node_dir: &Path, size: usize, encoding: ChkEncoding) -> Self {
         let grid = GridId::new(manager.public());
         let content: Vec<u8> =
             (0..size as u32).map(|place| place.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
         let mut shelves: Vec<_> = (0..storage::samples::SERVERS).map(|_| Default::default()).collect();
-        // One share is all of it: what is tried here is not the erasure code.
-        let cap = storage::samples::store(&mut shelves, &content, grid.as_bytes(), 1, 3).unwrap();
+        let cap = storage::samples::store(&mut shelves, &content, grid.as_bytes(), encoding).unwrap();
         let cap = ForeignCap::from_home(Area::Grid(grid), &Capability::File(cap)).into_cap().to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let inside = runtime.enter();

@@ -1,7 +1,7 @@
 //! What the books say after what was done to them.
 
 use crate::objects::{MIB, NOW, PRICE, grid, lane, payment, public, usd, voucher};
-use lafs_clearinghouse::ledger::{Booked, Kept, Ledger, LedgerError, Location, Part, Reading, WrittenOff};
+use lafs_clearinghouse::ledger::{Booked, Kept, Ledger, LedgerError, Location, Part, Reading, UsageLine, WrittenOff};
 use lafs_clearinghouse::units::{Bytes, MinorUnits, Seconds};
 
 async fn open(location: &Location) -> Ledger {
@@ -118,6 +118,37 @@ pub(crate) async fn a_payee_is_shown_lanes_that_are_open_and_what_it_was_not_tol
     let left = to_show(ended).await;
     let vouchers: Vec<_> = left.iter().map(|lane| lane.voucher.as_ref().map(|voucher| voucher.bytes())).collect();
     assert_eq!(vouchers, [Some(best.bytes())]);
+    ledger.close().await;
+}
+
+pub(crate) async fn a_gateway_is_told_what_the_others_have_under_way(location: Location) {
+    let ledger = open(&location).await;
+    let line = |bytes| UsageLine {
+        day: NOW,
+        part: Part::Payee,
+        party: public(1),
+        grid: grid(2),
+        client: None,
+        file: None,
+        asset: usd(),
+        bytes: Bytes(bytes),
+        amount: MinorUnits(charge(bytes)),
+    };
+    let (one, other) = (public(11), public(12));
+    assert_eq!(ledger.say_under_way(one, vec![line(5), line(7)], NOW).await.unwrap(), []);
+    let sum = UsageLine { amount: MinorUnits(charge(5) + charge(7)), ..line(12) };
+    assert_eq!(ledger.say_under_way(other, vec![line(3)], NOW).await.unwrap(), [sum]);
+    assert_eq!(ledger.under_way_elsewhere(&one, NOW).await.unwrap(), [line(3)]);
+    // What was said before is no more.
+    assert_eq!(ledger.say_under_way(one, vec![], NOW).await.unwrap(), [line(3)]);
+    assert_eq!(ledger.under_way_elsewhere(&other, NOW).await.unwrap(), []);
+    // Of two at once the later one is told of the former.
+    let (first, second) =
+        tokio::join!(ledger.say_under_way(one, vec![line(1)], NOW), ledger.say_under_way(other, vec![line(2)], NOW));
+    assert!(first.unwrap() == [line(2)] || second.unwrap() == [line(1)]);
+    // Who is heard of no more holds nothing.
+    assert_eq!(ledger.under_way_elsewhere(&one, NOW.plus(Seconds(299))).await.unwrap(), [line(2)]);
+    assert_eq!(ledger.under_way_elsewhere(&one, NOW.plus(Seconds(300))).await.unwrap(), []);
     ledger.close().await;
 }
 

@@ -36,6 +36,7 @@ bodies! {
     books a_voucher_of_an_unknown_lane_fails_alone
     books a_restart_finds_lanes_as_they_were
     books a_payee_is_shown_lanes_that_are_open_and_what_it_was_not_told
+    books a_gateway_is_told_what_the_others_have_under_way
     books what_was_sent_and_never_vouched_for_stays_charged
     books a_payment_is_booked_once
     books files_are_forgotten_and_sums_are_not

@@ -1,16 +1,18 @@
 //! What one answer may take of the quotas that the operator's rules give: held before the other grid is asked for it, so that
 //! answers side by side do not pass one together.
 
+use crate::clearing::Ruled;
 use crate::gateway::serve::access::{Admitted, Way};
 use crate::gateway::serve::holds::Hold;
 use crate::gateway::serve::leases::Payer;
 use crate::gateway::serve::refusal::{Code, Refusal};
-use crate::gateway::serve::rules::{allowed, ruled};
+use crate::gateway::serve::rules::{allowed, ruled, ruled_beside, under_way};
 use crate::gateway::serve::shared::Shared;
 use crate::keys::{GridId, PublicKey};
 use crate::policy::{Confirmed, Outcome, Step};
-use crate::units::{Bytes, Seconds};
+use crate::units::{Bytes, Seconds, UnixSeconds};
 use axum::http::StatusCode;
+use futures::FutureExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -127,23 +129,21 @@ impl Allowance {
                 return Ok(());
             }
             let given_back = self.shared.holds.given_back.notified();
-            let ruled = {
-                let _turn = self.shared.holds.turn.lock().await;
-                let ruled = ruled(&self.shared, &self.client, &self.grid, self.confirmed).await?;
-                match ruled.for_now {
-                    Outcome::Allowed { remaining: None } => {
-                        self.hold.add(missing);
-                        return Ok(());
-                    }
-                    Outcome::Allowed { remaining: Some(left) } if left.0 >= missing => {
-                        let part = (left.0 / PART).clamp(LEAST_AHEAD, MOST_AHEAD);
-                        let wanted = ahead.0.saturating_sub(free).min(part).max(missing);
-                        self.hold.add(wanted.min(left.0));
-                        return Ok(());
-                    }
-                    _ => ruled,
+            let wants = |ruled: &Ruled| match ruled.for_now {
+                Outcome::Allowed { remaining: None } => Some(missing),
+                Outcome::Allowed { remaining: Some(left) } if left.0 >= missing => {
+                    let part = (left.0 / PART).clamp(LEAST_AHEAD, MOST_AHEAD);
+                    Some(ahead.0.saturating_sub(free).min(part).max(missing).min(left.0))
                 }
+                _ => None,
             };
+            let decide =
+                |elsewhere| ruled_beside(&self.shared, &self.client, &self.grid, self.confirmed, elsewhere).boxed();
+            let (holds, now) = (&self.shared.holds, self.shared.clock.now());
+            let (holds_more, ruled) = holds.more(&self.hold, now, || under_way(&self.shared), decide, wants).await?;
+            if holds_more {
+                return Ok(());
+            }
             // By the books alone: nobody gives back what was used.
             if allowed(&ruled)?.is_some_and(|left| left.0 < missing) {
                 let left = ruled.decision.steps.iter().filter_map(|step| match step {
@@ -156,10 +156,30 @@ impl Allowance {
                 return Err(Refusal::new(StatusCode::FORBIDDEN, Code::Refused, detail));
             }
             if began.elapsed() >= PATIENCE {
-                let detail = "what your quota leaves is held by what is being read at this moment";
-                return Err(Refusal::new(StatusCode::TOO_MANY_REQUESTS, Code::Refused, detail).after(HELD));
+                return Err(held(self.shared.till.broken_off(&self.client)));
             }
             let _ = tokio::time::timeout(LOOK_EVERY, given_back).await;
         }
     }
+}
+
+/// The refusal to somebody who finds what a quota leaves held: of its own by requests that broke off, or by what is being read.
+fn held(broken_off: Option<(Bytes, UnixSeconds)>) -> Refusal {
+    let (detail, hint) = match broken_off {
+        Some((octets, until)) => (
+            format!(
+                "{octets} of what your quota leaves are held by a request of yours that broke off: they went out to you, and were \
+                 never acknowledged"
+            ),
+            format!(
+                "whoever of you was stopped in it acknowledges what came when it reads again, and the rest counts until {until} at the \
+                 latest; or ask the operator of your grid for a larger quota"
+            ),
+        ),
+        None => (
+            "what your quota leaves is held by what is being read at this moment".to_owned(),
+            "the same once more, when that has ended, reads what it leaves".to_owned(),
+        ),
+    };
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, Code::Refused, detail).hint(hint).after(HELD)
 }

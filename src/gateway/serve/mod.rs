@@ -21,6 +21,7 @@ mod room;
 mod routes;
 mod rules;
 mod sales;
+mod sending;
 mod server;
 mod session;
 mod shared;

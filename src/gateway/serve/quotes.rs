@@ -60,7 +60,8 @@ pub(super) async fn quote(
         (None, _) => {
             let page = page_units(&cap);
             let (allowance, _) = Allowance::new(&shared, &key, &grid, Confirmed::Yes).await?;
-            allowance.hold(Octets(1), manifest_estimate(Octets(0), Octets(USUAL_UNIT), page)).await?;
+            let about = manifest_estimate(Octets(page * USUAL_UNIT), Octets(USUAL_UNIT), page);
+            allowance.hold(about, about).await?;
             let opened = opened(&shared, &admitted, &cap, None, 0..page).await?;
             Weight::of_opened(&opened, &cap).await?
         }

@@ -1,11 +1,15 @@
 //! Answers that refuse: RFC 9457 problems whose `code` is a name of the program's exit codes.
 
+use crate::ledger::LedgerError;
 use crate::units::Seconds;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::error::Error;
+
+/// When somebody may come again whose request the books did not take.
+const BOOKS: Seconds = Seconds(30);
 
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -112,6 +116,13 @@ impl Refusal {
     /// What is said.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+}
+
+impl From<LedgerError> for Refusal {
+    /// Nothing that the books decide on is decided while they cannot be read or written.
+    fn from(error: LedgerError) -> Self {
+        Self::because(StatusCode::SERVICE_UNAVAILABLE, Code::Failed, &error).after(BOOKS)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Place {
 }
 
 /// Of an allowance what one unit has taken, put back unless the unit goes out.
-struct Taken {
+pub(super) struct Taken {
     allowance: Arc<Allowance>,
     unit: Bytes,
     out: bool,
@@ -83,13 +83,12 @@ impl Room {
         Ok(Place { lease, delivery, taken })
     }
 
-    /// Holds of the quotas what is about to be asked of the other grid before anybody knows how much it is: what is left of
-    /// them, where that is less.
-    pub(super) async fn expect(&self, about: Bytes) -> Result<(), Refusal> {
-        match &self.allowance {
-            Some(allowance) => allowance.hold(Bytes(1), about).await,
-            None => Ok(()),
-        }
+    /// Holds of the quotas what is about to be asked of the other grid before anybody knows how much it is, until it has come and
+    /// counts there.
+    pub(super) async fn expect(&self, about: Bytes) -> Result<Option<Taken>, Refusal> {
+        let Some(allowance) = &self.allowance else { return Ok(None) };
+        allowance.take(about, about).await?;
+        Ok(Some(Taken { allowance: Arc::clone(allowance), unit: about, out: true }))
     }
 
     /// How much may be asked of the other grid at once, what [`Room::reserve`] has given included; `None`: as much as one likes.

@@ -8,6 +8,7 @@ use crate::gateway::refusals::resolve_refusal;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::shared::Shared;
 use crate::keys::{GridId, PublicKey};
+use crate::ledger::UsageLine;
 use crate::policy::{Confirmed, Outcome};
 use crate::units::{Bytes, Seconds};
 use axum::http::StatusCode;
@@ -19,6 +20,28 @@ pub(super) async fn ruled(
     grid: &GridId,
     confirmed: Confirmed,
 ) -> Result<Ruled, Refusal> {
+    let elsewhere = shared.holds.elsewhere(shared.clock.now()).await?;
+    ruled_beside(shared, client, grid, confirmed, elsewhere).await
+}
+
+/// What this gateway has under way, as lines that the books do not have.
+pub(super) fn under_way(shared: &Shared) -> Vec<UsageLine> {
+    // In this order: what goes out meanwhile is counted twice, and never not at all.
+    let mut lines = shared.holds.lines(shared.clock.now());
+    lines.extend(shared.till.not_in_the_books());
+    lines.extend(shared.away.not_in_the_books());
+    lines
+}
+
+/// The same, where other gateways that write the same books have this under way. It is asked for before the books are, so that
+/// what comes into them meanwhile is counted twice, and never not at all.
+pub(super) async fn ruled_beside(
+    shared: &Shared,
+    client: &PublicKey,
+    grid: &GridId,
+    confirmed: Confirmed,
+    elsewhere: Vec<UsageLine>,
+) -> Result<Ruled, Refusal> {
     // The operator is a client too, without a membership.
     let label = shared.client(client).ok_or_else(|| {
         Refusal::new(StatusCode::FORBIDDEN, Code::Refused, format!("the key {client} is no client's here"))
@@ -27,10 +50,8 @@ pub(super) async fn ruled(
     let groups = membership.map(|membership| membership.draft().groups.clone()).unwrap_or_default();
     let asker = Asker { key: *client, label, groups };
     let under_way = || {
-        // In this order: what goes out meanwhile is counted twice, and never not at all.
-        let mut lines = shared.holds.lines(shared.clock.now());
-        lines.extend(shared.till.not_in_the_books());
-        lines.extend(shared.away.not_in_the_books());
+        let mut lines = under_way(shared);
+        lines.extend(elsewhere);
         lines
     };
     shared.rules.decide(&asker, grid, confirmed, under_way).await.map_err(|error| match &error {

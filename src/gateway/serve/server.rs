@@ -5,10 +5,12 @@ use crate::clock::Clock;
 use crate::config::FileError;
 use crate::gateway::away::Away;
 use crate::gateway::identity::GatewayIdentity;
+use crate::gateway::serve::holds::Holds;
 use crate::gateway::serve::leases::Leases;
 use crate::gateway::serve::listener::Acceptor;
 use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::serve::routes::router;
+use crate::gateway::serve::rules::under_way;
 use crate::gateway::serve::shared::{MAX_STREAMS, OwnRecord, Parts, Shared};
 use crate::gateway::shares::Files;
 use crate::gateway::traffic::{Exchanged, Traffic};
@@ -36,6 +38,9 @@ use tracing::{info, warn};
 const END: Duration = Duration::from_secs(3);
 /// How often the counts of traffic are brought to the disk.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often other gateways that write the same books are told what is under way here.
+const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -82,6 +87,7 @@ pub struct Gateway {
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     writer: JoinHandle<()>,
+    teller: JoinHandle<()>,
     connections: Arc<AtomicUsize>,
     traffic: Traffic,
     leases: Arc<Leases>,
@@ -110,6 +116,7 @@ impl Gateway {
         }
         let leases = Leases::new(pool, clock);
         let metrics = parts.metrics.clone();
+        let holds = Holds::new(parts.till.ledger(), identity.key.public());
         let shared = Shared(Arc::new(Parts {
             grid,
             network,
@@ -129,7 +136,7 @@ impl Gateway {
             till: parts.till,
             terms: parts.terms,
             rules: parts.rules,
-            holds: Arc::default(),
+            holds: Arc::new(holds),
             credit_limit: parts.credit_limit,
             secret_key: identity.key.clone(),
             traffic: traffic.clone(),
@@ -140,14 +147,16 @@ impl Gateway {
         let connections = Arc::<AtomicUsize>::default();
         let acceptor = Acceptor {
             tls: TlsAcceptor::from(Arc::new(identity.tls.server_config(&[b"h2", b"http/1.1"]))),
-            router: router(shared),
+            router: router(shared.clone()),
             stopping,
             connections: Arc::clone(&connections),
             metrics,
         };
         info!(%addr, "the gateway is open");
         let writer = tokio::spawn(write(traffic.clone()));
-        Ok(Self { addr, stop, server: tokio::spawn(acceptor.run(listener)), writer, connections, traffic, leases })
+        let teller = tokio::spawn(tell(shared));
+        let server = tokio::spawn(acceptor.run(listener));
+        Ok(Self { addr, stop, server, writer, teller, connections, traffic, leases })
     }
 
     /// Where it listens.
@@ -177,6 +186,7 @@ impl Gateway {
             self.server.abort();
         }
         self.writer.abort();
+        self.teller.abort();
         written(&self.traffic).await;
     }
 }
@@ -186,6 +196,18 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.server.abort();
         self.writer.abort();
+        self.teller.abort();
+    }
+}
+
+/// Tells other gateways that write the same books what is under way here, as it becomes less.
+async fn tell(shared: Shared) {
+    let mut tick = tokio::time::interval(TELL_EVERY);
+    loop {
+        tick.tick().await;
+        if let Err(error) = shared.holds.say(shared.clock.now(), || under_way(&shared)).await {
+            warn!(%error, "other gateways count more for what is under way here than it is: tried again");
+        }
     }
 }
 
