@@ -90,6 +90,8 @@ pub(super) struct Booking {
     pub(super) part: Part,
     pub(super) at: UnixSeconds,
     pub(super) entries: Vec<(Account, Asset, i128)>,
+    /// Whether the books have it already, and these entries are added to its own.
+    pub(super) is_there: bool,
 }
 
 impl Booking {
@@ -143,7 +145,10 @@ pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), 
             return Err(LedgerError::Unbalanced { asset: asset.code(), sum });
         }
         let name = (booking.subject, booking.part);
-        heads.entry(name).or_insert(booking.at);
+        // One that is there and costs nothing needs no number: nothing is added to it.
+        if !booking.is_there || booking.entries.iter().any(|(_, _, amount)| *amount != 0) {
+            heads.entry(name).or_insert(booking.at);
+        }
         for (account, asset, amount) in booking.entries.iter().filter(|(_, _, amount)| *amount != 0) {
             *entries.entry((name, account.to_string(), *asset)).or_insert(0_i128) += amount;
             *balances.entry((account.to_string(), *asset)).or_insert(0_i128) += amount;
@@ -185,6 +190,9 @@ async fn number(sql: &mut Sql<'_>, heads: &BTreeMap<Name, UnixSeconds>) -> Resul
             let part = Part::of_number(columns.int(2)?).ok_or_else(|| columns.damaged(2, &"no part"))?;
             numbers.insert((Subject::Lane(columns.key(1)?, columns.count(3)?), part), columns.int(0)?);
         }
+    }
+    if heads.keys().all(|name| numbers.contains_key(name)) {
+        return Ok(numbers);
     }
     // Whoever writes is alone: in SQLite one transaction does at a time, in PostgreSQL the writers take turns.
     let last = sql.rows(sqlx::query("SELECT COALESCE(MAX(booking), 0) FROM booking")).await?;

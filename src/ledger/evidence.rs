@@ -75,7 +75,7 @@ impl Ledger {
         let location = self.location().clone();
         let mut reading = self.reading().await?;
         let mut transaction = reading.sql().one_state().await?;
-        let mut sql = Sql { connection: &mut transaction, location: &location };
+        let mut sql = Sql::new(&mut transaction, &location);
         let (mut lanes, mut named, mut parties) = (0, BTreeSet::new(), BTreeSet::new());
         each_lane(&mut sql, part, &filter, |lane, _, _| {
             lanes += 1;

@@ -328,6 +328,6 @@ pub(super) struct ReadingConnection<'l> {
 
 impl ReadingConnection<'_> {
     pub(super) fn sql(&mut self) -> Sql<'_> {
-        Sql { connection: &mut self.connection, location: self.location }
+        Sql::new(&mut self.connection, self.location)
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn pay(
     keep(sql, &Paper::from(payment), at).await?;
     let (debtor, creditor) = (*body.debtor.key(), *body.creditor.key());
     let entries = Booking::payment(part, debtor, creditor, body.asset, body.amount);
-    book(sql, &[Booking { subject, part, at, entries }]).await?;
+    book(sql, &[Booking { subject, part, at, entries, is_there: false }]).await?;
     let settled = Debt { asset: body.asset, debtor: body.debtor, creditor: body.creditor, amount: body.amount };
     note_settled(sql, part, SettledBy::Payment, payment.identity().0, &[settled], at).await?;
     Ok(Kept::New)
@@ -66,7 +66,7 @@ pub(super) async fn net(
     let entries = netting_entries(us, netting);
     // A debt that arises is one of the other direction that is settled: so two grids' totals only ever grow.
     let turned = |debt: &Debt| Debt { debtor: debt.creditor, creditor: debt.debtor, ..*debt };
-    book(sql, &[Booking { subject, part, at, entries }]).await?;
+    book(sql, &[Booking { subject, part, at, entries, is_there: false }]).await?;
     ended.extend(arisen.iter().map(turned));
     ended.sort_unstable();
     // Of one pair and direction there is one row, whatever it is made of.

@@ -5,12 +5,24 @@ use crate::ledger::location::Location;
 use futures::TryStreamExt;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Row, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Connection, Executor, Row, Transaction};
+
+/// Two gateways of one grid write in turns. Any number will do that no other program takes in the same database.
+const WRITERS: &str = "SELECT pg_advisory_xact_lock(7813001542)";
 
 /// A connection and where it leads.
 pub(super) struct Sql<'c> {
-    pub(super) connection: &'c mut AnyConnection,
-    pub(super) location: &'c Location,
+    connection: &'c mut AnyConnection,
+    location: &'c Location,
+    later: Later,
+}
+
+/// What SQLite is told together with what comes next: to its thread and back takes longer than a statement about one row. The
+/// places of the values are counted through all of it.
+#[derive(Default)]
+struct Later {
+    text: String,
+    values: Vec<Value>,
 }
 
 /// A value of a row that is written.
@@ -22,6 +34,56 @@ pub(super) enum Value {
 }
 
 impl<'c> Sql<'c> {
+    /// A connection to `location`.
+    pub(super) fn new(connection: &'c mut AnyConnection, location: &'c Location) -> Self {
+        Self { connection, location, later: Later::default() }
+    }
+
+    /// Begins to write, which is done when [`Sql::commit`] returns.
+    ///
+    /// Spelt out, since SQLite undoes a transaction by itself when the disk is full. sqlx's own keeps count of what it began,
+    /// and its connection would refuse every later one.
+    pub(super) async fn begin(&mut self) -> Result<(), LedgerError> {
+        match self.location {
+            Location::Sqlite(_) => self.later.add("BEGIN IMMEDIATE", &[]),
+            Location::Postgres(_) => {
+                self.connection.execute("BEGIN").await.map_err(LedgerError::of(self.location))?;
+                self.run(sqlx::query(WRITERS)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what was written since [`Sql::begin`] durable.
+    pub(super) async fn commit(&mut self) -> Result<(), LedgerError> {
+        match self.location {
+            Location::Sqlite(_) => {
+                self.later.add("COMMIT", &[]);
+                self.flush().await
+            }
+            Location::Postgres(_) => {
+                self.connection.execute("COMMIT").await.map_err(LedgerError::of(self.location)).map(drop)
+            }
+        }
+    }
+
+    /// Undoes what was written since [`Sql::begin`], after an error.
+    pub(super) async fn roll_back(&mut self) {
+        self.later = Later::default();
+        // It fails where the database undid all of it before; and one that is gone undoes what was not committed.
+        let _ = self.connection.execute("ROLLBACK").await;
+    }
+
+    /// Tells the database what was to be told later.
+    async fn flush(&mut self) -> Result<(), LedgerError> {
+        let Later { text, values } = std::mem::take(&mut self.later);
+        if text.is_empty() {
+            return Ok(());
+        }
+        let query = bound(&values, sqlx::query(AssertSqlSafe(text)));
+        query.execute(&mut *self.connection).await.map_err(LedgerError::of(self.location)).map(drop)
+    }
+
     /// Begins to read one state of the books, whoever writes meanwhile.
     pub(super) async fn one_state(self) -> Result<Transaction<'c, Any>, LedgerError> {
         let begin = match self.location {
@@ -33,12 +95,14 @@ impl<'c> Sql<'c> {
 
     /// Runs a statement and says how many rows it touched.
     pub(super) async fn run(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<u64, LedgerError> {
+        self.flush().await?;
         let done = query.execute(&mut *self.connection).await.map_err(LedgerError::of(self.location))?;
         Ok(done.rows_affected())
     }
 
     /// All rows that a statement finds.
     pub(super) async fn rows(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, LedgerError> {
+        self.flush().await?;
         query.fetch_all(&mut *self.connection).await.map_err(LedgerError::of(self.location))
     }
 
@@ -48,6 +112,7 @@ impl<'c> Sql<'c> {
         query: Query<'_, Any, AnyArguments>,
         mut each: impl FnMut(&AnyRow) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
+        self.flush().await?;
         let mut rows = query.fetch(&mut *self.connection);
         while let Some(row) = rows.try_next().await.map_err(LedgerError::of(self.location))? {
             each(&row)?;
@@ -65,22 +130,20 @@ impl<'c> Sql<'c> {
             let (now, later) = rest.split_at(count);
             rest = later;
             let columns = first.len();
-            let places: Vec<String> = (0..count)
-                .map(|row| {
-                    let of_row: Vec<String> =
-                        (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
-                    format!("({})", of_row.join(", "))
-                })
-                .collect();
             // Only our own text and numbers of places: every value is bound.
-            let mut query = sqlx::query(AssertSqlSafe(format!("{head} VALUES {} {tail}", places.join(", "))));
-            for value in now.iter().flatten() {
-                query = match value {
-                    Value::Int(value) => query.bind(*value),
-                    Value::Bytes(value) => query.bind(value.clone()),
-                    Value::Text(value) => query.bind(value.clone()),
-                };
+            let text = |before: usize| {
+                let row = |row: usize| (1..=columns).map(move |column| before + row * columns + column);
+                let row = |nth| row(nth).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+                let rows: Vec<String> = (0..count).map(|nth| format!("({})", row(nth))).collect();
+                format!("{head} VALUES {} {tail}", rows.join(", "))
+            };
+            // Of one row or two, as an entry and what stands against it, so that there are few such texts.
+            if rows.len() <= 2 && matches!(self.location, Location::Sqlite(_)) {
+                self.later.add(&text(self.later.values.len()), first);
+                continue;
             }
+            let values: Vec<Value> = now.iter().flatten().cloned().collect();
+            let query = bound(&values, sqlx::query(AssertSqlSafe(text(0))));
             self.run(query).await?;
         }
         Ok(())
@@ -91,16 +154,34 @@ impl<'c> Sql<'c> {
         let mut found = Vec::new();
         for some in keys.chunks(256) {
             let count = [256, 64, 16, 4, 1].into_iter().rfind(|count| *count >= some.len()).unwrap_or(256);
-            let places: Vec<String> = (1..=count).map(|place| format!("${place}")).collect();
-            let mut query = sqlx::query(AssertSqlSafe(text.replace("{}", &places.join(", "))));
-            for place in 0..count {
-                // A key that is asked for twice is found once.
-                query = query.bind(some[place.min(some.len() - 1)].clone());
-            }
-            found.extend(self.rows(query).await?);
+            let mut asked = std::mem::take(&mut self.later);
+            let places: Vec<String> = (1..=count).map(|place| format!("${}", asked.values.len() + place)).collect();
+            // A key that is asked for twice is found once.
+            let keys = (0..count).map(|place| Value::Bytes(some[place.min(some.len() - 1)].clone()));
+            asked.add(&text.replace("{}", &places.join(", ")), &keys.collect::<Vec<_>>());
+            found.extend(self.rows(bound(&asked.values, sqlx::query(AssertSqlSafe(asked.text)))).await?);
         }
         Ok(found)
     }
+}
+
+impl Later {
+    fn add(&mut self, text: &str, values: &[Value]) {
+        if !self.text.is_empty() {
+            self.text.push_str("; ");
+        }
+        self.text.push_str(text);
+        self.values.extend_from_slice(values);
+    }
+}
+
+/// A statement with these values in its places.
+fn bound<'q>(values: &[Value], query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
+    values.iter().fold(query, |query, value| match value {
+        Value::Int(value) => query.bind(*value),
+        Value::Bytes(value) => query.bind(value.clone()),
+        Value::Text(value) => query.bind(value.clone()),
+    })
 }
 
 /// Columns of a row, by their place; a type that is not the column's says that the row is damaged.

@@ -44,7 +44,7 @@ impl Ledger {
         let location = self.location().clone();
         let mut reading = self.reading().await?;
         let mut transaction = reading.sql().one_state().await?;
-        let mut sql = Sql { connection: &mut transaction, location: &location };
+        let mut sql = Sql::new(&mut transaction, &location);
         let mut verified = Verified::default();
 
         let checked = lanes(&mut sql).await?;

@@ -81,6 +81,7 @@ pub(super) fn check(mut rows: LaneRows, checked: &mut Checked) -> Result<(), Led
                 body.asset,
                 MinorUnits(signed[1] - before[1]),
             ),
+            is_there: true,
         };
         let mut found = rows.entries.remove(hour).unwrap_or_default();
         found.sort();

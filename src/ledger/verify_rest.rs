@@ -142,7 +142,8 @@ impl PaymentRows {
             Payment::from_bytes(&self.paper).map_err(|error| damaged("booking", self.subject, error.to_string()))?;
         let body = payment.body();
         let entries = Booking::payment(part, *body.debtor.key(), *body.creditor.key(), body.asset, body.amount);
-        let booking = Booking { subject: Subject::Payment(self.subject), part, at: UnixSeconds(0), entries };
+        let booking =
+            Booking { subject: Subject::Payment(self.subject), part, at: UnixSeconds(0), entries, is_there: true };
         self.entries.sort();
         if self.entries != expected(&booking) {
             let what = format!("payment {}: not what was signed", payment.identity());

@@ -92,6 +92,7 @@ pub(super) async fn book_vouchers(
             if lane.best.cum_bytes > 0 && lane.best.at / HOUR < at / HOUR {
                 lane.checkpoints.push(lane.best.clone());
             }
+            let is_there = lane.best.cum_bytes > 0 && lane.best.at / HOUR == at / HOUR;
             let bytes = new.voucher.bytes().to_vec();
             lane.best = Best { cum_bytes: body.cum_bytes.0, cum_amount: body.cum_amount.0, at, bytes };
             lane.changed = true;
@@ -100,6 +101,7 @@ pub(super) async fn book_vouchers(
                 part: new.part,
                 at: UnixSeconds(at),
                 entries: Booking::charge(new.part, lane.payer, lane.payee, lane.asset, MinorUnits(billed)),
+                is_there,
             });
             for (reading, amount) in share(&new.readings, Bytes(more), MinorUnits(billed)) {
                 let party = if new.part == Part::Payer { lane.payee } else { lane.payer };
