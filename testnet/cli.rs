@@ -183,7 +183,7 @@ pub(crate) fn run() -> ExitCode {
     if let CliCommand::Clearinghouse(ClearinghouseArgs { ahead, moved, words }) = cli.command {
         rehearse(ahead);
         if moved {
-            std::thread::spawn(leash::follow_clock);
+            std::thread::spawn(leash::follow_lines);
         }
         return lafs_clearinghouse::cli::run(std::iter::once("clearinghouse".into()).chain(words));
     }

@@ -71,7 +71,7 @@ pub use lane_documents::{
 pub use lane_use::{Delivery, LaneUse};
 pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, netted, propose, totals};
 pub use position_check::PositionFault;
-pub use purse::{Judge, Judged, Purse, PurseParts, Wanted};
+pub use purse::{Judge, Judged, Purse, PurseParts, ReadOn, Wanted, read_on};
 pub use quote::{Quote, QuoteError, at_most};
 pub use settle::{Round, Rounded, Settler, SettlerParts};
 pub use settle_documents::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument};

@@ -41,6 +41,9 @@ pub(super) struct Abroad<'a> {
     pub(super) price: Option<RateLine>,
 }
 
+/// How a node's process is started on its data directory.
+type Start = fn(&Path) -> Result<NodeProcess, AnyError>;
+
 /// Both nodes, which know each other.
 pub(super) struct Pair {
     pub(super) foreign: GridNode,
@@ -58,6 +61,15 @@ pub(super) struct Member {
 impl Pair {
     /// Starts the nodes, `rtt` apart from each other and from everybody, and waits until each holds the other's record.
     pub(super) async fn raise(abroad: Abroad<'_>, rtt: Option<Duration>) -> Result<Self, AnyError> {
+        Self::raise_with(abroad, rtt, NodeProcess::start).await
+    }
+
+    /// The same, as near to each other as this machine allows; the home can be told what it reads on.
+    pub(super) async fn raise_leashed(abroad: Abroad<'_>) -> Result<Self, AnyError> {
+        Self::raise_with(abroad, None, NodeProcess::start_leashed).await
+    }
+
+    async fn raise_with(abroad: Abroad<'_>, rtt: Option<Duration>, start_home: Start) -> Result<Self, AnyError> {
         let mut layout = Layout::create(&Size { nodes: 2, grids: 2, relays: rtt.is_some() }, None)?;
         let credit_limit = abroad.price.as_ref().map(|_| CREDIT.parse()).transpose()?;
         let network = NodeConfig {
@@ -70,7 +82,7 @@ impl Pair {
         let manager = layout.dir.join("manager");
         let home_grid = create(&manager, &GridKeys::Fresh.key(0))?;
         let config = NodeConfig { grid_manager: Some(manager), ..network.clone() };
-        let (home, peer) = GridNode::start(&mut layout.nodes[0], home_grid, config, rtt).await?;
+        let (home, peer) = GridNode::start(&mut layout.nodes[0], home_grid, config, rtt, start_home).await?;
         if abroad.price.is_some() {
             create_new(&home.home.policy(), POLICY.as_bytes(), PUBLIC_MODE)?;
         }
@@ -82,7 +94,8 @@ impl Pair {
             bootstrap: vec![at.with(libp2p::multiaddr::Protocol::P2p(peer.parse()?))],
             ..network
         };
-        let (foreign, _) = GridNode::start(&mut layout.nodes[1], abroad.grid_id, config, rtt).await?;
+        let (foreign, _) =
+            GridNode::start(&mut layout.nodes[1], abroad.grid_id, config, rtt, NodeProcess::start).await?;
         for node in [&home, &foreign] {
             run(["status", "--wait", "60", "-d"].map(OsStr::new).into_iter().chain([node.home.path().as_os_str()]))
                 .await?;
@@ -123,6 +136,7 @@ impl GridNode {
         grid: GridId,
         config: NodeConfig,
         rtt: Option<Duration>,
+        start: Start,
     ) -> Result<(Self, String), AnyError> {
         let ports = place.reserved.take().ok_or("each port is reserved once")?;
         let mut relays = Vec::new();
@@ -150,7 +164,7 @@ impl GridNode {
         let home = Home::new(&place.dir);
         create_private_dir(home.path())?;
         create_new(&home.config(), config.to_commented_toml().as_bytes(), PUBLIC_MODE)?;
-        let mut node = NodeProcess::start(home.path())?;
+        let mut node = start(home.path())?;
         let peer = node.ready().await?;
         let words = ["gateway", "url", "-d"].map(OsStr::new);
         let nurl = run(words.into_iter().chain([home.path().as_os_str()])).await?.trim().parse()?;

@@ -1,11 +1,13 @@
 //! What a process costs, as the kernel counts it, and programs that are started to be measured.
 
 use super::{AnyError, PATIENCE};
+use crate::leash::line_of;
+use lafs_clearinghouse::clearing::ReadOn;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// Linux tells a process's time in hundredths of a second, whatever its own clock is.
@@ -88,25 +90,55 @@ pub(super) fn clearinghouse() -> Result<PathBuf, AnyError> {
     Err(format!("`{}` is missing: cargo build --release --bins", program.display()).into())
 }
 
-/// A node as a process of its own: `clearinghouse run`. Killed when it is dropped.
+/// A node as a process of its own. Killed when it is dropped.
 pub(super) struct NodeProcess {
     child: Child,
+    /// Where one is told things that nobody else can tell it.
+    leash: Option<ChildStdin>,
     /// What it tells: that it is ready, and its log.
     output: Lines<BufReader<ChildStdout>>,
     log: Lines<BufReader<ChildStderr>>,
 }
 
 impl NodeProcess {
-    /// Starts it on a data directory.
+    /// Starts `clearinghouse run` on a data directory.
     pub(super) fn start(dir: &Path) -> Result<Self, AnyError> {
         let mut command = Command::new(clearinghouse()?);
-        command.args(["run", "--json", "-d"]).arg(dir).env("RUST_LOG", "info").env("NO_COLOR", "1");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.args(["run", "--json", "-d"]).arg(dir).stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    /// Starts the same node as one of a testnet, which can be told what it reads on.
+    pub(super) fn start_leashed(dir: &Path) -> Result<Self, AnyError> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["node", "-d"]).arg(dir).stdin(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Result<Self, AnyError> {
+        command.env("RUST_LOG", "info").env("NO_COLOR", "1");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn()?;
+        let leash = child.stdin.take();
         let output = child.stdout.take().map(|output| BufReader::new(output).lines());
         let log = child.stderr.take().map(|log| BufReader::new(log).lines());
         let (output, log) = output.zip(log).ok_or("its output was asked for")?;
-        Ok(Self { child, output, log })
+        Ok(Self { child, leash, output, log })
+    }
+
+    /// Tells one that was started leashed what it reads on from now on, and waits until it is so.
+    pub(super) async fn read_on(&mut self, what: ReadOn) -> Result<(), AnyError> {
+        let leash = self.leash.as_mut().ok_or("only a node that was started leashed is told so")?;
+        leash.write_all(format!("{}\n", line_of(what)).as_bytes()).await?;
+        timeout(PATIENCE, async {
+            while let Some(line) = self.output.next_line().await? {
+                if line == line_of(what) {
+                    return Ok(());
+                }
+            }
+            Err("a node ended before it read on something else".into())
+        })
+        .await?
     }
 
     /// Waits until it serves. Returns its peer id.

@@ -1,8 +1,9 @@
-//! What vouchers cost a fetch: the same file through both gateways, in turn without vouchers on the reader's hop, with them at
-//! price 0, and paid on both hops.
+//! What vouchers cost a fetch: the same file through both gateways, in turn on no lanes at all, on lanes at price 0 on both hops,
+//! and paid on both hops.
 //!
-//! The gateway of the file's own grid is never read without a lane by another gateway, so what one hop takes is measured on the
-//! other one and counted twice.
+//! The first two ways are the same processes, which are told to read on lanes or on none, and each round sets what it measures
+//! beside what the same round measured without: what else the machine does, and how a process happens to lie in memory,
+//! is then the same for both.
 
 use super::{ClearBench, key, usd};
 use crate::bench::fetch::Noise;
@@ -16,24 +17,26 @@ use axum::body::Bytes;
 use futures::StreamExt;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::{Area, Capability, FileCap, ForeignCap, ShareCounts};
-use lafs_clearinghouse::clearing::{Budget as Spending, ClientJudge, Purse, PurseParts};
+use lafs_clearinghouse::clearing::{Budget as Spending, ClientJudge, Purse, PurseParts, ReadOn, read_on};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, Patience, read_key};
 use lafs_clearinghouse::keys::GridId;
 use lafs_clearinghouse::lafs::immutable::{ChkEncoding, ChkKey, encode};
-use lafs_clearinghouse::ledger::{Ledger, Location};
+use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::peer::DialGuard;
 use lafs_clearinghouse::reader::{CapPath, Reader};
-use lafs_clearinghouse::units::MinorUnits;
+use lafs_clearinghouse::units::{MinorUnits, UnixSeconds};
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 const PRICE: &str = "0.02 USD/GiB";
 const SERVERS: u16 = 3;
+/// How long the last vouchers of a file take at most.
+const REST: Duration = Duration::from_millis(300);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// The three ways to read.
@@ -41,10 +44,13 @@ const WITHOUT: usize = 0;
 const AT_NOTHING: usize = 1;
 const PAID: usize = 2;
 const WAYS: [&str; 3] = [
-    "a foreign file, no vouchers between the reader and its home",
+    "a foreign file, no vouchers on either hop",
     "the same with vouchers at price 0 on both hops",
     "the same paid on both hops",
 ];
+
+/// Whose processor's time it is: the reader's process holds the storage servers too.
+const PARTIES: [&str; 3] = ["reader and servers", "home", "foreign"];
 
 /// A grid in this process, with one file.
 struct OurGrid {
@@ -65,19 +71,25 @@ impl OurGrid {
     async fn raise(&self, price: Option<&str>) -> Result<Pair, AnyError> {
         let price = price.map(str::parse).transpose()?;
         let abroad = Abroad { grid_id: self.grid_id, grid_manager: &self.manager, node: &self.node, price };
-        Pair::raise(abroad, None).await
+        Pair::raise_leashed(abroad).await
     }
 }
 
 /// Somebody who reads the file from abroad.
-struct Way {
+struct Abroader {
+    pair: Pair,
     reader: Reader,
-    purse: Option<Purse>,
+    purse: Purse,
     cap: String,
-    home: GridId,
-    processes: [Process; 3],
-    took: Vec<Duration>,
-    cpu: Vec<Duration>,
+}
+
+/// Something of what a reading took.
+type Measure<'m> = &'m dyn Fn(&Taken) -> Duration;
+
+/// What one reading took.
+struct Taken {
+    time: Duration,
+    cpu: [Duration; PARTIES.len()],
 }
 
 pub(super) async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table) -> Result<(), AnyError> {
@@ -86,113 +98,137 @@ pub(super) async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table
     let (shelves, cap) = tokio::task::spawn_blocking(move || stored(size)).await??;
     let servers = shelves.into_iter().map(|shelf| StorageServer::start(Ipv4Addr::LOCALHOST, shelf));
     let servers = servers.collect::<Result<Vec<_>, _>>()?;
-    let free = OurGrid::make(folder, 1, &servers)?.raise(None).await?;
-    let priced = OurGrid::make(folder, 2, &servers)?.raise(Some(PRICE)).await?;
-    let mut ways = [
-        Way::of(&free, "without", false, &cap).await?,
-        Way::of(&free, "at-nothing", true, &cap).await?,
-        Way::of(&priced, "paid", true, &cap).await?,
-    ];
+    let mut free = Abroader::of(OurGrid::make(folder, 1, &servers)?.raise(None).await?, &cap).await?;
+    let mut priced = Abroader::of(OurGrid::make(folder, 2, &servers)?.raise(Some(PRICE)).await?, &cap).await?;
+    let mut rounds: [Vec<Taken>; WAYS.len()] = Default::default();
     // The first of each opens sessions and lanes, and makes terms.
     for round in 0..=bench.rounds {
         say(format_args!("reading it each way, {round} of {}", bench.rounds));
-        for way in &mut ways {
-            way.read(size, round > 0).await?;
+        for turn in 0..WAYS.len() {
+            // None is always the one that comes after the same other one.
+            let way = if round % 2 == 0 { turn } else { WAYS.len() - 1 - turn };
+            let abroader = if way == PAID { &mut priced } else { &mut free };
+            let taken = abroader.read(size, if way == WITHOUT { ReadOn::Nothing } else { ReadOn::Lanes }).await?;
+            if round > 0 {
+                rounds[way].push(taken);
+            }
         }
     }
-    report(&ways, size, table);
-    for way in ways {
-        if let Some(purse) = way.purse {
-            purse.close().await;
-        }
-    }
+    report(&rounds, size, table);
     free.end().await?;
     priced.end().await
 }
 
-fn report(ways: &[Way; 3], size: u64, table: &mut Table) {
-    for (way, what) in ways.iter().zip(WAYS) {
-        let cpu = median(&way.cpu) * 1e3 / (size as f64 / MIB);
-        let note = format!("{cpu:.2} ms of the processor for a MiB: servers, both gateways, reader");
-        table.push(Row::new(what, "MB/s", size as f64 / 1e6 / median(&way.took)).note(note));
+fn report(rounds: &[Vec<Taken>; 3], size: u64, table: &mut Table) {
+    for (taken, what) in rounds.iter().zip(WAYS) {
+        let each = |of: Measure<'_>| median(taken.iter().map(|taken| of(taken).as_secs_f64()));
+        let of_mib = 1e3 / (size as f64 / MIB);
+        let cpu = each(&|taken| taken.cpu.iter().sum()) * of_mib;
+        let parts = (0..PARTIES.len()).map(|party| {
+            let own = each(&|taken| taken.cpu[party]) * of_mib;
+            format!("{} {own:.2}", PARTIES[party])
+        });
+        let note = format!("{cpu:.2} ms of the processor for a MiB: {}", parts.collect::<Vec<_>>().join(", "));
+        table.push(Row::new(what, "MB/s", size as f64 / 1e6 / each(&|taken| taken.time)).note(note));
     }
-    // Both hops, against a fetch that has neither.
-    let share = |of: fn(&Way) -> &[Duration], way: usize| {
-        let (without, with) = (median(of(&ways[WITHOUT])), median(of(&ways[way])));
-        200.0 * (with - without) / (2.0 * without - with)
+    // Of what a fetch takes with vouchers, what it does not take without, round by round. The processor's time of one reading is
+    // told in steps of a hundredth of a second: there all rounds together say more than the median of them.
+    let shares = |way: usize, of: Measure<'_>| {
+        let pairs = rounds[WITHOUT].iter().zip(&rounds[way]);
+        let shares = pairs.map(|(without, with)| 100.0 * (1.0 - of(without).as_secs_f64() / of(with).as_secs_f64()));
+        let mut shares: Vec<f64> = shares.collect();
+        shares.sort_unstable_by(f64::total_cmp);
+        shares
     };
-    let took = share(|way| &way.took, AT_NOTHING);
-    let row = Row::new("vouchers, of a foreign fetch's time", "%", took).budget(Budget::AtMost(1.0));
-    table.push(row.note("twice what the reader's hop takes; price 0"));
-    let cpu = share(|way| &way.cpu, AT_NOTHING);
-    let paid = median(&ways[PAID].cpu) / median(&ways[AT_NOTHING].cpu);
-    let row = Row::new("vouchers, of a foreign fetch's processor time", "%", cpu).budget(Budget::AtMost(1.0));
-    table.push(
-        row.note(format!("twice what the reader's hop takes; price 0; a price makes it {paid:.3} times as much")),
-    );
+    let time = |taken: &Taken| taken.time;
+    let cpu = |taken: &Taken| taken.cpu.iter().sum();
+    let measures: [(&str, Measure<'_>); 2] = [("throughput", &time), ("processor's time", &cpu)];
+    for (what, of) in measures {
+        for (way, price) in [(AT_NOTHING, "price 0"), (PAID, "paid")] {
+            let shares = shares(way, of);
+            let quarter = |place: usize| shares.get(shares.len() * place / 4).copied().unwrap_or(f64::NAN);
+            let sum = |way: usize| rounds[way].iter().map(|taken| of(taken).as_secs_f64()).sum::<f64>();
+            let share = if what == "throughput" { quarter(2) } else { 100.0 * (1.0 - sum(WITHOUT) / sum(way)) };
+            let row = Row::new(format!("vouchers, of a foreign fetch's {what}, {price}"), "%", share);
+            let note = format!("both hops; half of the rounds from {:.1} to {:.1}", quarter(1), quarter(3));
+            table.push(row.budget(Budget::AtMost(1.0)).note(note));
+        }
+    }
 }
 
-/// In seconds.
-fn median(times: &[Duration]) -> f64 {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times.get(times.len() / 2).map_or(f64::NAN, Duration::as_secs_f64)
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-impl Way {
-    async fn of(pair: &Pair, name: &str, vouches: bool, cap: &Capability) -> Result<Self, AnyError> {
-        let Member { place, me, dir } = pair.member(&pair.home, name).await?;
+impl Abroader {
+    async fn of(pair: Pair, cap: &Capability) -> Result<Self, AnyError> {
+        let Member { place, me, dir } = pair.member(&pair.home, "reader").await?;
         let (home, clock) = (Home::new(&dir), Clock::system());
-        let purse = match vouches {
-            false => None,
-            true => {
-                let key = read_key(&home.accounting_key())?;
-                let client = key.public();
-                Some(Purse::new(PurseParts {
-                    ledger: Ledger::open(Location::Sqlite(dir.join("ledger.sqlite")), clock.now()).await?,
-                    payer: client,
-                    key,
-                    judge: Arc::new(ClientJudge { client, confirmed: false }),
-                    budget: Spending::UpTo(usd(), MinorUnits(i64::MAX as u64)),
-                    clock,
-                }))
-            }
-        };
-        let grid = place.grid;
+        let key = read_key(&home.accounting_key())?;
+        let client = key.public();
+        let purse = Purse::new(PurseParts {
+            ledger: Ledger::open(Location::Sqlite(dir.join("ledger.sqlite")), clock.now()).await?,
+            payer: client,
+            key,
+            judge: Arc::new(ClientJudge { client, confirmed: false }),
+            budget: Spending::UpTo(usd(), MinorUnits(i64::MAX as u64)),
+            clock,
+        });
         let guard = DialGuard::new(PrivateAddresses::Allowed);
-        Ok(Self {
-            reader: Reader::through(place, me, &home, clock, guard, Patience::WITH_HOME, purse.clone()),
-            purse,
-            cap: ForeignCap::from_home(Area::Grid(pair.foreign.grid), cap).into_cap().to_string(),
-            home: grid,
-            processes: [Process(0), pair.home.node.process()?, pair.foreign.node.process()?],
-            took: Vec::new(),
-            cpu: Vec::new(),
-        })
+        let reader = Reader::through(place, me, &home, clock, guard, Patience::WITH_HOME, Some(purse.clone()));
+        let cap = ForeignCap::from_home(Area::Grid(pair.foreign.grid), cap).into_cap().to_string();
+        Ok(Self { pair, reader, purse, cap })
     }
 
     /// Reads the file once to its end.
-    async fn read(&mut self, size: u64, counts: bool) -> Result<(), AnyError> {
+    async fn read(&mut self, size: u64, on: ReadOn) -> Result<Taken, AnyError> {
+        read_on(on);
+        self.pair.home.node.read_on(on).await?;
+        let booked = self.booked().await?;
         let (before, began) = (self.cpu()?, Instant::now());
-        let found = self.reader.walk(&CapPath::parse(&self.cap, &self.home)?).await?;
+        let found = self.reader.walk(&CapPath::parse(&self.cap, &self.pair.home.grid)?).await?;
         let file = self.reader.open(&found.target).await?;
         let mut pieces = file.read(0..size);
         let mut octets = 0;
         while let Some(piece) = pieces.next().await {
             octets += piece?.len() as u64;
         }
+        let time = began.elapsed();
+        // What is vouched for at its end, and the next reading is not to pay for.
+        sleep(REST).await;
+        let after = self.cpu()?;
         if octets != size {
             return Err("the reader was given another number of bytes".into());
         }
-        if counts {
-            self.took.push(began.elapsed());
-            self.cpu.push(self.cpu()? - before);
+        if (self.booked().await? == booked) != (on == ReadOn::Nothing) {
+            return Err("the books of a home tell something else than that it read on lanes or on none".into());
         }
-        Ok(())
+        let mut cpu = [Duration::ZERO; PARTIES.len()];
+        for (party, cpu) in cpu.iter_mut().enumerate() {
+            *cpu = after[party] - before[party];
+        }
+        Ok(Taken { time, cpu })
     }
 
-    fn cpu(&self) -> Result<Duration, AnyError> {
-        self.processes.iter().map(|process| process.cpu()).sum()
+    /// What both hops have vouched for, by the home's books.
+    async fn booked(&self) -> Result<[u64; 2], AnyError> {
+        let ledger = Ledger::open_reading(Location::Sqlite(self.pair.home.home.ledger())).await?;
+        let lines = ledger.usage_totals(UnixSeconds(0), UnixSeconds(i64::MAX as u64)).await?;
+        ledger.close().await;
+        let of = |part| lines.iter().filter(|line| line.part == part).map(|line| line.bytes.0).sum();
+        Ok([of(Part::Payer), of(Part::Payee)])
+    }
+
+    fn cpu(&self) -> Result<[Duration; PARTIES.len()], AnyError> {
+        let (home, foreign) = (self.pair.home.node.process()?, self.pair.foreign.node.process()?);
+        Ok([Process(0).cpu()?, home.cpu()?, foreign.cpu()?])
+    }
+
+    async fn end(self) -> Result<(), AnyError> {
+        self.purse.close().await;
+        self.pair.end().await
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct ClearBench {
     /// The size of the file that is read with vouchers and without, in millions of bytes
     #[arg(long, default_value_t = 100)]
     megabytes: u64,
-    /// How many times it is read each way; 0 leaves that part out
+    /// How many times it is read each way; 0 leaves that part out. A stranger may read 2.5 GiB a day, which bounds both together
     #[arg(long, default_value_t = 9)]
     rounds: usize,
     /// An empty PostgreSQL database, as `scripts/bench` starts one; without it SQLite is measured alone
