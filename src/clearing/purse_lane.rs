@@ -323,6 +323,10 @@ impl PurseLane {
         deliveries: Option<&[Served]>,
     ) -> Result<Voucher, PeerError> {
         let theirs = send(client, &self.0.open, voucher, deliveries).await?;
+        // Nearly always the one that was sent, whose signature is not to be checked by who made it.
+        if theirs == voucher.bytes() {
+            return Ok(voucher.clone());
+        }
         Voucher::of_lane(&theirs, &self.0.open).map_err(|_| client.malformed("not a voucher of this lane"))
     }
 

@@ -141,7 +141,12 @@ impl Pair {
         };
         let writes = &mut self.writes;
         let taken = counter.take(body, entries, find, || next(writes))?;
-        Ok(self.taken(body, &taken))
+        let is_held = self.limits.window.is_some();
+        let ceiling = matches!(taken, Taken::Write(_)) && is_held && counter.open;
+        let ceiling = ceiling.then(|| counter.raise_with(body, || next(writes))).flatten();
+        let mut effects = self.taken(body, &taken);
+        effects.extend(ceiling.map(|(id, ceiling)| PairEffect::Persist(id, Durable::Sent(body.lane, ceiling))));
+        Ok(effects)
     }
 
     /// A new connection for `lane`, on which the payer shows its highest voucher, the signature verified. What was under way on
@@ -340,6 +345,13 @@ impl Pair {
         let Some(delivery) = self.deliveries.get_mut(&ticket) else { return };
         let Some(counter) = self.lanes.get_mut(&delivery.lane) else { return };
         counter.waiting -= delivery.served.length.0;
+        if self.limits.window.is_none() {
+            // What is never acknowledged holds nothing, also after a restart: the disk need not know of it before it leaves.
+            counter.leaves_at_once(delivery.served.length.0);
+            delivery.stage = Stage::Leaves;
+            effects.push(PairEffect::Start(ticket));
+            return;
+        }
         let writes = &mut self.writes;
         let granted = counter.granted(ticket, delivery.served.length.0, || next(writes));
         delivery.stage = if matches!(granted, Granted::Start) { Stage::Leaves } else { Stage::Held };

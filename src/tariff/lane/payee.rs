@@ -7,8 +7,11 @@ use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use std::collections::VecDeque;
 
-/// How far ahead of what is sent the disk is told: after a crash at most this much is charged that never left.
-pub const SENT_AHEAD: Bytes = Bytes(4 << 20);
+/// How far ahead of what is sent the disk is told at most: after a crash so much is charged that never left. Twice of what a
+/// client acknowledges at once, so that what is told with one voucher lasts until the next one comes, a little late.
+pub const SENT_AHEAD: Bytes = Bytes(8 << 20);
+/// How far, where something waits for it and no voucher is written.
+const SENT_AHEAD_ALONE: Bytes = Bytes(4 << 20);
 
 /// What a payee's disk has of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,10 +122,25 @@ impl Counter {
     }
 
     fn raise(&mut self, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
-        if self.ceiling.is_some() || self.held.is_empty() {
+        if self.held.is_empty() { None } else { self.raise_by(SENT_AHEAD_ALONE, next) }
+    }
+
+    /// The ceiling to write with a voucher, so that what leaves after it seldom waits for a write of its own. None where that
+    /// voucher acknowledges all that is under way: perhaps nothing more will leave.
+    pub(super) fn raise_with(
+        &mut self,
+        voucher: &VoucherBody,
+        next: impl FnOnce() -> WriteId,
+    ) -> Option<(WriteId, Bytes)> {
+        let acknowledged = voucher.cum_bytes.0.saturating_sub(self.counted());
+        if self.live <= acknowledged { None } else { self.raise_by(SENT_AHEAD, next) }
+    }
+
+    fn raise_by(&mut self, ahead: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
+        let ceiling = self.sent.saturating_add(ahead.0);
+        if self.ceiling.is_some() || ceiling <= self.state.sent.0 {
             return None;
         }
-        let ceiling = self.sent.saturating_add(SENT_AHEAD.0);
         let id = next();
         self.ceiling = Some((id, ceiling));
         Some((id, Bytes(ceiling)))
@@ -140,10 +158,19 @@ impl Counter {
         (free, self.raise(next))
     }
 
+    /// A delivery has room, and leaves: no window holds the lane.
+    pub(super) fn leaves_at_once(&mut self, length: u64) {
+        self.sent += length;
+        self.live += length;
+    }
+
     /// Nothing is under way: so much was sent and no more, if the disk says otherwise.
     pub(super) fn at_rest(&mut self, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
         let is_at_rest = self.live == 0 && self.waiting == 0 && self.ceiling.is_none();
-        if !is_at_rest || self.state.sent.0 <= self.sent {
+        let says_more = self.state.sent.0 > self.sent;
+        // What left at once, and nobody has acknowledged.
+        let says_less = self.sent > self.state.sent.0.max(self.counted()) && self.queue.is_empty();
+        if !is_at_rest || !(says_more || says_less) {
             return None;
         }
         // From here on, not when it is written: what leaves next waits for a ceiling that is written after this.

@@ -4,8 +4,8 @@ use crate::tariff::lane::transcript::{Served, Transcript};
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 
-/// After how much verified a voucher is due, if nothing ends before.
-pub const VOUCHER_EVERY: Bytes = Bytes(4 << 20);
+/// After how much verified a voucher is due at the latest, if nothing ends before.
+pub const VOUCHER_EVERY: Bytes = Bytes(16 << 20);
 
 /// How many deliveries a voucher acknowledges at most beyond the one before it: one more makes it due.
 pub const MAX_ENTRIES: usize = 1_024;
@@ -65,8 +65,8 @@ enum Wanted {
 }
 
 impl PayerLane {
-    /// A lane in a window of so many octets, with the highest voucher that the disk has. Of a small window a quarter is
-    /// acknowledged at once, so that the payee never waits for the rest.
+    /// A lane in a window of so many octets, with the highest voucher that the disk has. A quarter of the window is acknowledged
+    /// at once, so that the payee never waits for the rest.
     pub fn new(lane: LaneId, price: PricePerGib, window: Bytes, best: Option<VoucherBody>) -> Self {
         let every = Bytes(VOUCHER_EVERY.0.min(window.0 / 4).max(1));
         let confirmed = best.as_ref().map_or(Bytes(0), |best| best.cum_bytes);

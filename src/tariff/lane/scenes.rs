@@ -50,8 +50,12 @@ fn voucher(entries: &[Served], price: PricePerGib) -> VoucherBody {
 
 fn counts(pair: &mut Pair, body: &VoucherBody, entries: &[Served]) {
     let effects = pair.voucher(body, entries).unwrap();
-    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
-    assert!(pair.persisted(id, NOW).contains(&PairEffect::Acknowledge(body.clone())));
+    let [PairEffect::Persist(_, Durable::Voucher(_)), ..] = effects[..] else { panic!("{effects:?}") };
+    let id = effects
+        .iter()
+        .filter_map(|effect| if let PairEffect::Persist(id, _) = effect { Some(*id) } else { None })
+        .max();
+    assert!(pair.persisted(id.unwrap(), NOW).contains(&PairEffect::Acknowledge(body.clone())));
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn a_restart_charges_what_may_have_left_and_no_more_than_that() {
     left(&mut before, unit(0, MIB));
     let lanes: Vec<LaneState> = before.lanes().cloned().collect();
     let after = Pair::new(limits(u64::MAX), *before.account(), lanes);
-    assert_eq!(after.out(), Bytes(MIB + SENT_AHEAD.0));
+    assert_eq!(after.out(), Bytes(5 * MIB), "four that never left, and no voucher was near");
 }
 
 #[test]
@@ -152,8 +156,10 @@ fn credit_ends_before_it_is_overrun_and_half_of_it_is_said() {
     assert_eq!(pair.ask(LANE, unit(3, 1), NOW).0, Err(LaneRefusal::Credit { limit }));
     let body = voucher(&entries, PRICE);
     let effects = pair.voucher(&body, &entries).unwrap();
-    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
-    assert!(pair.persisted(id, NOW).contains(&PairEffect::Settle));
+    let [PairEffect::Persist(id, _), PairEffect::Persist(with_it, Durable::Sent(..))] = effects[..] else {
+        panic!("what is under way still is written with the voucher: {effects:?}")
+    };
+    assert!(pair.persisted(id.max(with_it), NOW).contains(&PairEffect::Settle));
     assert_eq!(pair.ask(LANE, unit(3, 1), NOW).0, Err(LaneRefusal::Credit { limit }), "vouched for is still owed");
     pair.settled(MinorUnits(3 * MIB));
     assert!(pair.ask(LANE, unit(3, 3 * MIB), NOW).0.is_ok());
@@ -312,14 +318,43 @@ fn terms_that_end_refuse_what_waits_and_what_left_is_acknowledged() {
 }
 
 #[test]
+fn what_leaves_after_a_voucher_waits_for_no_write_of_its_own() {
+    let mut pair = pair(Limits { window: Some(Bytes(64 * MIB)), ..limits(u64::MAX) });
+    let entries: Vec<Served> = (0..8).map(|offset| unit(offset, MIB)).collect();
+    for served in &entries {
+        left(&mut pair, *served);
+    }
+    let effects = pair.voucher(&voucher(&entries[..4], PRICE), &entries[..4]).unwrap();
+    let [PairEffect::Persist(id, Durable::Voucher(_)), PairEffect::Persist(with_it, Durable::Sent(LANE, ceiling))] =
+        effects[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(ceiling, Bytes(8 * MIB + SENT_AHEAD.0));
+    pair.persisted(id.max(with_it), NOW);
+    for offset in 8..16 {
+        let (ticket, effects) = pair.ask(LANE, unit(offset, MIB), NOW);
+        assert_eq!(effects, [PairEffect::Start(ticket.unwrap())]);
+    }
+    let (_, effects) = pair.ask(LANE, unit(16, MIB), NOW);
+    assert!(
+        matches!(effects[..], [PairEffect::Persist(_, Durable::Sent(..))]),
+        "beyond it the disk comes first: {effects:?}"
+    );
+}
+
+#[test]
 fn who_is_held_to_no_window_and_no_limit_is_counted_all_the_same() {
     let mut pair = pair(Limits { window: None, credit: None, write_off: WriteOff::Nothing });
     for offset in 0..3 {
-        left(&mut pair, unit(offset, 100 * MIB));
+        let (ticket, effects) = pair.ask(LANE, unit(offset, 100 * MIB), NOW);
+        assert_eq!(effects, [PairEffect::Start(ticket.unwrap())], "it leaves without the disk");
     }
     let entries = [unit(0, 100 * MIB)];
     counts(&mut pair, &voucher(&entries, PRICE), &entries);
-    pair.close(LANE);
+    let effects = pair.close(LANE);
+    let adrift = |effect: &PairEffect| matches!(effect, PairEffect::Persist(_, Durable::AtRest(LANE, sent)) if sent.0 == 300 * MIB);
+    assert!(effects.iter().any(adrift), "the disk is told of what nobody acknowledged: {effects:?}");
     assert_eq!((pair.lanes().count(), pair.vouched()), (0, u128::from(100 * MIB)), "nobody waits for the rest");
 }
 
