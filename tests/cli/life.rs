@@ -354,15 +354,22 @@ fn a_node_without_a_network_becomes_well_when_it_comes_back() {
     let port = addr.split('/').nth(4).unwrap();
     set(&place, "one", "listen", &format!("\"127.0.0.1:{port}\""));
     assert_eq!(one.terminate(), 0);
-    let grid = place.grid_manager("gm2", 2);
-    place.run(&format!("init two --grid-manager gm2 --bootstrap {addr} {LOCAL}"));
-    let _two = place.start("two");
-    eventually("its own record", || place.path("two/own.record").exists().then_some(()));
-    assert_eq!(check(&place, "two"), ["alone"]);
+    // By an address that names the peer, and by one that does not: the first is remembered and dialled as any peer is.
+    let bare = addr.rsplit_once("/p2p/").unwrap().0;
+    let alone = [("two", 2, &*addr), ("three", 3, bare)].map(|(name, seed, addr)| {
+        let grid = place.grid_manager(&format!("gm-{name}"), seed);
+        place.run(&format!("init {name} --grid-manager gm-{name} --bootstrap {addr} {LOCAL}"));
+        let node = place.start(name);
+        eventually("its own record", || place.path(&format!("{name}/own.record")).exists().then_some(()));
+        assert_eq!(check(&place, name), ["alone"]);
+        (name, grid, node)
+    });
     let _one = place.start("one");
-    eventually("the network", || (status(&place, "two")["published_to"] == 1).then_some(()));
-    assert!(resolve(&place, "one", &grid).is_some());
-    assert_eq!(check(&place, "two"), [""; 0]);
+    for (name, grid, _) in &alone {
+        eventually("the network", || (status(&place, name)["published_to"] == 2).then_some(()));
+        assert!(resolve(&place, "one", grid).is_some());
+        assert_eq!(check(&place, name), [""; 0]);
+    }
 }
 
 #[test]

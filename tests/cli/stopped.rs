@@ -6,6 +6,8 @@ use crate::valve::Valve;
 use std::fs;
 
 const MIB: usize = 1 << 20;
+/// What the other grid asks for a GiB, in minor units of USD.
+const PRICE: i128 = 5_000_000_000;
 /// What a client may be sent and not have acknowledged.
 const WINDOW: usize = 16 * MIB;
 /// What records of TLS and frames of HTTP add to the octets of a file, at most.
@@ -47,14 +49,17 @@ fn a_rule_or_a_removed_client_stops_a_file_within_one_window_and_says_so() {
     assert_eq!(ended.status, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("the home gateway says: not that one"), "{}", ended.stderr);
     assert!(octets <= WINDOW + FRAMES, "{octets}");
-    priced.agree();
+    // A quota that leaves so many MiB from here on: what was read so far depends on what was on its way.
+    let leaves = |quota: &str, mib: i128| {
+        let (_, paid) = priced.agree();
+        format!("{POLICY}{quota} = [\"{} MiB/day\"]\n", paid * 1_024 / PRICE + mib)
+    };
 
     // A quota of which less is left than what is to come: of the client, and of all that is read of that grid.
     for quota in ["client-quota", "grid-ceiling"] {
+        let less = leaves(quota, 8);
         rules(POLICY);
-        let (ended, octets) = read_and(&priced, &priced.wire, quota, || {
-            rules(&format!("{POLICY}{quota} = [\"32 MiB/day\"]\n"));
-        });
+        let (ended, octets) = read_and(&priced, &priced.wire, quota, || rules(&less));
         assert_eq!(ended.status, 4, "{quota}: {}", ended.stderr);
         // By what was read, or by what was on its way when it was broken off.
         let says = |words: &str| ended.stderr.contains(words);
@@ -64,7 +69,7 @@ fn a_rule_or_a_removed_client_stops_a_file_within_one_window_and_says_so() {
         priced.agree();
     }
     // One that leaves less than the file, and is raised before that shows.
-    rules(&format!("{POLICY}client-quota = [\"60 MiB/day\"]\n"));
+    rules(&leaves("client-quota", 20));
     let (ended, _) = read_and(&priced, &priced.wire, "raised", || {
         rules(&format!("{POLICY}client-quota = [\"600 MiB/day\"]\n"));
     });
