@@ -25,12 +25,24 @@ pub(crate) struct Ready {
     pub(crate) grids: Vec<ReadyGrid>,
     /// The files of its grids, grid by grid, the directory of each last; none without `--files` or `--tahoe`.
     pub(crate) files: Vec<ReadyFile>,
+    /// For people: the grid whose downloads cost something, and the node whose grid keeps the books, as far as there are such.
+    #[serde(skip)]
+    pub(crate) money: Option<Priced>,
     /// For people: the distance between its nodes.
     #[serde(skip)]
     pub(crate) rtt: Option<Duration>,
     /// For people: how long it took.
     #[serde(skip)]
     pub(crate) took: Duration,
+}
+
+/// A testnet whose grids ask for money.
+#[derive(Debug)]
+pub(crate) struct Priced {
+    /// The number of a grid that does.
+    pub(crate) grid: usize,
+    /// The node whose grid keeps the books of all.
+    pub(crate) clearing: Option<String>,
 }
 
 /// One node.
@@ -124,8 +136,35 @@ impl Ready {
             writeln!(f, "  clearinghouse get {} -d {home}", file.foreign_cap)?;
             writeln!(f, "  clearinghouse web -d {home}")?;
         }
+        self.write_priced(f)?;
         if let Some(last) = self.nodes.last() {
             writeln!(f, "  testnet kill {} && testnet status", last.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl Ready {
+    /// A file that costs something, from the first grid, to the bill.
+    fn write_priced(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Priced { grid, clearing }) = &self.money else { return Ok(()) };
+        let dir_of = |name: &str| self.nodes.iter().find(|node| node.name == name).map(|node| quoted(&node.dir));
+        let dir_of_grid = |number: usize| self.grids.get(number).and_then(|grid| dir_of(&grid.node));
+        let (Some(home), Some(seller), Some(grid)) = (dir_of_grid(0), dir_of_grid(*grid), self.grids.get(*grid)) else {
+            return Ok(());
+        };
+        let id = grid.grid_id.to_string();
+        let of_grid = |file: &&ReadyFile| file.name == "large.bin" && file.foreign_cap.contains(&id);
+        if let Some(file) = self.files.iter().find(of_grid) {
+            writeln!(f, "\n{} asks for money; a file of its, from `{home}` to the bill:", grid.node)?;
+            writeln!(f, "  clearinghouse quote {} -d {home}", file.foreign_cap)?;
+            writeln!(f, "  clearinghouse get {} -d {home} -o paid.bin --max-price \"0.10 USD\"", file.foreign_cap)?;
+            writeln!(f, "  clearinghouse usage -d {home}")?;
+            writeln!(f, "  clearinghouse statement --now -d {seller}")?;
+        }
+        if let Some(clearing) = clearing.as_deref().and_then(dir_of) {
+            writeln!(f, "Once several grids owe each other something:")?;
+            writeln!(f, "  clearinghouse netting propose USD -d {clearing}")?;
         }
         Ok(())
     }
@@ -169,6 +208,7 @@ mod tests {
                 node: "node-00".to_owned(),
             }],
             files: vec![ReadyFile { name: "letter.txt", foreign_cap: "URI:FOREIGN:x".to_owned() }],
+            money: None,
             rtt: Some(Duration::from_millis(50)),
             took: Duration::from_millis(2_340),
         }

@@ -6,7 +6,7 @@ use crate::grid_manager::{self, GridKeys};
 use crate::layout::{Layout, LayoutError, NodePlace, Size};
 use crate::member::{self, Standing};
 use crate::relay::Relay;
-use crate::report::{Ready, ReadyFile, ReadyGrid, ReadyNode};
+use crate::report::{Priced, Ready, ReadyFile, ReadyGrid, ReadyNode};
 use crate::supervise::{End, Ended, StartError, Supervisor};
 use crate::tahoe::{Rising, TahoeError};
 use lafs_clearinghouse::address::PrivateAddresses;
@@ -324,6 +324,15 @@ impl Testnet {
         self.supervisor.tell_all(&seconds.to_string());
     }
 
+    /// The first grid, not the first of all, that asks for money.
+    fn priced(&self) -> Option<Priced> {
+        let asks = |grid: &usize| {
+            self.plan.rates.get(*grid % self.plan.rates.len()).is_some_and(|line| !line.asset().is_free())
+        };
+        let grid = (1..self.grids.len()).filter(|_| !self.plan.rates.is_empty()).find(asks)?;
+        Some(Priced { grid, clearing: self.plan.clearing.clone() })
+    }
+
     fn ready(&self) -> Ready {
         let standings = self.standings.borrow();
         let nodes: Vec<ReadyNode> = self.layout.nodes.iter().zip(&*standings).filter_map(ready_node).collect();
@@ -340,6 +349,7 @@ impl Testnet {
             bootstrap: nodes.iter().take(BOOTSTRAP_NODES).filter_map(|node| node.addrs.first().cloned()).collect(),
             grids: grids.collect(),
             files: files.map(ReadyFile::new).collect(),
+            money: self.priced(),
             nodes,
             rtt: self.plan.rtt,
             took: self.began.elapsed(),

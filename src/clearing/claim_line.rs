@@ -12,6 +12,7 @@ use crate::tariff::wire::{
     ClaimLine, ClaimRefusal, Deck, LaneId, LaneOpen, LaneOpenBody, Revoke, Revoked, Terms, TermsBody,
 };
 use crate::units::UnixSeconds;
+use tokio::sync::OnceCell;
 
 /// What becomes of a line of a claim.
 pub(super) enum Judged {
@@ -21,13 +22,42 @@ pub(super) enum Judged {
     Refused(ClaimRefusal),
 }
 
+/// The grid that claims, and what it has published as far as is known here: read once for all lanes of a claim.
+pub(super) struct Claimant {
+    pub(super) grid: GridId,
+    records: OnceCell<Vec<GridRecord>>,
+}
+
+impl Claimant {
+    pub(super) fn new(grid: GridId) -> Self {
+        Self { grid, records: OnceCell::new() }
+    }
+
+    /// Its record, what is shown beside it, and those in the books: a promise that was broken and is kept again is shown by nobody
+    /// any more, and binds for the lanes of the time between all the same.
+    async fn records(&self, desk: &Desk, now: UnixSeconds) -> Result<&[GridRecord], DeskError> {
+        let records = self.records.get_or_try_init(async || {
+            let answer = desk.record(&self.grid).await?;
+            for record in &answer.evidence {
+                desk.ledger().keep(record.signed(), now).await?;
+            }
+            let kept = desk.ledger().papers_of(ObjectType::Record, Some(self.grid.as_bytes()), None).await?;
+            let mut records: Vec<GridRecord> =
+                kept.iter().filter_map(|(_, _, bytes)| GridRecord::from_bytes(bytes, &self.grid).ok()).collect();
+            records.push(answer.record.clone());
+            Ok::<_, DeskError>(records)
+        });
+        records.await.map(Vec::as_slice)
+    }
+}
+
 /// Judges the lane of a line. One that is new is kept, with what it stands on, before this returns.
 pub(super) async fn judge(
     desk: &Desk,
     line: &ClaimLine,
     lane: LaneId,
     known: Option<LaneOpen>,
-    payee: &GridId,
+    claimant: &Claimant,
     now: UnixSeconds,
 ) -> Result<Judged, DeskError> {
     let is_new = known.is_none();
@@ -40,7 +70,7 @@ pub(super) async fn judge(
         },
     };
     let body = open.body();
-    if body.payee != *payee {
+    if body.payee != claimant.grid {
         return Ok(Judged::Refused(ClaimRefusal::Invalid));
     }
     let Some(terms) = terms_of(desk, line, body).await? else { return Ok(Judged::Refused(ClaimRefusal::NoTerms)) };
@@ -53,7 +83,7 @@ pub(super) async fn judge(
     if let Some(why) = agreed(desk, &terms, body).await? {
         return Ok(Judged::Refused(why));
     }
-    let Some(evidence) = priced(desk, line, body).await? else {
+    let Some(evidence) = priced(desk, line, body, claimant, now).await? else {
         return Ok(Judged::Refused(ClaimRefusal::WrongPrice));
     };
     desk.ledger().keep(&terms, now).await?;
@@ -132,12 +162,20 @@ enum Evidence {
 }
 
 /// What gives the lane its price; nothing where that is another price, or where a cheaper promise binds.
-async fn priced(desk: &Desk, line: &ClaimLine, lane: &LaneOpenBody) -> Result<Option<Evidence>, DeskError> {
+async fn priced(
+    desk: &Desk,
+    line: &ClaimLine,
+    lane: &LaneOpenBody,
+    claimant: &Claimant,
+    now: UnixSeconds,
+) -> Result<Option<Evidence>, DeskError> {
     let Some(identity) = lane.evidence else { return Ok((lane.price.0 == 0).then_some(Evidence::None)) };
-    let answer = desk.record(&lane.payee).await?;
+    let records = claimant.records(desk, now).await?;
     let at = lane.opened_at;
-    // What was promised binds whatever the payer has signed since.
-    let most = binding_price(lane.asset, None, &answer.evidence, at);
+    // What was promised by then binds, whatever the payer has signed since, and whatever was promised later.
+    let promised: Vec<GridRecord> =
+        records.iter().filter(|record| record.signed().issued_at() <= at).cloned().collect();
+    let most = binding_price(lane.asset, None, &promised, at);
     if most.is_some_and(|most| lane.price > most) {
         return Ok(None);
     }
@@ -145,10 +183,9 @@ async fn priced(desk: &Desk, line: &ClaimLine, lane: &LaneOpenBody) -> Result<Op
         Some(carried) => Some(carried.0.to_vec()),
         None => desk.ledger().papers(&[identity]).await?.into_iter().next().map(|(_, _, bytes)| bytes),
     };
-    let held = std::iter::once(&answer.record).chain(&answer.evidence);
     let record = match &carried {
         Some(bytes) => GridRecord::from_bytes(bytes, &lane.payee).ok(),
-        None => held.into_iter().find(|record| record.signed().identity() == identity).cloned(),
+        None => records.iter().find(|record| record.signed().identity() == identity).cloned(),
     };
     if let Some(record) = record.filter(|record| record.signed().identity() == identity) {
         let price = binding_price(lane.asset, Some(&record), &[], at);
@@ -162,7 +199,7 @@ async fn priced(desk: &Desk, line: &ClaimLine, lane: &LaneOpenBody) -> Result<Op
         && body.destination.is_none_or(|destination| destination == lane.destination())
         && (body.asset, body.price) == (lane.asset, lane.price)
         && (body.not_before..body.not_after).contains(&at)
-        && may_sign(&answer.record, &body.signer, Roles::SERVE);
+        && may_sign(&desk.record(&lane.payee).await?.record, &body.signer, Roles::SERVE);
     Ok(gives.then(|| Evidence::Deck(Box::new(deck))))
 }
 

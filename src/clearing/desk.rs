@@ -4,7 +4,7 @@
 //! survived `kill -9`: a claim is in the books before its receipt is signed, and a position is kept before it is shown.
 
 use crate::clearing::bill::bill;
-use crate::clearing::claim_line::{Judged, judge};
+use crate::clearing::claim_line::{Claimant, Judged, judge};
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh_records::{has_role, is_own_key};
 use crate::clearing::nettings::NettingFolder;
@@ -112,9 +112,9 @@ impl Desk {
         }
         self.may_sign(&body.grid, &body.signer, "claim", Roles::SERVE).await?;
         let (mut lines, mut pairs) = (Vec::with_capacity(body.lanes.len()), BTreeSet::new());
-        let mut unknown = None;
+        let (mut unknown, claimant) = (None, Claimant::new(body.grid));
         for line in &body.lanes {
-            let (line, pair) = match self.line(line, &body.grid).await {
+            let (line, pair) = match self.line(line, &claimant).await {
                 Ok(line) => line,
                 // A grid that cannot be found holds up nobody else: its lanes have no line in the receipt, and are claimed again.
                 Err(error @ DeskError::Record { .. }) => {
@@ -205,10 +205,11 @@ impl Desk {
             return Err(DeskError::NoBooks);
         }
         let _one_at_a_time = self.settling().await;
-        parts.ledger.pay(Part::Clearing, payment.clone(), parts.clock.now()).await?;
+        // The own part first: the creditor repeats itself until the clearing node's part is told, and no longer.
         if payment.body().debtor == parts.grid {
             parts.ledger.pay(Part::Payer, payment.clone(), parts.clock.now()).await?;
         }
+        parts.ledger.pay(Part::Clearing, payment.clone(), parts.clock.now()).await?;
         self.post(&pair).await?;
         Ok(payment)
     }
@@ -250,7 +251,7 @@ impl Desk {
     }
 
     /// One line of a claim, booked; the two grids it is between, where it is known.
-    async fn line(&self, line: &ClaimLine, payee: &GridId) -> Result<(ReceiptLine, Option<Pair>), DeskError> {
+    async fn line(&self, line: &ClaimLine, claimant: &Claimant) -> Result<(ReceiptLine, Option<Pair>), DeskError> {
         let parts = &self.0.parts;
         let Ok(lane) = Voucher::lane_of(&line.voucher.0) else {
             // Without a lane there is no line in a receipt that could tell of it.
@@ -264,7 +265,7 @@ impl Desk {
             None => None,
         }
         .unwrap_or((Bytes(0), MinorUnits(0)));
-        let open = match judge(self, line, lane, known.map(|state| state.open), payee, now).await? {
+        let open = match judge(self, line, lane, known.map(|state| state.open), claimant, now).await? {
             Judged::Books(open) => open,
             Judged::Refused(why) => {
                 let line = ReceiptLine { lane, cum_bytes: marks.0, cum_amount: marks.1, refused: Some(why) };

@@ -37,6 +37,7 @@ mod purse_price;
 mod purse_resume;
 mod quote;
 mod settle;
+mod settle_chains;
 mod settle_claim;
 mod settle_documents;
 mod settle_fetch;
@@ -73,7 +74,7 @@ pub use nettings::{MAX_NETTING_BYTES, Netted, NettingFolder, ProposeError, nette
 pub use position_check::PositionFault;
 pub use purse::{Judge, Judged, Purse, PurseParts, ReadOn, Wanted, read_on};
 pub use quote::{Quote, QuoteError, at_most};
-pub use settle::{Round, Rounded, Settler, SettlerParts};
+pub use settle::{Disagreement, Round, Rounded, Settler, SettlerParts};
 pub use settle_documents::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument};
 pub use spent::Budget;
 pub use statement_check::{StatementFault, check_statement};

@@ -8,7 +8,7 @@ use crate::keys::GridId;
 use crate::ledger::{Ledger, LedgerError, Pair, Part};
 use crate::netting::{Debt, NettingError, Proposal};
 use crate::rate::Asset;
-use crate::signed::{Identity, ObjectType};
+use crate::signed::ObjectType;
 use crate::tariff::wire::Consent;
 use crate::units::MinorUnits;
 use data_encoding::HEXLOWER;
@@ -90,6 +90,9 @@ fn read(path: &Path) -> Option<Proposal> {
 /// Why nothing is proposed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProposeError {
+    /// Whom this node keeps books for owes nothing in that asset.
+    #[error("by the books that this node keeps for others nobody owes anything in {0}")]
+    NoDebts(Asset),
     /// Nobody would pay less.
     #[error("a netting would save nothing")]
     SavesNothing,
@@ -133,6 +136,9 @@ pub async fn propose(
     without: &BTreeSet<GridId>,
 ) -> Result<Proposal, ProposeError> {
     let debts = debts(ledger, asset).await?;
+    if debts.is_empty() {
+        return Err(ProposeError::NoDebts(asset));
+    }
     let grids = debts.iter().flat_map(|debt| [debt.debtor, debt.creditor]);
     let taking_part: BTreeSet<GridId> = grids.filter(|grid| !without.contains(grid)).collect();
     let netting = Proposal::new(clearing, asset, &debts, &taking_part)?.ok_or(ProposeError::SavesNothing)?;
@@ -205,16 +211,23 @@ impl Desk {
         Ok(())
     }
 
+    /// Books a netting that is in force in the own part too, where this grid is one of those that it affects: no position tells it.
+    async fn net_own(&self, netting: &Proposal) -> Result<(), DeskError> {
+        let grid = self.grid();
+        if netted(netting, &grid).is_some() && self.ledger().netted_at(Part::Payer, &netting.hash()).await?.is_none() {
+            self.ledger().net(Some(grid), netting.clone(), self.now()).await?;
+        }
+        Ok(())
+    }
+
     async fn is_in_force(&self, netting: &Proposal) -> Result<bool, LedgerError> {
-        let Some(first) = netting.replaced().first() else { return Ok(false) };
-        let proof = Identity(netting.hash());
-        self.ledger().has_netted(proof, &first.debtor, &first.creditor, netting.asset()).await
+        Ok(self.ledger().netted_at(Part::Clearing, &netting.hash()).await?.is_some())
     }
 
     async fn complete(&self, netting: &Proposal) -> Result<(), DeskError> {
         let _one_at_a_time = self.settling().await;
         if self.is_in_force(netting).await? {
-            return Ok(());
+            return self.net_own(netting).await;
         }
         let (hash, now) = (netting.hash(), self.now());
         let mut missing = netting.grids();
@@ -234,6 +247,7 @@ impl Desk {
             }
         }
         self.ledger().net(None, netting.clone(), now).await?;
+        self.net_own(netting).await?;
         let debts = netting.replaced().iter().chain(netting.transfers());
         let pairs: BTreeSet<Pair> = debts.map(|debt| Pair::of(debt.debtor, debt.creditor, netting.asset())).collect();
         for pair in pairs {

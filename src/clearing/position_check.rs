@@ -69,9 +69,29 @@ pub enum PositionFault {
         /// What it names.
         proof: Identity,
     },
+    /// A clearing node has shown it before, and does not show it now.
+    #[error("position {number} of {clearing}, which we were given, is not in the history that is shown now")]
+    OtherHistory {
+        /// Who signed it.
+        clearing: GridId,
+        /// Its number.
+        number: u64,
+    },
     /// The books could not be read.
     #[error(transparent)]
     Books(#[from] LedgerError),
+}
+
+impl PositionFault {
+    /// The lane that it is about, where it is about one.
+    pub fn lane(&self) -> Option<LaneId> {
+        match self {
+            Self::UnknownLane { lane, .. } | Self::OtherMarks { lane, .. } | Self::OtherCharge { lane, .. } => {
+                Some(*lane)
+            }
+            Self::Chain { .. } | Self::NoProof { .. } | Self::OtherHistory { .. } | Self::Books(_) => None,
+        }
+    }
 }
 
 /// Holds `position` against the books of `grid`, which is one of its two. `payments` are those that came with it, verified.

@@ -13,16 +13,16 @@ use crate::clearing::till::Till;
 use crate::clock::Clock;
 use crate::config::FileError;
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::ledger::{Ledger, LedgerError, Pair};
+use crate::ledger::{Claimable, Ledger, LedgerError};
 use crate::peer::{CallerIdentity, DialGuard, PeerError};
 use crate::resolver::ResolveError;
 use crate::signed::{Identity, ObjectType};
-use crate::tariff::wire::{MAX_CLAIM_LANES, Terms, WireError};
+use crate::tariff::wire::{LaneId, MAX_CLAIM_LANES, Terms, WireError};
 use hyper::Method;
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::warn;
 
 /// Whether only what is due is claimed.
@@ -43,6 +43,15 @@ pub struct Rounded {
     pub positions: u64,
     /// What went wrong, for people; each is tried again.
     pub problems: Vec<String>,
+}
+
+/// Something that others' books say otherwise than ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The lane that it is about, where it is about one.
+    pub lane: Option<LaneId>,
+    /// What it is, for people.
+    pub what: String,
 }
 
 /// What a settler needs.
@@ -85,6 +94,16 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     /// One round at a time.
     round: tokio::sync::Mutex<()>,
+    disagreements: Mutex<Disagreements>,
+}
+
+/// What others' books say otherwise than ours.
+#[derive(Debug, Default)]
+struct Disagreements {
+    /// Lanes that were not booked when they were claimed last, and why.
+    lanes: BTreeMap<LaneId, String>,
+    /// Positions that the last round did not keep.
+    positions: Vec<Disagreement>,
 }
 
 /// Why one thing of a round did not succeed.
@@ -132,6 +151,7 @@ impl Settler {
             records,
             clock,
             round: tokio::sync::Mutex::default(),
+            disagreements: Mutex::default(),
         }))
     }
 
@@ -143,6 +163,14 @@ impl Settler {
     /// The clearing node of this grid.
     pub fn desk(&self) -> &Desk {
         &self.0.desk
+    }
+
+    /// What others' books say otherwise than ours, as far as the rounds since the start have shown.
+    pub fn disagreed(&self) -> Vec<Disagreement> {
+        let disagreements = self.disagreements();
+        let lanes = disagreements.lanes.iter();
+        let lanes = lanes.map(|(lane, what)| Disagreement { lane: Some(*lane), what: what.clone() });
+        lanes.chain(disagreements.positions.iter().cloned()).collect()
     }
 
     /// Waits until some payer owes half of what it may.
@@ -194,10 +222,15 @@ impl Settler {
     /// future halfway is harmless.
     pub async fn round(&self, what: Round) -> Rounded {
         let _one_at_a_time = self.0.round.lock().await;
-        let mut rounded = Rounded::default();
-        let told = |rounded: &mut Rounded, about: String, error: RoundError| {
+        let (mut rounded, mut positions) = (Rounded::default(), Vec::new());
+        let mut told = |rounded: &mut Rounded, about: String, error: RoundError| {
             let text = format!("{about}: {}", chain(&error));
             warn!("{text}");
+            if let RoundError::Position(fault) = &error
+                && !matches!(fault, PositionFault::Books(_))
+            {
+                positions.push(Disagreement { lane: fault.lane(), what: text.clone() });
+            }
             rounded.problems.push(text);
         };
         if let Err(error) = self.0.desk.post_all().await {
@@ -215,9 +248,13 @@ impl Settler {
                 for (clearing, lanes) in due {
                     for some in lanes.chunks(MAX_CLAIM_LANES) {
                         match self.claim(&clearing, some, &terms).await {
-                            Ok((claimed, problems)) => {
+                            Ok((claimed, refused)) => {
                                 rounded.claimed += claimed;
-                                rounded.problems.extend(problems);
+                                self.note_refused(some, &refused);
+                                for (_, what) in refused {
+                                    warn!("{what}");
+                                    rounded.problems.push(what);
+                                }
                             }
                             Err(error) => told(&mut rounded, format!("a claim at {clearing}"), error),
                         }
@@ -226,22 +263,55 @@ impl Settler {
             }
             Err(error) => told(&mut rounded, "lanes that are to be claimed".to_owned(), error.into()),
         }
-        if let Err(error) = self.hand_on_payments(&terms).await {
-            told(&mut rounded, "payments".to_owned(), error);
+        if what == Round::Everything {
+            match self.too_late(&terms).await {
+                Ok(late) => rounded.problems.extend(late),
+                Err(error) => told(&mut rounded, "lanes that were to be claimed".to_owned(), error.into()),
+            }
         }
-        let clearings: BTreeSet<GridId> = self.chains(&terms).iter().map(|(clearing, _)| *clearing).collect();
+        let chains = match self.chains(&terms).await {
+            Ok(chains) => chains,
+            Err(error) => {
+                told(&mut rounded, "the chains of positions in the books".to_owned(), error.into());
+                return rounded;
+            }
+        };
+        match self.hand_on_consents().await {
+            Ok(failed) => failed.into_iter().for_each(|(about, error)| told(&mut rounded, about, error)),
+            Err(error) => told(&mut rounded, "consents".to_owned(), error.into()),
+        }
+        match self.hand_on_payments(&chains).await {
+            Ok(failed) => failed.into_iter().for_each(|(about, error)| told(&mut rounded, about, error)),
+            Err(error) => told(&mut rounded, "payments".to_owned(), error.into()),
+        }
+        let kept_by_others = || chains.iter().filter(|(clearing, _)| *clearing != self.0.grid);
+        let clearings: BTreeSet<GridId> = kept_by_others().map(|(clearing, _)| *clearing).collect();
         for clearing in clearings {
             if let Err(error) = self.fetch_nettings(&clearing).await {
                 told(&mut rounded, format!("nettings of {clearing}"), error);
             }
         }
-        for (clearing, pair) in self.chains(&terms) {
-            match self.fetch(&clearing, &pair).await {
+        for (clearing, pair) in kept_by_others() {
+            match self.fetch(clearing, pair).await {
                 Ok(count) => rounded.positions += count,
                 Err(error) => told(&mut rounded, format!("positions with {}", pair.other(&self.0.grid)), error),
             }
         }
+        self.disagreements().positions = positions;
         rounded
+    }
+
+    /// What came of a claim for these lanes: those that are not booked, and why.
+    fn note_refused(&self, claimed: &[Claimable], refused: &[(LaneId, String)]) {
+        let lanes = &mut self.disagreements().lanes;
+        for lane in claimed {
+            lanes.remove(&lane.voucher.body().lane);
+        }
+        lanes.extend(refused.iter().cloned());
+    }
+
+    fn disagreements(&self) -> MutexGuard<'_, Disagreements> {
+        self.0.disagreements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All terms that this grid is a party to, ended ones too: what they have left is settled all the same.
@@ -268,15 +338,6 @@ impl Settler {
         } else {
             Err(RoundError::Answer(otherwise))
         }
-    }
-
-    /// The chains that others keep of us.
-    fn chains(&self, terms: &BTreeMap<Identity, Terms>) -> BTreeSet<(GridId, Pair)> {
-        let all = terms.values().map(|terms| {
-            let body = terms.body();
-            (clears(terms), Pair::of(body.payer, body.payee, body.asset))
-        });
-        all.filter(|(clearing, _)| *clearing != self.0.grid).collect()
     }
 }
 

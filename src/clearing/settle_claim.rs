@@ -4,8 +4,12 @@ use crate::clearing::desk::Fetched;
 use crate::clearing::settle::{Inner, Round, RoundError, Settler, clears};
 use crate::keys::GridId;
 use crate::ledger::{Claimable, LedgerError};
+use crate::rate::Asset;
 use crate::signed::Identity;
-use crate::tariff::wire::{Carried, Claim, ClaimBody, ClaimLine, Receipt, ReceiptBody, Signed, Terms};
+use crate::tariff::lane::is_too_late;
+use crate::tariff::wire::{
+    Carried, Claim, ClaimBody, ClaimLine, ClaimRefusal, LaneId, Receipt, ReceiptBody, Signed, Terms,
+};
 use crate::units::{MinorUnits, Seconds, UnixSeconds};
 use hyper::Method;
 use hyper::body::Bytes;
@@ -25,20 +29,42 @@ impl Settler {
         what: Round,
     ) -> Result<BTreeMap<GridId, Vec<Claimable>>, LedgerError> {
         let now = self.0.clock.now();
+        // Nobody books any more what ended before that, and what can be claimed is not to wait behind it.
+        let longest = terms.values().map(|terms| terms.body().dispute).max().unwrap_or(Seconds(0));
         let mut by_terms: BTreeMap<Identity, Vec<Claimable>> = BTreeMap::new();
-        for lane in self.0.ledger.claimable(LANES_AT_ONCE).await? {
+        for lane in self.0.ledger.claimable(now.minus(longest), LANES_AT_ONCE).await? {
             if let Some(of) = lane.open.body().terms.filter(|of| terms.contains_key(of)) {
                 by_terms.entry(of).or_default().push(lane);
             }
         }
         let mut due: BTreeMap<GridId, Vec<Claimable>> = BTreeMap::new();
-        for (of, lanes) in by_terms {
+        for (of, mut lanes) in by_terms {
             let Some(terms) = terms.get(&of) else { continue };
+            lanes.retain(|lane| !is_over(terms, lane, now));
             if what == Round::Everything || is_due(terms, &lanes, now) {
                 due.entry(clears(terms)).or_default().extend(lanes);
             }
         }
         Ok(due)
+    }
+
+    /// What was not claimed in time, for people: with each grid and in each asset.
+    pub(super) async fn too_late(&self, terms: &BTreeMap<Identity, Terms>) -> Result<Vec<String>, LedgerError> {
+        let now = self.0.clock.now();
+        let mut late: BTreeMap<(GridId, &str), (u64, u128, Asset)> = BTreeMap::new();
+        for lane in self.0.ledger.claimable(UnixSeconds(0), LANES_AT_ONCE).await? {
+            let body = lane.open.body();
+            if body.terms.and_then(|of| terms.get(&of)).is_some_and(|terms| is_over(terms, &lane, now)) {
+                let sum = late.entry((GridId::new(body.payer), body.asset.code())).or_insert((0, 0, body.asset));
+                (sum.0, sum.1) = (sum.0 + 1, sum.1 + u128::from(unclaimed(&lane).0));
+            }
+        }
+        let told = late.into_iter().map(|((payer, code), (lanes, amount, asset))| {
+            let amount = asset.decimal(u64::try_from(amount).unwrap_or(u64::MAX));
+            let lanes = if lanes == 1 { "1 lane".to_owned() } else { format!("{lanes} lanes") };
+            format!("{lanes} of {payer} for {amount} {code} can be claimed no more: their dispute period is over")
+        });
+        Ok(told.collect())
     }
 
     /// Claims these lanes; how many are booked, and why others are not.
@@ -47,7 +73,7 @@ impl Settler {
         clearing: &GridId,
         lanes: &[Claimable],
         terms: &BTreeMap<Identity, Terms>,
-    ) -> Result<(u64, Vec<String>), RoundError> {
+    ) -> Result<(u64, Vec<(LaneId, String)>), RoundError> {
         let Inner { ledger, grid, key, desk, clock, .. } = &*self.0;
         let mut lines = Vec::with_capacity(lanes.len());
         for lane in lanes {
@@ -77,25 +103,26 @@ impl Settler {
             ledger.keep(&receipt, clock.now()).await?;
             receipt
         };
-        let (mut claimed, mut problems) = (0, Vec::new());
+        let (mut claimed, mut refused) = (0, Vec::new());
         for lane in lanes {
             let voucher = lane.voucher.body();
             let line = receipt.body().lanes.iter().find(|line| line.lane == voucher.lane);
-            match line.map(|line| (line.refused, line.cum_bytes)) {
-                Some((None, booked)) if booked >= voucher.cum_bytes => claimed += 1,
+            let what = match line.map(|line| (line.refused, line.cum_bytes)) {
+                Some((None, booked)) if booked >= voucher.cum_bytes => {
+                    claimed += 1;
+                    continue;
+                }
                 Some((Some(why), _)) => {
-                    problems.push(format!("{clearing} does not book lane {}: {why:?} ({})", voucher.lane, why.code()));
+                    format!("{clearing} does not book lane {}: {} ({})", voucher.lane, words(why), why.code())
                 }
                 Some((None, _)) | None => {
-                    problems.push(format!(
-                        "the receipt of {clearing} does not book lane {} as far as claimed",
-                        voucher.lane
-                    ));
+                    format!("the receipt of {clearing} does not book lane {} as far as claimed", voucher.lane)
                 }
-            }
+            };
+            refused.push((voucher.lane, what));
         }
         info!(%clearing, claimed, "claimed");
-        Ok((claimed, problems))
+        Ok((claimed, refused))
     }
 
     /// Whether a receipt is one for `claim`, by a key that may sign it.
@@ -131,6 +158,22 @@ fn is_due(terms: &Terms, lanes: &[Claimable], now: UnixSeconds) -> bool {
         now >= lane.opened_at.plus(body.settle) || now >= lane.not_after.plus(latest)
     };
     half || lanes.iter().any(old)
+}
+
+/// Why a lane is not booked, for people.
+const fn words(why: ClaimRefusal) -> &'static str {
+    match why {
+        ClaimRefusal::UnknownLane => "it does not know the lane",
+        ClaimRefusal::Invalid => "something of it does not verify there, or is signed by a key that no record lists",
+        ClaimRefusal::WrongPrice => "its price is not the one that this grid was bound to when it was opened",
+        ClaimRefusal::NoTerms => "its terms were not in force, or name another clearing node",
+        ClaimRefusal::TooLate => "its dispute period is over",
+    }
+}
+
+/// Whether a lane can be claimed no more.
+fn is_over(terms: &Terms, lane: &Claimable, now: UnixSeconds) -> bool {
+    is_too_late(lane.open.body().not_after, Some(terms.body().dispute), now)
 }
 
 fn unclaimed(lane: &Claimable) -> MinorUnits {

@@ -1,48 +1,18 @@
-//! What others keep the chain of: payments are handed on to them, and what they have booked is fetched and held against the own
-//! books before it is kept.
+//! What others have booked in the chains that they keep: fetched, and held against the own books before it is kept.
 
 use crate::clearing::desk::Posted;
 use crate::clearing::nettings::netted;
-use crate::clearing::position_check::check;
-use crate::clearing::settle::{Inner, RoundError, Settler, clears};
+use crate::clearing::position_check::{PositionFault, check};
+use crate::clearing::settle::{Inner, RoundError, Settler};
 use crate::clearing::settle_documents::{MAX_NETTINGS_BYTES, MAX_POSITIONS_BYTES, NettingsDocument, PositionsDocument};
 use crate::keys::GridId;
 use crate::ledger::{Pair, Part};
-use crate::signed::{Identity, ObjectType};
-use crate::tariff::wire::{Consent, Payment, Position, SettledBy, Terms};
+use crate::signed::ObjectType;
+use crate::tariff::wire::{Consent, Payment, Position, SettledBy};
 use hyper::Method;
 use hyper::body::Bytes;
-use std::collections::BTreeMap;
-
-/// The name of a payment in JSON, and what is around it.
-const MAX_ANSWER_BYTES: usize = 16 << 10;
 
 impl Settler {
-    /// Sends payments that no position names to whoever keeps the chain.
-    pub(super) async fn hand_on_payments(&self, terms: &BTreeMap<Identity, Terms>) -> Result<(), RoundError> {
-        let Inner { ledger, grid, desk, .. } = &*self.0;
-        for identity in ledger.payments_unposted().await? {
-            let papers = ledger.papers(&[identity]).await?;
-            let Some(payment) = papers.iter().find_map(|(_, _, bytes)| Payment::from_bytes(bytes).ok()) else {
-                continue;
-            };
-            let body = payment.body();
-            let of_pair = terms.values().filter(|terms| {
-                let agreed = terms.body();
-                (agreed.payer, agreed.payee, agreed.asset) == (body.debtor, body.creditor, body.asset)
-            });
-            let Some(terms) = of_pair.max_by_key(|terms| terms.body().not_before) else { continue };
-            let clearing = clears(terms);
-            if clearing == *grid {
-                desk.payment(payment.bytes(), grid).await?;
-            } else {
-                let sent = Bytes::copy_from_slice(payment.bytes());
-                self.ask(&clearing, Method::POST, "/v1/payments", sent, MAX_ANSWER_BYTES).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Fetches what is new of a chain, holds it against our books and keeps it.
     pub(super) async fn fetch(&self, clearing: &GridId, pair: &Pair) -> Result<u64, RoundError> {
         let Inner { ledger, grid, clock, .. } = &*self.0;
@@ -59,9 +29,7 @@ impl Settler {
                 (None, _) => &positions[..],
                 (Some(last), Some((same, new))) if same.identity() == last.identity() => new,
                 (Some(_), _) => {
-                    return Err(RoundError::Answer(
-                        "the last position that we were given is not in the history that is shown now",
-                    ));
+                    return Err(PositionFault::OtherHistory { clearing: *clearing, number: after }.into());
                 }
             };
             if new.is_empty() {

@@ -4,6 +4,7 @@ use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
 use crate::cli::home_arg::HomeArg;
 use crate::cli::plot;
+use crate::cli::spent_months::{MonthsView, Unacknowledged};
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{Home, read_key};
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+const DAY: u64 = 86_400;
 /// How far back is looked where nothing is said.
 const DAYS: u64 = 92;
 
@@ -46,11 +48,16 @@ pub(super) fn run(args: &UsageArgs, terminal: &Terminal) -> Outcome<()> {
     let books = if operator { vec![args.home.ledger()?] } else { books(&home)? };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error).about("cannot start"))?;
-    let mut lines = Vec::new();
+    let (mut lines, mut unpaid) = (Vec::new(), Unacknowledged::default());
     for location in books {
         let read: Outcome<Vec<UsageLine>> = runtime.block_on(async {
             let ledger = Ledger::open_reading(location).await?;
-            let lines = ledger.usage(since, now.plus(Seconds::days(1))).await;
+            let until = now.plus(Seconds::days(1));
+            let lines = ledger.usage(since, until).await;
+            if operator {
+                unpaid.written_off = ledger.written_off(since.0 / DAY..until.0 / DAY).await?;
+                unpaid.held = ledger.unvouchered().await?;
+            }
             ledger.close().await;
             Ok(lines?)
         });
@@ -67,7 +74,7 @@ pub(super) fn run(args: &UsageArgs, terminal: &Terminal) -> Outcome<()> {
     }
     if operator {
         let labels = labels(&args.home, &home, now)?;
-        return terminal.print(&MonthsView::new(&lines, &labels));
+        return terminal.print(&MonthsView::new(&lines, &unpaid, &labels));
     }
     terminal.print(&DaysView::new(&lines))
 }
@@ -144,71 +151,7 @@ impl fmt::Display for DaysView {
     }
 }
 
-#[derive(Serialize)]
-struct MonthsView {
-    lines: Vec<MonthLine>,
-}
-
-#[derive(Serialize)]
-struct MonthLine {
-    month: String,
-    /// `to_client`, `to_grid` or `from_grid`.
-    direction: &'static str,
-    /// A client's key or a grid's id.
-    party: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
-    /// Whose files.
-    grid_id: String,
-    bytes: u64,
-    charge: Money,
-}
-
-impl MonthsView {
-    fn new(lines: &[UsageLine], labels: &BTreeMap<String, String>) -> Self {
-        let mut sums = BTreeMap::new();
-        for line in lines {
-            let party = line.party.to_string();
-            let direction = match line.part {
-                Part::Payer => "from_grid",
-                Part::Payee if labels.contains_key(&party) => "to_client",
-                Part::Payee => "to_grid",
-                Part::Clearing => continue,
-            };
-            let month = day_text(line.day.0)[..7].to_owned();
-            let key = (month, direction, party, line.grid.to_string(), line.asset);
-            let sum: &mut (u64, u64) = sums.entry(key).or_default();
-            *sum = (sum.0.saturating_add(line.bytes.0), sum.1.saturating_add(line.amount.0));
-        }
-        let lines = sums.into_iter().map(|((month, direction, party, grid_id, asset), (bytes, amount))| MonthLine {
-            month,
-            direction,
-            label: labels.get(&party).cloned(),
-            party,
-            grid_id,
-            bytes,
-            charge: Money::new(asset, MinorUnits(amount)),
-        });
-        Self { lines: lines.collect() }
-    }
-}
-
-impl fmt::Display for MonthsView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.lines.is_empty() {
-            return writeln!(f, "nothing was read");
-        }
-        for line in &self.lines {
-            let who = line.label.as_deref().unwrap_or(&line.party);
-            let direction = line.direction.replace('_', " ");
-            let of = if line.grid_id == line.party { String::new() } else { format!("  files of {}", line.grid_id) };
-            writeln!(f, "{}  {direction} {who}  {}  {}{of}", line.month, Bytes(line.bytes), line.charge)?;
-        }
-        Ok(())
-    }
-}
-
 /// A day in UTC.
-fn day_text(seconds: u64) -> String {
+pub(super) fn day_text(seconds: u64) -> String {
     UnixSeconds(seconds).to_string()[..10].to_owned()
 }

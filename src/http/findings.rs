@@ -64,6 +64,18 @@ pub fn findings(status: &StatusView, dir: &Path, publisher: Option<&PublicKey>) 
     }
     network(status, &config, &restart, &mut say);
     record(status, &dir.to_string(), &renewal, &mut say);
+    for disagreements in &status.disagreements {
+        let proof = format!(
+            "`clearinghouse ledger export bundle -d {dir} --output FILE` writes what proves these books to others"
+        );
+        let next = match &disagreements.lane {
+            Some(lane) => format!(
+                "`clearinghouse dispute open {lane} -d {dir}` says where the two sides' acknowledgements part; {proof}"
+            ),
+            None => format!("`clearinghouse statement --now -d {dir}` asks again; {proof}"),
+        };
+        say("books", disagreements.what.clone(), next);
+    }
     if let Some(reason) = &status.settings_refused {
         say(
             "settings",
@@ -230,7 +242,7 @@ fn servers(number: usize) -> String {
 mod tests {
     use super::*;
     use crate::dht::DhtStatus;
-    use crate::http::status::{DelegationView, OtherNodeView};
+    use crate::http::status::{DelegationView, DisagreementView, OtherNodeView};
     use crate::store::DiskStanding;
 
     const NOW: u64 = 1_800_000_000;
@@ -281,6 +293,9 @@ mod tests {
         let delegation = |not_after, ends_soon, revoked| {
             Some(DelegationView { not_after_unix_seconds: not_after, ends_soon, revoked })
         };
+        let disagreements = |lane: Option<&str>| {
+            vec![DisagreementView { lane: lane.map(str::to_owned), what: "another charge".to_owned() }]
+        };
         let other = OtherNodeView { peer_ids: vec!["12D3".to_owned()], sequence: 7 };
         let cases: Vec<(&str, StatusView)> = vec![
             ("disk", StatusView { disk_problem: Some("full".to_owned()), ..well() }),
@@ -300,6 +315,8 @@ mod tests {
             ("contested", StatusView { contested: true, ..well() }),
             ("withdrawn", StatusView { final_record: Some(FinalRecord::Withdrawn), ..well() }),
             ("settings", StatusView { settings_refused: Some("line 1".to_owned()), ..well() }),
+            ("books", StatusView { disagreements: disagreements(Some("5b")), ..well() }),
+            ("books", StatusView { disagreements: disagreements(None), ..well() }),
             ("restart", StatusView { settings_at_next_start: vec!["listen".to_owned()], ..well() }),
             ("store", StatusView { store_set_aside: Some("store.damaged-1".into()), ..well() }),
         ];

@@ -1,6 +1,6 @@
 //! What each path of the local API does.
 
-use crate::clearing::Settler;
+use crate::clearing::{Disagreement, Settler};
 use crate::clock::Clock;
 use crate::config::Home;
 use crate::dht::{Dht, DhtStatus};
@@ -12,7 +12,7 @@ use crate::http::openapi::{DocumentBody, LocalDocument, LocalProblems, Text, doc
 use crate::http::problem::{Code, Problem};
 use crate::http::settling;
 use crate::http::standing::standing;
-use crate::http::status::StatusView;
+use crate::http::status::{DisagreementView, StatusView};
 use crate::http::views::{HealthView, InstalledView, ReceiptView, ReloadedView};
 use crate::keys::GridId;
 use crate::members::Members;
@@ -212,6 +212,7 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
     };
     let floors = parts.resolver.write_floors().await;
     let books = parts.settler.as_ref().and_then(|settler| settler.ledger().disk_problem());
+    let disagreements = parts.settler.as_ref().map(Settler::disagreed).unwrap_or_default();
     let own = parts.publisher.as_ref().map(|publisher| (*publisher.grid(), publisher.published()));
     let settings = parts.settings.borrow().clone();
     let of_dht = StatusView::of(
@@ -222,6 +223,10 @@ async fn view(parts: &ApiParts) -> Result<StatusView, Problem> {
     );
     Ok(StatusView {
         disk_problem: of_dht.disk_problem.clone().or(floors).or(books),
+        disagreements: disagreements
+            .into_iter()
+            .map(|Disagreement { lane, what }| DisagreementView { lane: lane.map(|lane| lane.to_string()), what })
+            .collect(),
         stated_external: parts.stated_external,
         bootstraps: parts.bootstraps,
         contested,

@@ -88,6 +88,9 @@ pub struct StatusView {
     /// Where a damaged store was put at the start.
     #[schema(value_type = Option<String>)]
     pub store_set_aside: Option<PathBuf>,
+    /// What other grids' books say otherwise than this one's.
+    #[serde(default)]
+    pub disagreements: Vec<DisagreementView>,
     /// Whether the settings state a public address.
     pub stated_external: bool,
     /// How many nodes the settings name to begin with.
@@ -123,6 +126,16 @@ pub struct DelegationView {
     pub ends_soon: bool,
     /// Whether a higher serial has revoked it.
     pub revoked: bool,
+}
+
+/// Something that another grid's books say otherwise than this one's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DisagreementView {
+    /// The lane that it is about, 64 hexadecimal digits, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    /// What it is, for people.
+    pub what: String,
 }
 
 /// Another node that publishes for the same grid.
@@ -180,6 +193,7 @@ impl StatusView {
             web_url: None,
             disk_problem: dht.disk.unwritten.clone(),
             store_set_aside: dht.disk.set_aside.clone(),
+            disagreements: Vec::new(),
             stated_external: false,
             bootstraps: 0,
             settings_digest: None,

@@ -10,7 +10,7 @@ use crate::ledger::vouchers::{asset, public_key};
 use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::wire::{LaneId, LaneOpen, Position, Voucher};
-use crate::units::{Bytes, MinorUnits};
+use crate::units::{Bytes, MinorUnits, UnixSeconds};
 
 /// A lane whose best voucher no position has named yet.
 #[derive(Debug, Clone)]
@@ -57,16 +57,17 @@ impl Pair {
 pub type Chain = (GridId, Pair);
 
 impl Ledger {
-    /// Lanes under terms, by the payee's books, whose best voucher no position has named; at most `limit`, those that end
-    /// first before the others.
-    pub async fn claimable(&self, limit: u32) -> Result<Vec<Claimable>, LedgerError> {
+    /// Lanes under terms that end at `since` or later, by the payee's books, whose best voucher no position has named; at most
+    /// `limit`, those that end first before the others.
+    pub async fn claimable(&self, since: UnixSeconds, limit: u32) -> Result<Vec<Claimable>, LedgerError> {
         let text = "SELECT lane.lane, lane.bytes, voucher.bytes, COALESCE(posted.cum_bytes, 0), COALESCE(posted.cum_amount, 0) \
                     FROM lane JOIN voucher ON voucher.lane = lane.lane AND voucher.part = lane.part \
                     LEFT JOIN posted ON posted.lane = lane.lane \
                     WHERE lane.part = $1 AND lane.price > 0 AND voucher.cum_bytes > COALESCE(posted.cum_bytes, 0) \
-                    ORDER BY lane.not_after, lane.lane LIMIT $2";
+                    AND lane.not_after >= $2 ORDER BY lane.not_after, lane.lane LIMIT $3";
         let mut reading = self.reading().await?;
-        let query = sqlx::query(text).bind(Part::Payee.number()).bind(i64::from(limit));
+        let query =
+            sqlx::query(text).bind(Part::Payee.number()).bind(column("a time", since.0)?).bind(i64::from(limit));
         let rows = reading.sql().rows(query).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -181,24 +182,14 @@ impl Ledger {
         Ok(!reading.sql().rows(query).await?.is_empty())
     }
 
-    /// Whether a clearing node has booked this netting for the two.
-    pub async fn has_netted(
-        &self,
-        netting: Identity,
-        debtor: &GridId,
-        creditor: &GridId,
-        asset: Asset,
-    ) -> Result<bool, LedgerError> {
+    /// When a netting was booked in this part of the books: a clearing node's, or the payer's, which is that of a grid itself.
+    pub async fn netted_at(&self, part: Part, netting: &[u8; 32]) -> Result<Option<UnixSeconds>, LedgerError> {
         let text =
-            "SELECT 1 FROM settlement WHERE proof = $1 AND debtor = $2 AND creditor = $3 AND asset = $4 AND part = $5";
-        let query = sqlx::query(text)
-            .bind(netting.0.to_vec())
-            .bind(debtor.as_bytes().to_vec())
-            .bind(creditor.as_bytes().to_vec())
-            .bind(asset.code())
-            .bind(Part::Clearing.number());
+            "SELECT MIN(at) FROM settlement WHERE proof = $1 AND part = $2 AND kind = 'netting' HAVING COUNT(*) > 0";
+        let query = sqlx::query(text).bind(netting.to_vec()).bind(part.number());
         let mut reading = self.reading().await?;
-        Ok(!reading.sql().rows(query).await?.is_empty())
+        let rows = reading.sql().rows(query).await?;
+        rows.first().map(|row| Columns { table: "settlement", row }.count(0).map(UnixSeconds)).transpose()
     }
 
     /// The last voucher of each hour of a lane, and the best one, in the order of their octets.

@@ -23,6 +23,7 @@ use crate::units::{Bytes, UnixSeconds};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -235,6 +236,11 @@ impl Ledger {
     /// Octets that were sent to each payer, never vouched for and not written off.
     pub async fn unvouchered(&self) -> Result<BTreeMap<PublicKey, Bytes>, LedgerError> {
         lanes::unvouchered(&mut self.reading().await?.sql()).await
+    }
+
+    /// Octets that were written off of each payer: who, on which day since 1970, and how many; of `days`, the last not included.
+    pub async fn written_off(&self, days: Range<u64>) -> Result<Vec<(PublicKey, u64, Bytes)>, LedgerError> {
+        lanes::written_off(&mut self.reading().await?.sql(), days).await
     }
 
     /// What was signed, by identity: each with the name of its type.

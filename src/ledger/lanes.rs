@@ -9,6 +9,7 @@ use crate::ledger::vouchers::public_key;
 use crate::tariff::wire::{LaneId, LaneOpen, Voucher};
 use crate::units::{Bytes, UnixSeconds};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// A lane and how far it has come. Read from the books and verified again.
 #[derive(Debug, Clone)]
@@ -185,4 +186,18 @@ pub(super) async fn unvouchered(sql: &mut Sql<'_>) -> Result<BTreeMap<PublicKey,
         Ok((public_key(&columns, 0)?, Bytes(columns.count(1)?)))
     };
     rows.iter().map(of_row).collect()
+}
+
+/// Octets written off of each payer from the day `from` to before `until`, days counted since 1970.
+pub(super) async fn written_off(
+    sql: &mut Sql<'_>,
+    days: Range<u64>,
+) -> Result<Vec<(PublicKey, u64, Bytes)>, LedgerError> {
+    let text = "SELECT payer, day, bytes FROM write_off WHERE day >= $1 AND day < $2 ORDER BY day, payer";
+    let query = sqlx::query(text).bind(column("a day", days.start)?).bind(column("a day", days.end)?);
+    let of_row = |row| {
+        let columns = Columns { table: "write_off", row };
+        Ok((public_key(&columns, 0)?, columns.count(1)?, Bytes(columns.count(2)?)))
+    };
+    sql.rows(query).await?.iter().map(of_row).collect()
 }

@@ -21,7 +21,7 @@ pub struct Limit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LimitError {
     /// Not an amount and an asset.
-    #[error("`{0}` is not a limit: write `10 USD`")]
+    #[error("`{0}` is not an amount of an asset: write `10 USD`")]
     Form(String),
     /// Not an asset.
     #[error(transparent)]

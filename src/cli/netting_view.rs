@@ -1,0 +1,173 @@
+//! Nettings as JSON and as text, from one value.
+
+use crate::clearing::{netted, totals};
+use crate::cli::failure::Outcome;
+use crate::cli::table::Table;
+use crate::clock::Clock;
+use crate::keys::GridId;
+use crate::ledger::{Ledger, Part};
+use crate::netting::Proposal;
+use crate::signed::ObjectType;
+use crate::tariff::wire::Consent;
+use crate::units::UnixSeconds;
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A netting. Amounts are strings of digits in minor units of the asset.
+#[derive(Serialize)]
+pub(super) struct NettingView {
+    netting: String,
+    standing: Standing,
+    /// Since when it is in force, or until when this grid's consent holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_unix_seconds: Option<UnixSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consented_until_unix_seconds: Option<UnixSeconds>,
+    /// Whose consent is missing, where this grid's node is the one that proposes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<GridId>,
+    clearing: GridId,
+    asset: String,
+    scale: u32,
+    grids: usize,
+    gross: String,
+    net: String,
+    saved: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ours: Option<OursView>,
+    #[serde(skip)]
+    words: Vec<(&'static str, String)>,
+}
+
+/// What it comes to for this grid.
+#[derive(Serialize)]
+struct OursView {
+    owed: String,
+    due: String,
+    pays: String,
+    receives: String,
+}
+
+impl NettingView {
+    /// As the books of `own`, or of its clearing node, have it.
+    pub(super) async fn of(netting: &Proposal, own: &GridId, ledger: &Ledger) -> Outcome<Self> {
+        let now = Clock::system().now();
+        let is_ours = netting.clearing() == *own;
+        let part = if is_ours { Part::Clearing } else { Part::Payer };
+        let since = ledger.netted_at(part, &netting.hash()).await?;
+        let papers = ledger.papers_of(ObjectType::Consent, None, Some(netting.clearing().as_bytes())).await?;
+        let mut consents: BTreeMap<GridId, UnixSeconds> = BTreeMap::new();
+        let parsed = papers.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok());
+        for consent in parsed.filter(|consent| consent.body().netting == netting.hash()) {
+            let until = consents.entry(consent.body().grid).or_insert(consent.body().not_after);
+            *until = consent.body().not_after.max(*until);
+        }
+        let consented = consents.get(own).copied();
+        let standing = match (since, consented) {
+            (Some(_), _) => Standing::InForce,
+            (None, Some(until)) if until <= now => Standing::ConsentEnded,
+            (None, Some(_)) => Standing::Consented,
+            (None, None) => Standing::Proposed,
+        };
+        let holds = |grid: &GridId| consents.get(grid).is_some_and(|until| now < *until);
+        let missing = if is_ours && since.is_none() {
+            netting.grids().into_iter().filter(|grid| !holds(grid)).collect()
+        } else {
+            Vec::new()
+        };
+        let (gross, net) = totals(netting);
+        let asset = netting.asset();
+        let amount = |units: u128| match u64::try_from(units) {
+            Ok(units) => format!("{} {asset}", asset.decimal(units)),
+            Err(_) => format!("{units} minor units of {asset}"),
+        };
+        let mut words =
+            vec![("owed before", amount(gross)), ("paid instead", amount(net)), ("saved", amount(gross - net))];
+        let comes_to = netted(netting, own);
+        if let Some(netted) = &comes_to {
+            words.extend([
+                ("we owe", amount(netted.owed.0.into())),
+                ("we are owed", amount(netted.due.0.into())),
+                ("we would pay", amount(netted.pays.0.into())),
+                ("we would receive", amount(netted.receives.0.into())),
+            ]);
+        }
+        Ok(Self {
+            standing,
+            since_unix_seconds: since,
+            consented_until_unix_seconds: consented.filter(|_| since.is_none()),
+            missing,
+            netting: HEXLOWER.encode(&netting.hash()),
+            clearing: netting.clearing(),
+            asset: asset.code().to_owned(),
+            scale: asset.scale(),
+            grids: netting.grids().len(),
+            gross: gross.to_string(),
+            net: net.to_string(),
+            saved: (gross - net).to_string(),
+            ours: comes_to.map(|netted| OursView {
+                owed: netted.owed.0.to_string(),
+                due: netted.due.0.to_string(),
+                pays: netted.pays.0.to_string(),
+                receives: netted.receives.0.to_string(),
+            }),
+            words,
+        })
+    }
+
+    /// How it stands, for people.
+    fn standing(&self) -> String {
+        let until = self.consented_until_unix_seconds.unwrap_or(UnixSeconds(0));
+        match (self.standing, self.since_unix_seconds) {
+            (Standing::InForce, Some(since)) => format!("in force since {since}"),
+            (Standing::Consented | Standing::InForce, _) => {
+                format!("this grid has consented until {until}; it takes effect when all have")
+            }
+            (Standing::ConsentEnded, _) => format!("this grid's consent ended on {until}"),
+            (Standing::Proposed, _) if self.ours.is_none() => "it does not affect this grid".to_owned(),
+            (Standing::Proposed, _) => "proposed: this grid has not consented".to_owned(),
+        }
+    }
+}
+
+/// How it stands with a netting, by the books of one grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Standing {
+    Proposed,
+    Consented,
+    ConsentEnded,
+    InForce,
+}
+
+impl fmt::Display for NettingView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.row("netting", &self.netting);
+        table.row("standing", self.standing());
+        for grid in &self.missing {
+            table.row("not consented", grid);
+        }
+        table.row("proposed by", self.clearing);
+        table.row("grids", self.grids);
+        self.words.iter().for_each(|(name, words)| table.row(*name, words));
+        table.fmt(f)
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct NettingsView {
+    pub(super) nettings: Vec<NettingView>,
+}
+
+impl fmt::Display for NettingsView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nettings.is_empty() {
+            return writeln!(f, "No netting is proposed.");
+        }
+        let tables: Vec<String> = self.nettings.iter().map(ToString::to_string).collect();
+        f.write_str(&tables.join("\n"))
+    }
+}
