@@ -154,8 +154,20 @@ impl<A: Clone + Eq + Hash> Window<A> {
         self.grant()
     }
 
-    /// Lets those through who have waited longest, as far as they fit.
+    /// Lets those through who have waited longest, until nobody else fits: who asks next then finds that the others wait still.
     fn grant(&mut self) -> Vec<Ticket> {
+        let mut granted = Vec::new();
+        loop {
+            // What one pass grants may fill a share that holds up a unit which was in everybody's way in that pass.
+            let more = self.pass();
+            if more.is_empty() {
+                return granted;
+            }
+            granted.extend(more);
+        }
+    }
+
+    fn pass(&mut self) -> Vec<Ticket> {
         let mut granted = Vec::new();
         let mut held_up: HashSet<A> = HashSet::new();
         let mut still = VecDeque::with_capacity(self.waiting.len());
@@ -221,6 +233,23 @@ mod tests {
             Ok(Ask::Waits(ticket)) => ticket,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The last one was under way as soon as somebody else asked, and nobody had been told.
+    #[test]
+    fn who_asks_sets_nobody_else_under_way() {
+        let mut window = Window::new(WHOLE);
+        let alone = granted(window.ask(&["a"], WHOLE));
+        let first = [("x", 250), ("p", 250), ("q", 250), ("r", 1)];
+        let mut expected = first.map(|(account, size)| waits(window.ask(&[account], Bytes(size)))).to_vec();
+        waits(window.ask(&["x", "y"], Bytes(200)));
+        expected.push(waits(window.ask(&["y"], Bytes(100))));
+        // Too large for what is left, until the one before it waits for its share too.
+        waits(window.ask(&["y"], Bytes(150)));
+        expected.push(waits(window.ask(&["s"], Bytes(10))));
+        assert_eq!(window.end(alone), expected);
+        granted(window.ask(&["t"], Bytes(1)));
+        assert_eq!(window.out(), Bytes(862));
     }
 
     #[test]
