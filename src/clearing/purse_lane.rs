@@ -198,12 +198,6 @@ impl PurseLane {
         let mut best: Option<Voucher> = None;
         let (mut shown, mut tries) = (false, 0);
         loop {
-            if tries > TRIES {
-                purse.left_unsent(client);
-                return Err(
-                    "its vouchers could not be written down or sent: they follow with the next request".to_owned()
-                );
-            }
             // While one could not be sent, no other is signed.
             let (unsent, mut written) = (sending.is_some(), 0);
             while let Some(want) = self.next_want(!unsent && written < WRITTEN) {
@@ -221,7 +215,7 @@ impl PurseLane {
                                 state.closed = true;
                                 state.wants.push_front(PayerEffect::Persist(id, body));
                             }
-                            tries = paused(tries).await;
+                            tries = paused(tries, purse, client).await?;
                             break;
                         }
                     },
@@ -247,7 +241,7 @@ impl PurseLane {
                     Err(error) if is_final(&error) => return Err(error.to_string()),
                     Err(error) => {
                         debug!(%error, "a voucher could not be sent: once more");
-                        tries = paused(tries).await;
+                        tries = paused(tries, purse, client).await?;
                     }
                 }
                 continue;
@@ -335,10 +329,14 @@ impl PurseLane {
     }
 }
 
-/// Waits before the next try; how many there were.
-async fn paused(tries: u32) -> u32 {
-    sleep(PAUSE * 2_u32.pow(tries.min(TRIES))).await;
-    tries + 1
+/// Waits before the next try; how many pauses there were. The error says that this was the last try.
+async fn paused(tries: u32, purse: &Inner, client: &GatewayClient) -> Result<u32, String> {
+    if tries > TRIES {
+        purse.left_unsent(client);
+        return Err("its vouchers could not be written down or sent: they follow with the next request".to_owned());
+    }
+    sleep(PAUSE * 2_u32.pow(tries)).await;
+    Ok(tries + 1)
 }
 
 /// Sends a voucher of `lane`, with the deliveries that it acknowledges, or shows it without. The answer is the one that counts.

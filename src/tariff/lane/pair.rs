@@ -143,7 +143,7 @@ impl Pair {
         let taken = counter.take(body, entries, find, || next(writes))?;
         let is_held = self.limits.window.is_some();
         let ceiling = matches!(taken, Taken::Write(_)) && is_held && counter.open;
-        let ceiling = ceiling.then(|| counter.raise_with(body, || next(writes))).flatten();
+        let ceiling = ceiling.then(|| counter.raise_with(body, self.window.whole(), || next(writes))).flatten();
         let mut effects = self.taken(body, &taken);
         effects.extend(ceiling.map(|(id, ceiling)| PairEffect::Persist(id, Durable::Sent(body.lane, ceiling))));
         Ok(effects)
@@ -226,9 +226,10 @@ impl Pair {
     pub fn persisted(&mut self, id: WriteId, now: UnixSeconds) -> Vec<PairEffect> {
         let mut effects = self.write_off(now);
         let mut ended = Vec::new();
+        let window = self.window.whole();
         for (lane, counter) in &mut self.lanes {
             let writes = &mut self.writes;
-            let (free, write) = counter.ceiling_persisted(id, || next(writes));
+            let (free, write) = counter.ceiling_persisted(id, window, || next(writes));
             for ticket in free {
                 self.deliveries.entry(ticket).and_modify(|delivery| delivery.stage = Stage::Leaves);
                 effects.push(PairEffect::Start(ticket));
@@ -353,7 +354,7 @@ impl Pair {
             return;
         }
         let writes = &mut self.writes;
-        let granted = counter.granted(ticket, delivery.served.length.0, || next(writes));
+        let granted = counter.granted(ticket, delivery.served.length.0, self.window.whole(), || next(writes));
         delivery.stage = if matches!(granted, Granted::Start) { Stage::Leaves } else { Stage::Held };
         effects.extend(match granted {
             Granted::Start => Some(PairEffect::Start(ticket)),

@@ -8,7 +8,8 @@ use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use std::collections::VecDeque;
 
 /// How far ahead of what is sent the disk is told at most: after a crash so much is charged that never left. Twice of what a
-/// client acknowledges at once, so that what is told with one voucher lasts until the next one comes, a little late.
+/// client acknowledges at once, so that what is told with one voucher lasts until the next one comes, a little late. Of a
+/// smaller window half at most.
 pub const SENT_AHEAD: Bytes = Bytes(8 << 20);
 /// How far, where something waits for it and no voucher is written.
 const SENT_AHEAD_ALONE: Bytes = Bytes(4 << 20);
@@ -111,18 +112,24 @@ impl Counter {
     }
 
     /// A delivery has room. Whether it may leave now, and the ceiling that has to be written for it.
-    pub(super) fn granted(&mut self, ticket: Ticket, length: u64, next: impl FnOnce() -> WriteId) -> Granted {
+    pub(super) fn granted(
+        &mut self,
+        ticket: Ticket,
+        length: u64,
+        window: Bytes,
+        next: impl FnOnce() -> WriteId,
+    ) -> Granted {
         self.sent += length;
         self.live += length;
         if self.sent <= self.state.sent.0 {
             return Granted::Start;
         }
         self.held.push((ticket, self.sent));
-        self.raise(next).map_or(Granted::Held, |(id, ceiling)| Granted::Write(id, ceiling))
+        self.raise(window, next).map_or(Granted::Held, |(id, ceiling)| Granted::Write(id, ceiling))
     }
 
-    fn raise(&mut self, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
-        if self.held.is_empty() { None } else { self.raise_by(SENT_AHEAD_ALONE, next) }
+    fn raise(&mut self, window: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
+        if self.held.is_empty() { None } else { self.raise_by(SENT_AHEAD_ALONE, window, next) }
     }
 
     /// The ceiling to write with a voucher, so that what leaves after it seldom waits for a write of its own. None where that
@@ -130,14 +137,16 @@ impl Counter {
     pub(super) fn raise_with(
         &mut self,
         voucher: &VoucherBody,
+        window: Bytes,
         next: impl FnOnce() -> WriteId,
     ) -> Option<(WriteId, Bytes)> {
         let acknowledged = voucher.cum_bytes.0.saturating_sub(self.counted());
-        if self.live <= acknowledged { None } else { self.raise_by(SENT_AHEAD, next) }
+        if self.live <= acknowledged { None } else { self.raise_by(SENT_AHEAD, window, next) }
     }
 
-    fn raise_by(&mut self, ahead: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
-        let ceiling = self.sent.saturating_add(ahead.0);
+    fn raise_by(&mut self, ahead: Bytes, window: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
+        // What a crash leaves charged holds the window: never all of it, or nothing would be delivered any more.
+        let ceiling = self.sent.saturating_add(ahead.0.min(window.0 / 2));
         if self.ceiling.is_some() || ceiling <= self.state.sent.0 {
             return None;
         }
@@ -150,12 +159,13 @@ impl Counter {
     pub(super) fn ceiling_persisted(
         &mut self,
         id: WriteId,
+        window: Bytes,
         next: impl FnOnce() -> WriteId,
     ) -> (Vec<Ticket>, Option<(WriteId, Bytes)>) {
         let Some((_, ceiling)) = self.ceiling.take_if(|(written, _)| *written <= id) else { return Default::default() };
         self.state.sent = self.state.sent.max(Bytes(ceiling));
         let free = self.held.extract_if(.., |(_, sent)| *sent <= ceiling).map(|(ticket, _)| ticket).collect();
-        (free, self.raise(next))
+        (free, self.raise(window, next))
     }
 
     /// A delivery has room, and leaves: no window holds the lane.

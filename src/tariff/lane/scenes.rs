@@ -317,6 +317,14 @@ fn terms_that_end_refuse_what_waits_and_what_left_is_acknowledged() {
     assert_eq!(pair.vouched(), u128::from(10 * MIB), "folded away and found again, it is the same");
 }
 
+/// A part of a window that several gateways split would be gone with the first crash.
+#[test]
+fn what_is_noted_ahead_is_half_of_a_small_window_at_most() {
+    let mut pair = pair(Limits { window: Some(Bytes(4 * MIB)), ..limits(u64::MAX) });
+    let (_, effects) = pair.ask(LANE, unit(0, MIB), NOW);
+    assert!(matches!(effects[..], [PairEffect::Persist(_, Durable::Sent(LANE, Bytes(ceiling)))] if ceiling == 3 * MIB));
+}
+
 #[test]
 fn what_leaves_after_a_voucher_waits_for_no_write_of_its_own() {
     let mut pair = pair(Limits { window: Some(Bytes(64 * MIB)), ..limits(u64::MAX) });
