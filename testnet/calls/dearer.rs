@@ -55,7 +55,8 @@ impl CallStage {
         Ok(format!("grid {grid} asks for {line} again"))
     }
 
-    /// The proof is everywhere, and nobody pays what is asked.
+    /// The proof is everywhere, and nobody pays what is asked: the gateway, which is shown it too, charges what was promised, or is
+    /// refused. That no lane has another price is for `books` to find.
     pub(super) async fn dearer(&mut self, expected: &Dearer) -> Result<Seen, AnyError> {
         let grid = expected.grid;
         let mut faults = Vec::new();
@@ -63,14 +64,16 @@ impl CallStage {
         if shown + 1 != self.cast.grids {
             faults.push(format!("{shown} of {} are shown that grid {grid} breaks its promise", self.cast.grids - 1));
         }
-        let mut refused = 0;
+        let (mut read, mut refused) = (0, 0);
         for home in self.grids.numbers().filter(|home| *home != grid) {
             let Some(reader) = self.readers.all.iter().position(|reader| reader.home == home) else { continue };
             let call = self.call(reader, grid, Which::Letter);
             let number = self.reading.numbers(1);
             match self.readers.try_read(self.grids.ahead, &call, number).await? {
-                Ok(_) => {
-                    faults.push(format!("grid {home} reads from grid {grid} at the price that breaks its promise"))
+                Ok(fetched) => {
+                    read += 1;
+                    self.reading.count(&call, fetched);
+                    continue;
                 }
                 Err(said) if said.contains("dearer than its grid has promised") => refused += 1,
                 Err(said) => faults.push(format!("grid {home} refuses grid {grid}'s price for another reason: {said}")),
@@ -78,7 +81,9 @@ impl CallStage {
             self.reading.count_refused(&call);
         }
         Ok(match faults.is_empty() {
-            true => Seen::Held(format!("{shown} grids are shown the proof, and {refused} homes refuse the price")),
+            true => Seen::Held(format!(
+                "{shown} grids are shown the proof; {read} homes read at what was promised, {refused} refuse the price"
+            )),
             false => Seen::Broken(faults),
         })
     }

@@ -8,13 +8,13 @@ use crate::gateway::serve::shared::Shared;
 use crate::keys::{GridId, PublicKey};
 use crate::policy::Confirmed;
 use crate::rate::Asset;
-use crate::record::{Gateway, GridRecord, MAX_GATEWAYS, Roles, binding};
+use crate::record::{Binding, Gateway, GridRecord, MAX_GATEWAYS, Roles, binding};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use crate::session::Caller;
 use crate::signed::{Envelope, Identity, ObjectType};
 use crate::tariff::lane::{Limits, WriteOff};
 use crate::tariff::wire::{Deck, LaneOpenBody, Terms};
-use crate::units::{PricePerGib, Seconds};
+use crate::units::{PricePerGib, Seconds, UnixSeconds};
 use axum::http::StatusCode;
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -58,7 +58,7 @@ async fn to_grid(
     };
     let promised = promised(shared).await;
     let latest = now.plus(LaneOpenBody::MAX_LIFETIME);
-    if let Some(free) = binding(Asset::FREE, Some(&record), &promised, now) {
+    if let Some(free) = bound(Asset::FREE, &record, &promised, now) {
         return Ok(Sale {
             payer: *grid.key(),
             payer_key: *key,
@@ -79,7 +79,7 @@ async fn to_grid(
         return Err(no_terms(shared, grid, key, &record).await);
     };
     let body = terms.body();
-    let Some(bound) = binding(body.asset, Some(&record), &promised, now) else {
+    let Some(bound) = bound(body.asset, &record, &promised, now) else {
         return Err(Refusal::new(
             StatusCode::PAYMENT_REQUIRED,
             Code::Refused,
@@ -105,6 +105,16 @@ async fn to_grid(
 async fn promised(shared: &Shared) -> Vec<GridRecord> {
     let question = Question { grid: shared.grid, policy: Policy::Cached, deadline: DEFAULT_DEADLINE };
     shared.resolver.resolve(question).await.map(|answer| answer.evidence).unwrap_or_default()
+}
+
+/// The price for `asset`, by what the grid publishes, and where that breaks a promise by the promise: who pays may not know of an
+/// earlier record that says the same.
+fn bound(asset: Asset, record: &GridRecord, promised: &[GridRecord], now: UnixSeconds) -> Option<Binding> {
+    let (says, promise) = (binding(asset, Some(record), &[], now), binding(asset, None, promised, now));
+    match (says, promise) {
+        (Some(says), Some(promise)) if says.promise.price <= promise.promise.price => Some(says),
+        (says, promise) => promise.or(says),
+    }
 }
 
 /// The record of this grid that gives the price of a sale, where one does.
