@@ -52,8 +52,9 @@ impl Purse {
                 Err(PeerError::Lane { what: OTHER_TERMS, .. }) if may_ask_again => may_ask_again = false,
                 Err(error) => {
                     let refusal = error.refusal();
-                    // A gateway of before there were lanes.
-                    if refusal.is_some_and(|refusal| matches!(refusal.status, 404 | 405 | 501)) {
+                    // A gateway of before there were lanes; 404 is also what one says of a grid that it does not find.
+                    let is_without = |status| matches!(status, 405 | 501) || status == 404 && *destination == payee;
+                    if refusal.is_some_and(|refusal| is_without(refusal.status)) {
                         debug!("a gateway without lanes");
                         return Ok(Found::None);
                     }

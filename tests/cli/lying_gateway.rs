@@ -233,6 +233,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<Body> {
             shared.ranges.lock().unwrap().push(range.to_owned());
             ciphertext(range, &served, lie)
         }
+        _ if path.starts_with("/v1/lanes") => boxed(problem(StatusCode::NOT_IMPLEMENTED, "failed", "no lanes here")),
         _ => boxed(problem(StatusCode::NOT_FOUND, "not_found", "no such path")),
     }
 }

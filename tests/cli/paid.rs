@@ -1,7 +1,7 @@
 //! A file that has a price, from one grid to a client of another: both hops on lanes, and both books agree.
 
 use crate::place::Place;
-use lafs_clearinghouse::keys::GridId;
+use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::rate::Asset;
 use serde_json::Value;
@@ -203,7 +203,12 @@ fn the_operator_pays_at_the_nodes_own_web_address_as_a_client_does_and_no_more_t
         let mut answer = agent.get(format!("{web}uri/{cap}")).call().unwrap();
         (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     };
-    let (status, letter) = get(&testnet.cap(1, "letter.txt"));
+    // A grid that is not found: that was taken for a gateway without lanes, on which nothing was paid any more.
+    let cap = testnet.cap(1, "letter.txt");
+    let grid = cap.split(':').nth(2).unwrap();
+    let (status, problem) = get(&cap.replace(grid, &GridId::new(SecretKey::from_seed(&[99; 32]).public()).to_string()));
+    assert_eq!(status, 404, "{problem}");
+    let (status, letter) = get(&cap);
     assert_eq!(status, 200, "{letter}");
     assert!(letter.starts_with("This letter lies on the grid"), "{letter}");
     let (status, problem) = get(&testnet.cap(1, "large.bin"));
