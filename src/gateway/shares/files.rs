@@ -85,7 +85,14 @@ impl Files {
             (Some(kind), _) => kind,
             (None, FileCap::ChkVerifier(verifier)) => Kind::Chk(Arc::new(ChkFile::open(verifier, servers()).await?)),
             (None, FileCap::MutableVerifier(verifier)) => {
-                Kind::Mutable(Arc::new(MutableFile::open(verifier, tag.as_deref(), servers()).await?))
+                let opened = match MutableFile::open(verifier, tag.as_deref(), servers()).await {
+                    // Whoever failed at that moment is asked once more: it may just have come back.
+                    Err(ReadError::TooFewShares { .. }) if tag.is_none() => {
+                        MutableFile::open(verifier, None, servers()).await
+                    }
+                    opened => opened,
+                };
+                Kind::Mutable(Arc::new(opened?))
             }
             (None, _) => return Err(ReadError::NoVerifyCap),
         };

@@ -9,6 +9,7 @@ use crate::lafs::immutable::{ChkEncoding, ChkKey, EncodedFile, encode};
 use crate::lafs::mutable::{self, FileKey, MutableEncoding};
 use crate::units::Bytes;
 use futures::StreamExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -220,6 +221,17 @@ async fn before_there_are_too_few_shares_all_servers_are_asked_anew() {
         assert!(matches!(came[..], [Err(ReadError::TooFewShares { .. })]), "{}: {came:?}", cap.kind());
         assert_eq!(there.lock().unwrap().1, 2, "{}", cap.kind());
     }
+}
+
+/// A server that was stopped and had just gone on did not answer in time, and without it there were too few.
+#[tokio::test]
+async fn who_fails_while_a_mutable_file_is_opened_is_asked_once_more() {
+    let (shares, cap) = version(&FileKey::generate(), MutableFormat::Mdmf, 1, &content(9_000));
+    let dead = DiesAfter { reads: 0 };
+    let [first, then] = [[Honest, dead, dead], [Honest; 3]].map(|manners| list(&one_each(&shares, &manners)));
+    let asked = AtomicUsize::new(0);
+    let files = Files::on(Arc::new(move || if asked.fetch_add(1, Ordering::Relaxed) == 0 { first() } else { then() }));
+    assert!(read(&files, &cap).await.unwrap() == content(9_000));
 }
 
 /// A reader asks for the newest version, and then for its content by the name that it has: the servers that were found for the
