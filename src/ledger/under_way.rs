@@ -1,13 +1,11 @@
 //! What gateways that write the same books have under way, so that each counts what the others have: no part of the books, and
 //! forgotten when a gateway is heard of no more.
 
-use crate::keys::{GridId, PublicKey};
+use crate::keys::PublicKey;
 use crate::ledger::error::LedgerError;
-use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql, Value, column};
-use crate::ledger::usage::UsageLine;
-use crate::ledger::vouchers::{asset, public_key};
-use crate::units::{Bytes, MinorUnits, Seconds, UnixSeconds};
+use crate::ledger::usage::{UsageLine, sum};
+use crate::units::{MinorUnits, Seconds, UnixSeconds};
 use std::collections::BTreeMap;
 
 const DAY: u64 = 86_400;
@@ -59,19 +57,5 @@ pub(super) async fn elsewhere(
     let text = "SELECT day, part, party, grid, asset, bytes, amount FROM under_way WHERE gateway <> $1 AND at > $2";
     let query = sqlx::query(text).bind(gateway.as_bytes().to_vec());
     let rows = sql.rows(query.bind(column("a time", at.minus(COUNTS_FOR).0)?)).await?;
-    let read = |row| {
-        let columns = Columns { table: "under_way", row };
-        Ok(UsageLine {
-            day: UnixSeconds(columns.count(0)?.saturating_mul(DAY)),
-            part: Part::of_number(columns.int(1)?).ok_or_else(|| columns.damaged(1, &"no part"))?,
-            party: public_key(&columns, 2)?,
-            grid: GridId::new(public_key(&columns, 3)?),
-            client: None,
-            file: None,
-            asset: asset(&columns, 4)?,
-            bytes: Bytes(columns.count(5)?),
-            amount: MinorUnits(columns.count(6)?),
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(|row| sum(&Columns { table: "under_way", row })).collect()
 }

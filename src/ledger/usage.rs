@@ -141,22 +141,23 @@ pub(super) async fn totals(
     let text = "SELECT day, part, party, grid, asset, CAST(SUM(bytes) AS BIGINT), CAST(SUM(amount) AS BIGINT) FROM usage \
                 WHERE day >= $1 AND day < $2 GROUP BY day, part, party, grid, asset";
     let query = sqlx::query(text).bind(column("a day", from.0 / DAY)?).bind(column("a day", until.0.div_ceil(DAY))?);
-    let mut lines = Vec::new();
-    for row in sql.rows(query).await? {
-        let columns = Columns { table: "usage", row: &row };
-        lines.push(UsageLine {
-            day: UnixSeconds(columns.count(0)? * DAY),
-            part: Part::of_number(columns.int(1)?).ok_or_else(|| columns.damaged(1, &"no part"))?,
-            party: public_key(&columns, 2)?,
-            grid: GridId::new(public_key(&columns, 3)?),
-            client: None,
-            file: None,
-            asset: asset(&columns, 4)?,
-            bytes: Bytes(columns.count(5)?),
-            amount: MinorUnits(columns.count(6)?),
-        });
-    }
-    Ok(lines)
+    let rows = sql.rows(query).await?;
+    rows.iter().map(|row| sum(&Columns { table: "usage", row })).collect()
+}
+
+/// A line of nobody's files, out of the columns day, part, party, grid, asset, octets and amount.
+pub(super) fn sum(columns: &Columns<'_>) -> Result<UsageLine, LedgerError> {
+    Ok(UsageLine {
+        day: UnixSeconds(columns.count(0)?.saturating_mul(DAY)),
+        part: Part::of_number(columns.int(1)?).ok_or_else(|| columns.damaged(1, &"no part"))?,
+        party: public_key(columns, 2)?,
+        grid: GridId::new(public_key(columns, 3)?),
+        client: None,
+        file: None,
+        asset: asset(columns, 4)?,
+        bytes: Bytes(columns.count(5)?),
+        amount: MinorUnits(columns.count(6)?),
+    })
 }
 
 #[cfg(test)]
