@@ -4,14 +4,14 @@
 use crate::hand_lane::{HandLane, called};
 use crate::place::{Place, eventually};
 use crate::priced::{Node, POLICY, Priced, ledger, ok};
+use crate::signed_lane;
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, read_key};
-use lafs_clearinghouse::keys::SecretKey;
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::record::GridRecord;
-use lafs_clearinghouse::tariff::wire::{LaneOpen, LaneOpenBody, LaneProposal, Terms, Voucher, VoucherBody};
-use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, Seconds};
+use lafs_clearinghouse::tariff::wire::{LaneOpen, LaneOpenBody, Terms, Voucher};
+use lafs_clearinghouse::units::{Bytes, PricePerGib};
 
 /// 2^63 - 1 minor units.
 const ALL: &str = "9223372036.854775807 USD";
@@ -68,38 +68,14 @@ fn the_highest_price_is_charged_to_the_unit_and_a_higher_one_is_refused_in_words
 fn lane_for_all(priced: &Priced, record: &GridRecord, nth: u8) -> (LaneOpen, Voucher) {
     let terms = Terms::from_bytes(&priced.place.read("agreed.terms")).unwrap();
     let key = |dir: &str| read_key(&Home::new(priced.place.path(dir)).gateway_key()).unwrap();
-    let (now, session) = (Clock::system().now(), SecretKey::from_seed(&[201; 32]));
+    let (home, abroad, now) = (key("home"), key("abroad"), Clock::system().now());
     let body = LaneOpenBody {
-        payer: *priced.home.grid.key(),
-        payer_key: key("home").public(),
-        payee: priced.abroad.grid,
-        payee_key: key("abroad").public(),
-        destination: None,
-        asset: terms.body().asset,
-        price: HIGHEST,
         evidence: Some(record.signed().identity()),
         terms: Some(terms.identity()),
-        grant: None,
-        position: None,
-        payer_instance: [1; 16],
-        payee_instance: [2; 16],
-        payer_session: session.public(),
-        payee_session: SecretKey::from_seed(&[202; 32]).public(),
-        payer_nonce: [nth; 16],
-        payee_nonce: [4; 16],
-        secret_hash: [8; 32],
-        opened_at: now,
-        not_after: now.plus(Seconds::hours(24)),
+        ..signed_lane::body((priced.home.grid, &home), (priced.abroad.grid, &abroad), HIGHEST, nth, now)
     };
-    let lane: LaneOpen = LaneProposal::sign(&body, &key("abroad")).unwrap().accept(&key("home")).unwrap();
-    let body = VoucherBody {
-        lane: lane.identity(),
-        cum_bytes: Bytes(1 << 30),
-        cum_amount: MinorUnits(HIGHEST.0),
-        time: now,
-        transcript: [7; 32],
-    };
-    let voucher = Voucher::issue(&body, &lane, &session).unwrap();
+    let lane = signed_lane::signed(&body, &home, &abroad);
+    let voucher = signed_lane::voucher(&lane, 1 << 30);
     (lane, voucher)
 }
 

@@ -3,7 +3,8 @@
 
 use crate::place::eventually;
 use crate::priced::ok;
-use crate::trio::{CENTS, GIB, NewLane, Trio, cents, date, voucher};
+use crate::signed_lane::voucher;
+use crate::trio::{CENTS, GIB, NewLane, Trio, cents, date};
 use hyper::Method;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, NodeConfig, PUBLIC_MODE, write_atomically};

@@ -1,22 +1,18 @@
 //! Terms, statements and payments, typed at three nodes: one is paid, one pays, and the third keeps their books.
 
-use crate::place::{Ended, Place, Running, eventually};
+use crate::place::{Place, Running, eventually};
+use crate::priced::ok;
+use crate::signed_lane;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, read_key};
-use lafs_clearinghouse::keys::{GridId, SecretKey};
+use lafs_clearinghouse::keys::GridId;
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
-use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::GridRecord;
-use lafs_clearinghouse::tariff::wire::{LaneOpen, LaneOpenBody, LaneProposal, Terms, Voucher, VoucherBody};
-use lafs_clearinghouse::units::{Bytes, PricePerGib, Seconds};
+use lafs_clearinghouse::tariff::wire::{LaneOpenBody, Terms};
+use lafs_clearinghouse::units::PricePerGib;
 
 const LOCAL: &str = "--listen 127.0.0.1:0 --allow-private-addresses --gateway-listen 127.0.0.1:0";
 const PRICE: PricePerGib = PricePerGib(20_000_000);
-
-fn ok(ended: Ended) -> Ended {
-    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
-    ended
-}
 
 /// The address of a running node for others to begin with.
 fn address(place: &Place, dir: &str) -> String {
@@ -47,38 +43,14 @@ fn deliver(place: &Place, payer: GridId, payee: GridId) {
     let terms = Terms::from_bytes(&place.read("agreed.terms")).unwrap();
     let record = GridRecord::from_bytes(&place.read("payee/own.record"), &payee).unwrap();
     let key = |dir: &str| read_key(&home(dir).gateway_key()).unwrap();
-    let (now, session) = (Clock::system().now(), SecretKey::from_seed(&[201; 32]));
+    let (now, payer_key, payee_key) = (Clock::system().now(), key("payer"), key("payee"));
     let body = LaneOpenBody {
-        payer: *payer.key(),
-        payer_key: key("payer").public(),
-        payee,
-        payee_key: key("payee").public(),
-        destination: None,
-        asset: Asset::from_code("USD").unwrap(),
-        price: PRICE,
         evidence: Some(record.signed().identity()),
         terms: Some(terms.identity()),
-        grant: None,
-        position: None,
-        payer_instance: [1; 16],
-        payee_instance: [2; 16],
-        payer_session: session.public(),
-        payee_session: SecretKey::from_seed(&[202; 32]).public(),
-        payer_nonce: [3; 16],
-        payee_nonce: [4; 16],
-        secret_hash: [8; 32],
-        opened_at: now,
-        not_after: now.plus(Seconds::hours(24)),
+        ..signed_lane::body((payer, &payer_key), (payee, &payee_key), PRICE, 3, now)
     };
-    let lane: LaneOpen = LaneProposal::sign(&body, &key("payee")).unwrap().accept(&key("payer")).unwrap();
-    let voucher = VoucherBody {
-        lane: lane.identity(),
-        cum_bytes: Bytes(1 << 30),
-        cum_amount: PRICE.charge(Bytes(1 << 30)).unwrap(),
-        time: now,
-        transcript: [7; 32],
-    };
-    let voucher = Voucher::issue(&voucher, &lane, &session).unwrap();
+    let lane = signed_lane::signed(&body, &payer_key, &payee_key);
+    let voucher = signed_lane::voucher(&lane, 1 << 30);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (dir, part) in [("payer", Part::Payer), ("payee", Part::Payee)] {
         runtime.block_on(async {

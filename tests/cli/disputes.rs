@@ -1,13 +1,15 @@
 //! Two nodes whose books of some lanes part: found over their gateways, kept, shown, and closed by a person.
 
-use crate::place::{Ended, Place, eventually};
+use crate::place::{Place, eventually};
+use crate::priced::ok;
+use crate::signed_lane;
 use lafs_clearinghouse::config::Home;
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::signed::Identity;
 use lafs_clearinghouse::tariff::wire::{
-    LaneOpen, LaneOpenBody, LaneProposal, Party, PositionBody, PositionLine, Signed, Voucher, VoucherBody,
+    LaneOpen, LaneOpenBody, Party, PositionBody, PositionLine, Signed, Voucher, VoucherBody,
 };
 use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 
@@ -17,39 +19,17 @@ const GIB: u64 = 1 << 30;
 /// The beginning of an hour.
 const THEN: UnixSeconds = UnixSeconds(1_769_904_000);
 
-fn ok(ended: Ended) -> Ended {
-    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
-    ended
-}
-
 fn key(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n; 32])
 }
 
 fn lane(payer: GridId, payee: GridId, nth: u8) -> LaneOpen {
+    let (payer_key, payee_key) = (key(203), key(204));
     let body = LaneOpenBody {
-        payer: *payer.key(),
-        payer_key: key(203).public(),
-        payee,
-        payee_key: key(204).public(),
-        destination: None,
-        asset: Asset::from_code("USD").unwrap(),
-        price: PRICE,
         evidence: Some(Identity([5; 32])),
-        terms: None,
-        grant: None,
-        position: None,
-        payer_instance: [1; 16],
-        payee_instance: [2; 16],
-        payer_session: key(201).public(),
-        payee_session: key(202).public(),
-        payer_nonce: [nth; 16],
-        payee_nonce: [4; 16],
-        secret_hash: [8; 32],
-        opened_at: THEN,
-        not_after: THEN.plus(Seconds::hours(24)),
+        ..signed_lane::body((payer, &payer_key), (payee, &payee_key), PRICE, nth, THEN)
     };
-    LaneProposal::sign(&body, &key(204)).unwrap().accept(&key(203)).unwrap()
+    signed_lane::signed(&body, &payer_key, &payee_key)
 }
 
 /// A lane in the books of a directory, with a voucher of each hour for one more GiB and these deliveries.
@@ -63,7 +43,7 @@ fn keep(place: &Place, dir: &str, part: Part, lane: &LaneOpen, transcripts: &[u8
             let cum_amount = PRICE.charge(cum_bytes).unwrap();
             let (lane_id, transcript) = (lane.identity(), [*transcript; 32]);
             let body = VoucherBody { lane: lane_id, cum_bytes, cum_amount, time: THEN, transcript };
-            let voucher = Voucher::issue(&body, lane, &key(201)).unwrap();
+            let voucher = Voucher::issue(&body, lane, &signed_lane::session()).unwrap();
             ledger.voucher(part, voucher, Vec::new(), THEN.plus(Seconds::hours(hour))).await.unwrap();
         }
         ledger.close().await;

@@ -48,6 +48,7 @@ mod raw_client;
 mod readers;
 mod records;
 mod resolving;
+mod signed_lane;
 mod stalls;
 mod statements;
 mod stopped;

@@ -3,7 +3,8 @@
 
 use crate::place::eventually;
 use crate::priced::ok;
-use crate::trio::{ALL, CENTS, GIB, NewLane, Trio, voucher};
+use crate::signed_lane::voucher;
+use crate::trio::{ALL, CENTS, GIB, NewLane, Trio};
 use lafs_clearinghouse::clearing::NettingFolder;
 use lafs_clearinghouse::config::Home;
 use lafs_clearinghouse::ledger::Part;

@@ -2,6 +2,7 @@
 //! nothing but the file.
 
 use crate::place::{Ended, Place, eventually};
+use crate::priced::ok;
 use lafs_clearinghouse::config::{Home, read_key};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Location};
@@ -13,11 +14,6 @@ use lafs_clearinghouse::tariff::wire::{Party, Position, PositionBody, PositionLi
 use lafs_clearinghouse::units::{Bytes, MinorUnits, UnixSeconds};
 
 const LOCAL: &str = "--listen 127.0.0.1:0 --allow-private-addresses --gateway-listen 127.0.0.1:0 --rate free";
-
-fn ok(ended: Ended) -> Ended {
-    assert_eq!(ended.status, 0, "{}{}", ended.stdout, ended.stderr);
-    ended
-}
 
 /// Ends with this code and says this.
 fn refused(ended: &Ended, status: i32, says: &str) {

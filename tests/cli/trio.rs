@@ -3,16 +3,16 @@
 
 use crate::place::{Ended, Place, eventually};
 use crate::priced::{Node, ok};
+use crate::signed_lane::{self, voucher};
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, Patience, read_key};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Named};
-use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::GridRecord;
-use lafs_clearinghouse::tariff::wire::{LaneOpen, LaneOpenBody, LaneProposal, Terms, Voucher, VoucherBody};
-use lafs_clearinghouse::units::{Bytes, PricePerGib, Seconds, UnixSeconds};
+use lafs_clearinghouse::tariff::wire::{LaneOpen, LaneOpenBody, Terms};
+use lafs_clearinghouse::units::{PricePerGib, Seconds, UnixSeconds};
 use serde_json::Value;
 use std::fs;
 use std::sync::Arc;
@@ -173,29 +173,14 @@ impl Trio {
     /// A lane, at the price of the payee's record as it is.
     pub(crate) fn lane(&self, new: &NewLane<'_>) -> LaneOpen {
         let (payer, payee) = (self.key(new.payer), self.key(new.payee));
+        let (grids, at) = ((self.grid(new.payer), self.grid(new.payee)), new.opened_at);
         let body = LaneOpenBody {
-            payer: *self.grid(new.payer).key(),
-            payer_key: payer.public(),
-            payee: self.grid(new.payee),
-            payee_key: payee.public(),
-            destination: None,
-            asset: Asset::from_code("USD").unwrap(),
-            price: new.price,
             evidence: Some(self.record(new.payee).signed().identity()),
             terms: Some(new.terms.identity()),
-            grant: None,
-            position: None,
-            payer_instance: [1; 16],
-            payee_instance: [2; 16],
-            payer_session: session().public(),
-            payee_session: SecretKey::from_seed(&[202; 32]).public(),
-            payer_nonce: [new.nth; 16],
-            payee_nonce: [4; 16],
-            secret_hash: [8; 32],
-            opened_at: new.opened_at,
-            not_after: new.opened_at.plus(new.lasts),
+            not_after: at.plus(new.lasts),
+            ..signed_lane::body((grids.0, &payer), (grids.1, &payee), new.price, new.nth, at)
         };
-        LaneProposal::sign(&body, &payee).unwrap().accept(&payer).unwrap()
+        signed_lane::signed(&body, &payer, &payee)
     }
 
     /// Writes into the books of `dir`, which must not run.
@@ -304,23 +289,6 @@ impl Trio {
 /// What so many GiB come to, as statements say it.
 pub(crate) fn cents(gibs: u64) -> Value {
     Value::from((gibs * CENTS).to_string())
-}
-
-/// The key that acknowledges for whoever pays.
-pub(crate) fn session() -> SecretKey {
-    SecretKey::from_seed(&[201; 32])
-}
-
-/// The acknowledgement of so many octets of a lane, in all.
-pub(crate) fn voucher(lane: &LaneOpen, octets: u64) -> Voucher {
-    let body = VoucherBody {
-        lane: lane.identity(),
-        cum_bytes: Bytes(octets),
-        cum_amount: lane.body().charge(Bytes(octets)).unwrap(),
-        time: lane.body().opened_at,
-        transcript: [7; 32],
-    };
-    Voucher::issue(&body, lane, &session()).unwrap()
 }
 
 /// The day of a time, as commands take one.
