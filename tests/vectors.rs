@@ -9,9 +9,11 @@ mod class;
 mod view;
 
 use lafs_clearinghouse::keys::{GridId, KeyError, PublicKey, SecretKey};
+use lafs_clearinghouse::netting::check_proof;
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::{self, GridRecord, SignedRecord, TimeFault, Verdict};
 use lafs_clearinghouse::session::{Channel, Claimant, Membership, SessionClaim, Standing};
+use lafs_clearinghouse::tariff::statement_proof::StatementProof;
 use lafs_clearinghouse::tariff::wire::{
     Claim, Consent, Deck, LaneOpen, LaneReport, Payment, Position, Receipt, Revoke, Statement, Terms, Voucher,
     WireError,
@@ -348,6 +350,29 @@ fn every_object_of_money_is_judged_as_the_vectors_say() {
 }
 
 #[test]
+fn every_statement_with_its_positions_is_judged_as_the_vectors_say() {
+    let mut differences = Vec::new();
+    for vector in vectors("statement", 60) {
+        let proof = StatementProof::from_bytes(&vector.octets("bytes"));
+        let found = match &proof {
+            Ok(proof) => check_proof(proof, vector.now()).as_ref().map_or_else(class::of_statement, |()| "ok"),
+            Err(fault) => class::of_proof(fault),
+        };
+        if found != vector.text("outcome") {
+            differences.push(format!("{}: {found}, expected {}", vector.place, vector.text("outcome")));
+        }
+        if found == "ok" {
+            let proof = proof.expect("what holds has a form");
+            let said = (json!(proof.statement().identity().to_string()), json!(proof.positions().len()));
+            if (&said.0, &said.1) != (&vector.fields["identity"], &vector.fields["positions"]) {
+                differences.push(format!("{}: {said:?}", vector.place));
+            }
+        }
+    }
+    agree(&differences);
+}
+
+#[test]
 fn every_class_of_refusal_has_a_vector() {
     let mut found: Vec<String> =
         vectors("record", 600).iter().flat_map(|vector| ["holder", "reader"].map(|r| vector.text(r).into())).collect();
@@ -394,7 +419,7 @@ fn the_second_implementation_agrees_with_every_vector() {
     for variable in ["LAFS_TEST_PYTHON", "LAFS_TEST_PY_PEER"] {
         let Some(python) = prepared(variable) else { continue };
         let said = agreed(Command::new(&python).arg("-B").arg(folder().join("check.py")));
-        for (kind, least) in [("record", 600), ("money", 200)] {
+        for (kind, least) in [("record", 600), ("money", 200), ("statement", 60)] {
             let count = vectors(kind, least).len();
             assert!(said.contains(&format!("{count} {kind},")), "{said}");
         }

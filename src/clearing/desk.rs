@@ -3,7 +3,6 @@
 //! Each lane is booked up to its highest voucher, once, whatever is repeated, reordered or late. What was answered has
 //! survived `kill -9`: a claim is in the books before its receipt is signed, and a position is kept before it is shown.
 
-use crate::clearing::bill::bill;
 use crate::clearing::claim_line::{Claimant, Judged, judge};
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh_records::{has_role, is_own_key};
@@ -11,6 +10,7 @@ use crate::clearing::nettings::NettingFolder;
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
 use crate::ledger::{Ledger, LedgerError, Pair, Part};
+use crate::netting::bill;
 use crate::record::{GridRecord, Roles};
 use crate::resolver::{Answer, ResolveError};
 use crate::signed::Identity;

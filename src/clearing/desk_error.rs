@@ -1,8 +1,8 @@
 //! Why a clearing node refuses.
 
-use crate::clearing::bill::NotSigned;
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::LedgerError;
+use crate::netting::NotSigned;
 use crate::resolver::ResolveError;
 use crate::tariff::wire::WireError;
 

@@ -12,9 +12,6 @@
 //! `docs/spec/clearing.md`.
 
 mod agreed_terms;
-mod bill;
-#[cfg(test)]
-mod chains;
 mod claim_line;
 mod client_books;
 mod client_judge;
@@ -42,7 +39,6 @@ mod settle_claim;
 mod settle_documents;
 mod settle_fetch;
 mod spent;
-mod statement_check;
 mod take;
 mod till;
 mod till_account;
@@ -55,7 +51,6 @@ mod till_tests;
 mod transcript;
 
 pub use agreed_terms::{AgreedTerms, TermsError};
-pub use bill::{Bill, NotSigned, ageing, bill};
 pub use client_books::client_books;
 pub use client_judge::ClientJudge;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
@@ -77,7 +72,6 @@ pub use quote::{Quote, QuoteError, at_most};
 pub use settle::{Disagreement, Round, Rounded, Settler, SettlerParts};
 pub use settle_documents::{NETTINGS_AT_ONCE, NettingsDocument, PositionsDocument};
 pub use spent::Budget;
-pub use statement_check::{StatementFault, check_statement};
 pub use take::{MAX_TAKEN_BYTES, TakeError, Taken};
 pub use till::{Till, TillParts};
 pub use till_error::TillError;

@@ -7,16 +7,22 @@
 
 mod ageing;
 mod bilateral;
+mod bill;
+#[cfg(test)]
+mod chains;
 mod debt;
 mod fixtures;
 mod multilateral;
 mod proposal;
 mod statement;
+mod statement_check;
 mod transfers;
 
 pub use ageing::{Ageing, Outstanding, age, pay_oldest_first};
 pub use bilateral::bilateral;
+pub use bill::{Bill, NotSigned, ageing, bill};
 pub use debt::{Debt, NettingError};
 pub use multilateral::{Multilateral, NetPosition, multilateral};
 pub use proposal::{MAX_DEBTS, MAX_GRIDS, Proposal, ProposalError};
 pub use statement::{Payable, payable};
+pub use statement_check::{StatementFault, check_proof, check_statement};

@@ -16,7 +16,7 @@ const FORMAT_1: u64 = 1;
 const MOST: usize = 1 << 20;
 
 /// A statement, and the positions from the last one before its period to the last one in it: all of them signed, and of one
-/// history. Whether the figures follow from them is a question of arithmetic (`clearing::check_statement`); whether the last of them is
+/// history. Whether the figures follow from them is a question of arithmetic (`netting::check_proof`); whether the last of them is
 /// the last of the period is the signer's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementProof {

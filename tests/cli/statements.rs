@@ -12,6 +12,8 @@ use lafs_clearinghouse::signed::Identity;
 use lafs_clearinghouse::tariff::statement_proof::StatementProof;
 use lafs_clearinghouse::tariff::wire::{Party, Position, PositionBody, PositionLine, SettledBy, Settlement, Signed};
 use lafs_clearinghouse::units::{Bytes, MinorUnits, UnixSeconds};
+use std::path::Path;
+use std::process::Command;
 
 const LOCAL: &str = "--listen 127.0.0.1:0 --allow-private-addresses --gateway-listen 127.0.0.1:0 --rate free";
 
@@ -131,6 +133,28 @@ fn a_signed_statement_is_read_again_and_held_against_what_is_at_hand() {
         "books here       come to the same",
     ] {
         assert!(text.contains(line), "{text}");
+    }
+
+    // By somebody who has the file, the record and the specification, and none of these programs.
+    let auditor = |words: &[&str]| {
+        let python = std::env::var_os("LAFS_TEST_PYTHON").filter(|python| !python.is_empty());
+        if python.is_none() {
+            assert!(std::env::var("REQUIRE_INTEROP").map_or(true, |value| value != "1"), "LAFS_TEST_PYTHON is not set");
+            println!("SKIPPED: audit_statement.py: LAFS_TEST_PYTHON names no Python that has cbor2 and cryptography");
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/audit_statement.py");
+        let mut command = Command::new(python?);
+        Some(Ended::of(command.arg("-B").arg(script).args(words).current_dir(place.path(".")).output().unwrap()))
+    };
+    if let Some(audited) = auditor(&["february", "--record", "third/own.record"]) {
+        let audited = ok(audited).json();
+        let mut ours = ok(check("february -d nowhere --record third/own.record --json")).json();
+        ours.as_object_mut().unwrap().remove("books");
+        assert_eq!(audited, ours);
+    }
+    if let Some(audited) = auditor(&["february"]) {
+        assert_eq!(audited.status, 3, "{}", audited.stderr);
+        assert!(audited.stdout.contains("\"signer_known_by\": \"unknown\""), "{}", audited.stdout);
     }
 
     // Whose key it is nobody here knows: the figures are shown, and it is no success.

@@ -93,7 +93,9 @@ pub(crate) fn python() -> Option<String> {
     let python = std::env::var("LAFS_TEST_PYTHON").ok();
     if python.is_none() {
         assert!(std::env::var("REQUIRE_INTEROP").map_or(true, |value| value != "1"), "LAFS_TEST_PYTHON is not set");
-        println!("SKIPPED: audit_bundle.py: LAFS_TEST_PYTHON names no Python that has cbor2 and cryptography");
+        println!(
+            "SKIPPED: a second implementation in scripts/: LAFS_TEST_PYTHON names no Python that has cbor2 and cryptography"
+        );
     }
     python
 }

@@ -22,4 +22,5 @@ mod objects;
 mod place;
 mod postgres;
 mod proofs;
+mod statement_judges;
 mod versions;

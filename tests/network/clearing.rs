@@ -1,11 +1,12 @@
 //! Three grids' gateways: one is paid, one pays, and the third keeps the books of the two.
 
 use crate::gateway_node::GatewayNode;
-use lafs_clearinghouse::clearing::{Round, Rounded, Settler, bill};
+use lafs_clearinghouse::clearing::{Round, Rounded, Settler};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, read_key};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Pair, Part};
+use lafs_clearinghouse::netting::bill;
 use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::{GridRecord, Nickname};
 use lafs_clearinghouse::resolver::{DEFAULT_DEADLINE, Policy, Question};

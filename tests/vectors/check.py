@@ -13,6 +13,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "scripts"))
 
+import audit_statement  # noqa: E402
 import verify_caller  # noqa: E402
 import verify_money  # noqa: E402
 import verify_record  # noqa: E402
@@ -145,6 +146,9 @@ def found(kind, vector):
         lane = [bytes.fromhex(vector["lane_hex"])] if "lane_hex" in vector else []
         read, outcome = outcome_of(judge, vector["type"], data, *lane)
         return {"outcome": outcome} | ({"identity": read[0].hex()} if read else {})
+    if kind == "statement":
+        read, outcome = outcome_of(audit_statement.audit, bytes.fromhex(vector["bytes_hex"]), vector["now_unix_seconds"])
+        return {"outcome": outcome} | ({"identity": read[0].hex(), "positions": read[2]} if read else {})
     if kind == "key":
         secret = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["seed_hex"]))
         public = secret.public_key().public_bytes_raw()

@@ -1,10 +1,12 @@
 //! The names that the vectors give to refusals.
 
-use lafs_clearinghouse::cbor::Reader;
+use lafs_clearinghouse::cbor::{CborFault, Reader};
+use lafs_clearinghouse::netting::StatementFault;
 use lafs_clearinghouse::rate::AssetError;
 use lafs_clearinghouse::record::{Fault, RecordError, TimeFault};
 use lafs_clearinghouse::session::{ClaimError, MembershipError};
 use lafs_clearinghouse::signed::Envelope;
+use lafs_clearinghouse::tariff::statement_proof::ProofFault;
 
 /// All of them, and `ok`.
 pub(crate) const ALL: [&str; 12] = [
@@ -72,6 +74,27 @@ pub(crate) fn of_membership(error: &MembershipError) -> &'static str {
         MembershipError::OtherGrid { .. } => "other-grid",
         MembershipError::OtherSigner { .. } => "other-signer",
         MembershipError::BadSignature => "signature",
+    }
+}
+
+/// The class of what is no statement with its positions.
+pub(crate) fn of_proof(fault: &ProofFault) -> &'static str {
+    match fault {
+        ProofFault::Form(error) => match error.fault {
+            CborFault::Expected(_) | CborFault::TooMany { .. } | CborFault::TooFew { .. } => "field",
+            _ => "non-canonical",
+        },
+        ProofFault::Format(_) | ProofFault::Later(_) => "upgrade",
+        ProofFault::Statement(error) | ProofFault::Position { error, .. } => error.class(),
+        ProofFault::Chain { .. } | ProofFault::Order { .. } | ProofFault::NoBeginning(_) => "chain",
+    }
+}
+
+/// The class of a statement that does not follow from positions.
+pub(crate) fn of_statement(fault: &StatementFault) -> &'static str {
+    match fault {
+        StatementFault::NotOver(_) => "not-over",
+        StatementFault::Nothing(_) | StatementFault::Figure { .. } => "figure",
     }
 }
 

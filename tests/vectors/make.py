@@ -11,7 +11,7 @@ import json
 import pathlib
 import sys
 
-from cases import authority, callers, clearing, fields, form, good, money, values
+from cases import authority, callers, clearing, fields, form, good, money, statements, values
 
 FILES = (
     ("record/good", "record", good.good),
@@ -33,6 +33,7 @@ FILES = (
     ("session/claims", "session", callers.sessions),
     ("session/memberships", "membership", callers.memberships),
     ("clearing/objects", "money", clearing.money),
+    ("clearing/statements", "statement", statements.statements),
 )
 
 

@@ -1,6 +1,6 @@
 //! `statement check`: reads a signed statement again, and holds it against whatever is at hand.
 
-use crate::clearing::{StatementFault, check_statement, speaks_for};
+use crate::clearing::speaks_for;
 use crate::cli::api::Successors;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
@@ -12,6 +12,7 @@ use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::read_at_most;
 use crate::ledger::{Ledger, LedgerError, Pair};
+use crate::netting::{check_proof, check_statement};
 use crate::record::{GridRecord, MAX_RECORD_BYTES};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use crate::signed::ObjectType;
@@ -58,12 +59,7 @@ pub(super) fn run(args: &CheckArgs, terminal: &Terminal) -> Outcome<()> {
         about(Failure::because(exit, &fault))
     })?;
     let body = proof.statement().body();
-    let checked = match proof.positions() {
-        [] if now < body.until => Err(StatementFault::NotOver(body.until)),
-        [] => Ok(()),
-        positions => check_statement(body, positions, now),
-    };
-    checked.map_err(|fault| about(Failure::because(ExitCode::Integrity, &fault)))?;
+    check_proof(&proof, now).map_err(|fault| about(Failure::because(ExitCode::Integrity, &fault)))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::because(ExitCode::Failed, &error))?;
     let (books, in_books) = runtime.block_on(async {

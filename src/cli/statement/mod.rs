@@ -7,7 +7,6 @@ mod view;
 
 pub(super) use period::Period;
 
-use crate::clearing::{Bill, ageing, bill};
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
@@ -18,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{PUBLIC_MODE, create_new, read_key};
 use crate::keys::GridId;
 use crate::ledger::{Dispute, Ledger};
+use crate::netting::{Bill, ageing, bill};
 use crate::signed::ObjectType;
 use crate::tariff::statement_proof::StatementProof;
 use crate::tariff::wire::{Position, Terms};

@@ -1,10 +1,10 @@
 //! Statements as JSON, as text and as lines for a spreadsheet, from one value.
 
-use crate::clearing::Bill;
 use crate::cli::table::Table;
 use crate::keys::GridId;
 use crate::ledger::Dispute;
 use crate::netting::Ageing;
+use crate::netting::Bill;
 use crate::rate::Asset;
 use crate::tariff::wire::{Position, SettledBy};
 use crate::units::UnixSeconds;

@@ -1,6 +1,7 @@
 //! Holding a signed statement against positions: every figure of it is computed again.
 
-use crate::clearing::bill::{Bill, bill};
+use crate::netting::bill::{Bill, bill};
+use crate::tariff::statement_proof::StatementProof;
 use crate::tariff::wire::{Position, StatementBody};
 use crate::units::{MinorUnits, UnixSeconds};
 
@@ -23,6 +24,16 @@ pub enum StatementFault {
         /// What follows from the positions.
         found: String,
     },
+}
+
+/// Holds a statement against the positions that came with it; of one that came alone, whether its period is over.
+pub fn check_proof(proof: &StatementProof, now: UnixSeconds) -> Result<(), StatementFault> {
+    let body = proof.statement().body();
+    match proof.positions() {
+        [] if now < body.until => Err(StatementFault::NotOver(body.until)),
+        [] => Ok(()),
+        positions => check_statement(body, positions, now),
+    }
 }
 
 /// Holds a statement against a chain of positions that is known to be one.
@@ -58,8 +69,8 @@ fn figures(body: &StatementBody, bill: &Bill) -> [(&'static str, String, String)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clearing::chains::{NOW, chain, grid};
     use crate::keys::SecretKey;
+    use crate::netting::chains::{NOW, chain, grid};
     use crate::units::Seconds;
 
     #[test]

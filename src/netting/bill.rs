@@ -1,7 +1,8 @@
 //! The bill of a period, from a chain of positions alone: both sides and the clearing node come to the same.
 
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::netting::{Ageing, Outstanding, age, pay_oldest_first, payable};
+use crate::netting::ageing::{Ageing, Outstanding, age, pay_oldest_first};
+use crate::netting::statement::payable;
 use crate::rate::Asset;
 use crate::signed::Identity;
 use crate::tariff::wire::{Party, Position, PositionBody, Signed, Statement, StatementBody};
@@ -156,7 +157,7 @@ pub fn ageing(chain: &[Position], debtor: &GridId, settle: Seconds, now: UnixSec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clearing::chains::{DAY, NOW, chain, grid};
+    use crate::netting::chains::{DAY, NOW, chain, grid};
     use proptest::prelude::*;
 
     #[test]
