@@ -29,7 +29,7 @@ MAPS = {  # the most octets as stored, and the kinds under key 0, 1, ...: `?` ma
     "payment/1": (512, "grid key grid currency more nth time nickname ?hash"),
     "revoke/1": (384, "grid key ended hash nth time ?nickname"),
 }  # fmt: skip
-CODES = {"refused": range(1, 6), "party": range(2), "means": range(1, 3), "ended": range(1, 4)}
+CODES = {"refused": range(1, 6), "party": range(2), "means": range(1, 3), "ended": range(1, 5)}
 BOTH = ("terms/1", "lane-open/1")
 
 vr.FORMS[int] |= {"nth": range(1, MOST + 1), "octets": range(1, MOST + 1), "more": range(1, MOST + 1), "seconds": range(1, MOST + 1)}

@@ -5,6 +5,7 @@ use crate::ledger::LedgerError;
 use crate::netting::NotSigned;
 use crate::resolver::ResolveError;
 use crate::tariff::wire::WireError;
+use crate::units::UnixSeconds;
 
 /// What is wrong with what a grid sent to the node that clears for it.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum DeskError {
     /// A netting that is not proposed, or not any more.
     #[error("no such netting is proposed here: {0}")]
     NoNetting(&'static str),
+    /// A consent that comes too late to be taken back.
+    #[error("the netting has taken effect on {0}: a consent to it cannot be taken back any more")]
+    InForce(UnixSeconds),
     /// The record that says who may sign is not found.
     #[error("the record that says who may sign for {grid} is not found")]
     Record {

@@ -15,6 +15,7 @@ mod agreed_terms;
 mod claim_line;
 mod client_books;
 mod client_judge;
+mod consents;
 mod counterparts;
 mod desk;
 mod desk_error;
@@ -49,10 +50,12 @@ mod till_shown;
 #[cfg(test)]
 mod till_tests;
 mod transcript;
+mod withdrawal;
 
 pub use agreed_terms::{AgreedTerms, TermsError};
 pub use client_books::client_books;
 pub use client_judge::ClientJudge;
+pub use consents::Consents;
 pub use desk::{Desk, DeskParts, Fetched, Posted, Records};
 pub use desk_error::DeskError;
 pub use dispute::{CheckpointsDocument, CompareError, Compared, ComparedLanes};

@@ -1,5 +1,6 @@
 //! Nettings among several grids: proposed by the clearing node, in force when every grid that they affect has consented.
 
+use crate::clearing::consents::Consents;
 use crate::clearing::desk::Desk;
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh_records::is_own_key;
@@ -8,8 +9,7 @@ use crate::keys::GridId;
 use crate::ledger::{Ledger, LedgerError, Pair, Part};
 use crate::netting::{Debt, NettingError, Proposal};
 use crate::rate::Asset;
-use crate::signed::ObjectType;
-use crate::tariff::wire::Consent;
+use crate::tariff::wire::{Consent, Payload, Revoke, RevokeBody};
 use crate::units::MinorUnits;
 use data_encoding::HEXLOWER;
 use std::collections::BTreeSet;
@@ -78,8 +78,33 @@ impl NettingFolder {
         paths.iter().take(MANY).filter_map(|path| read(path)).collect()
     }
 
+    /// Keeps that a consent is taken back until the clearing node has answered.
+    pub(super) fn keep_withdrawal(&self, revoke: &Revoke) -> Result<(), FileError> {
+        create_private_dir(&self.0)?;
+        write_atomically(&self.withdrawal_path(&revoke.body().target.0), revoke.bytes(), PUBLIC_MODE)
+    }
+
+    /// What was taken back of a netting and is not answered.
+    pub fn withdrawal(&self, hash: &[u8; 32]) -> Option<Revoke> {
+        Revoke::from_bytes(&read_at_most(&self.withdrawal_path(hash), RevokeBody::MAX_BYTES).ok()?).ok()
+    }
+
+    /// All that was taken back and is not answered.
+    pub(super) fn withdrawals(&self) -> Vec<Revoke> {
+        self.all().iter().filter_map(|netting| self.withdrawal(&netting.hash())).collect()
+    }
+
+    /// It is answered. One that cannot be removed is told again, which is harmless.
+    pub(super) fn forget_withdrawal(&self, hash: &[u8; 32]) {
+        let _ = std::fs::remove_file(self.withdrawal_path(hash));
+    }
+
     fn path(&self, hash: &[u8; 32]) -> PathBuf {
         self.0.join(format!("{}.netting", HEXLOWER.encode(hash)))
+    }
+
+    fn withdrawal_path(&self, hash: &[u8; 32]) -> PathBuf {
+        self.path(hash).with_extension("withdrawal")
     }
 }
 
@@ -229,15 +254,8 @@ impl Desk {
         if self.is_in_force(netting).await? {
             return self.net_own(netting).await;
         }
-        let (hash, now) = (netting.hash(), self.now());
-        let mut missing = netting.grids();
-        let papers = self.ledger().papers_of(ObjectType::Consent, None, Some(self.grid().as_bytes())).await?;
-        for consent in papers.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok()) {
-            if consent.body().netting == hash && now < consent.body().not_after {
-                missing.remove(&consent.body().grid);
-            }
-        }
-        if !missing.is_empty() {
+        let (now, consents) = (self.now(), Consents::of(self.ledger(), &self.grid(), &netting.hash()).await?);
+        if !netting.grids().iter().all(|grid| consents.holds(grid, now)) {
             return Ok(());
         }
         // What was paid or netted since cannot be netted again; what was charged since stands beside it.

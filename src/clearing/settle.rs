@@ -276,6 +276,10 @@ impl Settler {
                 return rounded;
             }
         };
+        match self.hand_on_withdrawals().await {
+            Ok(failed) => failed.into_iter().for_each(|(about, error)| told(&mut rounded, about, error)),
+            Err(error) => told(&mut rounded, "consents that are taken back".to_owned(), error.into()),
+        }
         match self.hand_on_consents().await {
             Ok(failed) => failed.into_iter().for_each(|(about, error)| told(&mut rounded, about, error)),
             Err(error) => told(&mut rounded, "consents".to_owned(), error.into()),

@@ -1,5 +1,6 @@
 //! Which chains of positions a grid is in; what it has signed for who keeps them is sent until it is there: payments and consents.
 
+use crate::clearing::consents::Consents;
 use crate::clearing::desk_error::DeskError;
 use crate::clearing::settle::{RoundError, Settler, clears};
 use crate::keys::GridId;
@@ -42,6 +43,11 @@ impl Settler {
             let body = consent.body();
             let holds = now < body.not_after && body.clearing != grid;
             if !holds || self.ledger().netted_at(Part::Payer, &body.netting).await?.is_some() {
+                continue;
+            }
+            let taken_back = self.0.nettings.withdrawal(&body.netting).map(|withdrawal| withdrawal.body().time);
+            let consents = Consents::of(self.ledger(), &body.clearing, &body.netting).await?;
+            if taken_back >= Some(body.time) || !consents.counts(&consent) {
                 continue;
             }
             let sent = Bytes::copy_from_slice(consent.bytes());

@@ -1,5 +1,6 @@
 //! What others have booked in the chains that they keep: fetched, and held against the own books before it is kept.
 
+use crate::clearing::consents::Consents;
 use crate::clearing::desk::Posted;
 use crate::clearing::nettings::netted;
 use crate::clearing::position_check::{PositionFault, check};
@@ -7,8 +8,7 @@ use crate::clearing::settle::{Inner, RoundError, Settler};
 use crate::clearing::settle_documents::{MAX_NETTINGS_BYTES, MAX_POSITIONS_BYTES, NettingsDocument, PositionsDocument};
 use crate::keys::GridId;
 use crate::ledger::{Pair, Part};
-use crate::signed::ObjectType;
-use crate::tariff::wire::{Consent, Payment, Position, SettledBy};
+use crate::tariff::wire::{Payment, Position, SettledBy};
 use hyper::Method;
 use hyper::body::Bytes;
 
@@ -60,15 +60,13 @@ impl Settler {
         }
     }
 
-    /// Books nettings that a position says have taken effect, as far as we have consented to them.
+    /// Books nettings that a position says have taken effect, as far as we have consented to them, and not taken that back by the clearing node's own word.
     async fn book_nettings(&self, position: &Position) -> Result<(), RoundError> {
         let Inner { ledger, grid, nettings, clock, .. } = &*self.0;
         for line in position.body().settled.iter().filter(|line| line.by == SettledBy::Netting) {
             let Some(netting) = nettings.of(&line.proof.0) else { continue };
-            let consents = ledger.papers_of(ObjectType::Consent, Some(grid.as_bytes()), None).await?;
-            let consents = consents.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok());
-            let ours = |consent: &Consent| consent.body().netting == line.proof.0;
-            if consents.into_iter().any(|consent| ours(&consent)) && netting.clearing() == position.body().clearing {
+            let has_consented = Consents::of(ledger, &netting.clearing(), &netting.hash()).await?.until(grid).is_some();
+            if has_consented && netting.clearing() == position.body().clearing {
                 ledger.net(Some(*grid), netting, clock.now()).await?;
             }
         }

@@ -1,8 +1,10 @@
 //! What the operator has signed, taken in by the running node: kept in the books and told to whom it concerns.
 
 use crate::clearing::desk::grants;
+use crate::clearing::desk_error::DeskError;
 use crate::clearing::fresh_records::{is_own_key, may_agree};
 use crate::clearing::settle::{Settler, clears};
+use crate::config::FileError;
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::{LedgerError, Part};
 use crate::record::GridRecord;
@@ -18,7 +20,7 @@ pub const MAX_TAKEN_BYTES: usize = 1 << 10;
 /// What was taken in.
 #[derive(Debug, Clone)]
 pub struct Taken {
-    /// What it is: `terms`, `payment`, `consent`, `revoke`.
+    /// What it is: `terms`, `payment`, `consent`, `revoke`, `withdrawal`.
     pub kind: &'static str,
     /// Its identity.
     pub identity: crate::signed::Identity,
@@ -48,6 +50,23 @@ pub enum TakeError {
     /// It ends what is not in the books.
     #[error("what it ends is not in these books")]
     NothingEnded,
+    /// It takes back a consent that was not given, or is taken back already.
+    #[error("this grid has given no consent to that netting that could be taken back")]
+    NotConsented,
+    /// The clearing node does not take it.
+    #[error("{clearing} does not take it: {why}")]
+    NotTaken {
+        /// Who clears.
+        clearing: GridId,
+        /// In its words.
+        why: String,
+    },
+    /// As a clearing node we refuse it.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// What is to be told again cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The record that gives authority is not found.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -118,6 +137,9 @@ impl Settler {
 
     async fn take_revoke(&self, revoke: &Revoke) -> Result<Taken, TakeError> {
         let (body, grid) = (revoke.body(), self.grid());
+        if body.kind == Revoked::Consent {
+            return self.take_withdrawal(revoke).await;
+        }
         let papers = self.ledger().papers(&[body.target]).await?;
         let ended = papers.iter().find_map(|(_, _, bytes)| Terms::from_bytes(bytes).ok());
         let ended = ended.filter(|_| body.kind == Revoked::Terms).ok_or(TakeError::NothingEnded)?;
@@ -137,7 +159,7 @@ impl Settler {
         Ok(self.tell("revoke", revoke.identity(), "/v1/revocations", revoke.bytes(), to).await)
     }
 
-    async fn granted(
+    pub(super) async fn granted(
         &self,
         grid: &GridId,
         key: &PublicKey,

@@ -1,6 +1,6 @@
 //! `netting`: debts among several grids, paid in few transfers, if all of them agree.
 
-use crate::clearing::{NettingFolder, ProposeError, netted, propose};
+use crate::clearing::{Consents, NettingFolder, ProposeError, netted, propose};
 use crate::cli::api::Api;
 use crate::cli::exit::ExitCode;
 use crate::cli::failure::{Failure, Outcome};
@@ -11,8 +11,11 @@ use crate::clock::Clock;
 use crate::keys::GridId;
 use crate::ledger::Ledger;
 use crate::members::membership_signer;
+use crate::netting::Proposal;
 use crate::rate::Asset;
-use crate::tariff::wire::{Consent, ConsentBody, Signed};
+use crate::record::Nickname;
+use crate::signed::Identity;
+use crate::tariff::wire::{Consent, ConsentBody, Revoke, RevokeBody, Revoked, Signed};
 use crate::units::Seconds;
 use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
@@ -26,6 +29,7 @@ pub(super) enum NettingCommand {
     Propose(ProposeArgs),
     List(ListArgs),
     Consent(ConsentArgs),
+    Withdraw(WithdrawArgs),
 }
 
 /// Propose a netting of all debts in this clearing node's books
@@ -63,9 +67,28 @@ pub(super) struct ConsentArgs {
     /// Its hash, or how it begins, as `netting list` shows it
     #[arg(value_name = "HASH")]
     netting: String,
-    /// For how long the others may take; nothing takes a consent back before
+    /// For how long the others may take
     #[arg(long, value_name = "SPAN", default_value = "7d")]
     good_for: Seconds,
+    #[command(flatten)]
+    home: HomeArg,
+}
+
+/// Take back this grid's consent to a netting that has not taken effect
+///
+/// The clearing node decides which came first. Where it cannot be told now, the node tells it again by itself; until then the consent
+/// may still count, and `netting list` says so. Whoever has withdrawn may consent again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  clearinghouse netting withdraw 0123456789abcdef -d node")]
+pub(super) struct WithdrawArgs {
+    /// Its hash, or how it begins, as `netting list` shows it
+    #[arg(value_name = "HASH")]
+    netting: String,
+    /// Why, in at most 64 bytes: the clearing node is told
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<Nickname>,
     #[command(flatten)]
     home: HomeArg,
 }
@@ -75,6 +98,7 @@ pub(super) fn run(command: &NettingCommand, terminal: &Terminal) -> Outcome<()> 
         NettingCommand::Propose(args) => make(args, terminal),
         NettingCommand::List(args) => list(args, terminal),
         NettingCommand::Consent(args) => consent(args, terminal),
+        NettingCommand::Withdraw(args) => withdraw(args, terminal),
     }
 }
 
@@ -91,17 +115,18 @@ fn make(args: &ProposeArgs, terminal: &Terminal) -> Outcome<()> {
             }
         })?;
         folder.keep(&netting)?;
-        NettingView::of(&netting, &own, ledger).await
+        NettingView::of(&netting, &folder, &own, ledger).await
     })?;
     terminal.print(&view)
 }
 
 fn list(args: &ListArgs, terminal: &Terminal) -> Outcome<()> {
-    let (own, all) = (args.home.grid()?, NettingFolder::new(args.home.home()?.nettings()).all());
+    let (own, folder) = (args.home.grid()?, NettingFolder::new(args.home.home()?.nettings()));
+    let all = folder.all();
     let view = reading(&args.home, async |ledger| {
         let mut nettings = Vec::with_capacity(all.len());
         for netting in &all {
-            nettings.push(NettingView::of(netting, &own, ledger).await?);
+            nettings.push(NettingView::of(netting, &folder, &own, ledger).await?);
         }
         Ok(NettingsView { nettings })
     })?;
@@ -125,20 +150,17 @@ fn consent(args: &ConsentArgs, terminal: &Terminal) -> Outcome<()> {
     let (home, config) = args.home.config()?;
     let own = args.home.grid()?;
     let api = Api::needed(&home)?;
-    let all = NettingFolder::new(home.nettings()).all();
-    let mut meant = all.iter().filter(|netting| HEXLOWER.encode(&netting.hash()).starts_with(&args.netting));
-    let (Some(netting), None) = (meant.next(), meant.next()) else {
-        return Err(Failure::new(ExitCode::NotFound, "not one of the nettings proposed has a hash that begins so")
-            .hint(
-                "`clearinghouse netting list` shows them; one that was proposed a moment ago comes with \
-                 `clearinghouse statement --now`",
-            ));
-    };
-    let comes_to = netted(netting, &own).ok_or_else(|| {
+    let folder = NettingFolder::new(home.nettings());
+    let netting = meant(&folder, &args.netting)?;
+    let comes_to = netted(&netting, &own).ok_or_else(|| {
         Failure::new(ExitCode::Refused, "the netting does not affect this grid: its word is not needed")
     })?;
     let key = membership_signer(&home, &config, &own)?;
-    let now = Clock::system().now();
+    // Later than what was taken back, which would take this one back too.
+    let said = said(&args.home, &netting)?;
+    let waiting = folder.withdrawal(&netting.hash()).map(|withdrawal| withdrawal.body().time);
+    let withdrawn = said.withdrawn(&own).max(waiting).map(|time| time.plus(Seconds(1)));
+    let now = Clock::system().now().max(withdrawn.unwrap_or_default());
     let body = ConsentBody {
         grid: own,
         signer: key.public(),
@@ -154,4 +176,42 @@ fn consent(args: &ConsentArgs, terminal: &Terminal) -> Outcome<()> {
     };
     let consent: Consent = Signed::sign(&body, &key).map_err(|error| Failure::because(ExitCode::Malformed, &error))?;
     terminal.print(&api.take_signed(consent.bytes())?)
+}
+
+fn withdraw(args: &WithdrawArgs, terminal: &Terminal) -> Outcome<()> {
+    let (home, config) = args.home.config()?;
+    let own = args.home.grid()?;
+    let api = Api::needed(&home)?;
+    let netting = meant(&NettingFolder::new(home.nettings()), &args.netting)?;
+    let key = membership_signer(&home, &config, &own)?;
+    let now = Clock::system().now();
+    let body = RevokeBody {
+        issuer: own,
+        signer: key.public(),
+        kind: Revoked::Consent,
+        target: Identity(netting.hash()),
+        serial: now.0.saturating_mul(1_000),
+        // All that this grid has said until now, whatever its clock was.
+        time: said(&args.home, &netting)?.signed(&own).max(Some(now)).unwrap_or(now),
+        reason: args.reason.clone(),
+    };
+    let revoke: Revoke = Signed::sign(&body, &key).map_err(|error| Failure::because(ExitCode::Malformed, &error))?;
+    terminal.print(&api.take_signed(revoke.bytes())?)
+}
+
+/// The one proposal whose hash begins so.
+fn meant(folder: &NettingFolder, begins: &str) -> Outcome<Proposal> {
+    let mut meant = folder.all().into_iter().filter(|netting| HEXLOWER.encode(&netting.hash()).starts_with(begins));
+    match (meant.next(), meant.next()) {
+        (Some(netting), None) => Ok(netting),
+        _ => Err(Failure::new(ExitCode::NotFound, "not one of the nettings proposed has a hash that begins so").hint(
+            "`clearinghouse netting list` shows them; one that was proposed a moment ago comes with \
+             `clearinghouse statement --now`",
+        )),
+    }
+}
+
+/// What the books have of consents to it.
+fn said(home: &HomeArg, netting: &Proposal) -> Outcome<Consents> {
+    reading(home, async |ledger| Ok(Consents::of(ledger, &netting.clearing(), &netting.hash()).await?))
 }

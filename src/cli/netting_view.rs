@@ -1,18 +1,15 @@
 //! Nettings as JSON and as text, from one value.
 
-use crate::clearing::{netted, totals};
+use crate::clearing::{Consents, NettingFolder, netted, totals};
 use crate::cli::failure::Outcome;
 use crate::cli::table::Table;
 use crate::clock::Clock;
 use crate::keys::GridId;
 use crate::ledger::{Ledger, Part};
 use crate::netting::Proposal;
-use crate::signed::ObjectType;
-use crate::tariff::wire::Consent;
 use crate::units::UnixSeconds;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// A netting. Amounts are strings of digits in minor units of the asset.
@@ -52,28 +49,24 @@ struct OursView {
 
 impl NettingView {
     /// As the books of `own`, or of its clearing node, have it.
-    pub(super) async fn of(netting: &Proposal, own: &GridId, ledger: &Ledger) -> Outcome<Self> {
+    pub(super) async fn of(netting: &Proposal, folder: &NettingFolder, own: &GridId, ledger: &Ledger) -> Outcome<Self> {
         let now = Clock::system().now();
         let is_ours = netting.clearing() == *own;
         let part = if is_ours { Part::Clearing } else { Part::Payer };
         let since = ledger.netted_at(part, &netting.hash()).await?;
-        let papers = ledger.papers_of(ObjectType::Consent, None, Some(netting.clearing().as_bytes())).await?;
-        let mut consents: BTreeMap<GridId, UnixSeconds> = BTreeMap::new();
-        let parsed = papers.iter().filter_map(|(_, _, bytes)| Consent::from_bytes(bytes).ok());
-        for consent in parsed.filter(|consent| consent.body().netting == netting.hash()) {
-            let until = consents.entry(consent.body().grid).or_insert(consent.body().not_after);
-            *until = consent.body().not_after.max(*until);
-        }
-        let consented = consents.get(own).copied();
+        let consents = Consents::of(ledger, &netting.clearing(), &netting.hash()).await?;
+        let consented = consents.until(own);
+        let waiting = folder.withdrawal(&netting.hash()).map(|withdrawal| withdrawal.body().time);
         let standing = match (since, consented) {
             (Some(_), _) => Standing::InForce,
             (None, Some(until)) if until <= now => Standing::ConsentEnded,
+            (None, Some(_)) if waiting >= consents.signed(own) => Standing::Withdrawing,
             (None, Some(_)) => Standing::Consented,
+            (None, None) if consents.withdrawn(own).is_some() => Standing::Withdrawn,
             (None, None) => Standing::Proposed,
         };
-        let holds = |grid: &GridId| consents.get(grid).is_some_and(|until| now < *until);
         let missing = if is_ours && since.is_none() {
-            netting.grids().into_iter().filter(|grid| !holds(grid)).collect()
+            netting.grids().into_iter().filter(|grid| !consents.holds(grid, now)).collect()
         } else {
             Vec::new()
         };
@@ -125,6 +118,11 @@ impl NettingView {
             (Standing::Consented | Standing::InForce, _) => {
                 format!("this grid has consented until {until}; it takes effect when all have")
             }
+            (Standing::Withdrawing, _) => {
+                "this grid takes its consent back, and the clearing node has not answered yet: it may still count"
+                    .to_owned()
+            }
+            (Standing::Withdrawn, _) => "this grid has taken its consent back".to_owned(),
             (Standing::ConsentEnded, _) => format!("this grid's consent ended on {until}"),
             (Standing::Proposed, _) if self.ours.is_none() => "it does not affect this grid".to_owned(),
             (Standing::Proposed, _) => "proposed: this grid has not consented".to_owned(),
@@ -139,6 +137,8 @@ enum Standing {
     Proposed,
     Consented,
     ConsentEnded,
+    Withdrawing,
+    Withdrawn,
     InForce,
 }
 

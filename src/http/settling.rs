@@ -1,6 +1,6 @@
 //! The local API's part in clearing: a round now, and what the operator has signed.
 
-use crate::clearing::{Round, Settler, TakeError};
+use crate::clearing::{DeskError, Round, Settler, TakeError};
 use crate::http::openapi::LocalProblems;
 use crate::http::problem::{Code, Problem};
 use crate::http::routes::Shared;
@@ -27,7 +27,7 @@ pub(super) async fn settle(State(shared): State<Shared>) -> Result<Json<SettledV
     Ok(Json(SettledView { claimed, positions, problems }))
 }
 
-/// Takes in what the operator has signed: agreed terms, a payment that has arrived, a revocation.
+/// Takes in what the operator has signed: agreed terms, a payment that has arrived, a consent, a revocation.
 #[utoipa::path(
     post, path = "/v1/signed",
     request_body(content = inline(Vec<u8>), content_type = "application/octet-stream",
@@ -37,6 +37,8 @@ pub(super) async fn settle(State(shared): State<Shared>) -> Result<Json<SettledV
         (status = 403, description = "signed by a key that may not sign it", body = Problem,
             content_type = "application/problem+json"),
         (status = 404, description = "the node has no gateway and so no books", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 409, description = "a consent that cannot be taken back, or not any more", body = Problem,
             content_type = "application/problem+json"),
         (status = 413, description = "more bytes than any of them has", body = Problem,
             content_type = "application/problem+json"),
@@ -75,10 +77,20 @@ impl From<TakeError> for Problem {
     fn from(error: TakeError) -> Self {
         let (status, code) = match &error {
             TakeError::Neither => (StatusCode::BAD_REQUEST, Code::Malformed),
-            TakeError::OtherGrids | TakeError::NoAuthority { .. } => (StatusCode::FORBIDDEN, Code::Refused),
+            TakeError::OtherGrids
+            | TakeError::NoAuthority { .. }
+            | TakeError::Desk(DeskError::NoAuthority { .. } | DeskError::OtherGrid(_)) => {
+                (StatusCode::FORBIDDEN, Code::Refused)
+            }
+            TakeError::NotConsented
+            | TakeError::NotTaken { .. }
+            | TakeError::Desk(DeskError::NoNetting(_) | DeskError::InForce(_)) => (StatusCode::CONFLICT, Code::Refused),
             TakeError::NothingEnded => (StatusCode::NOT_FOUND, Code::NotFound),
             TakeError::Resolve(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
-            TakeError::Books(_) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed),
+            TakeError::Desk(DeskError::Record { .. }) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
+            TakeError::Desk(_) | TakeError::File(_) | TakeError::Books(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, Code::Failed)
+            }
         };
         Self::of(status, code, &error)
     }

@@ -41,7 +41,7 @@ impl fmt::Display for SettledView {
 /// What was taken into the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TakenView {
-    /// `terms`, `payment`, `consent` or `revoke`.
+    /// `terms`, `payment`, `consent`, `revoke`, or `withdrawal` of a consent, which is in the books once its clearing node is told.
     pub kind: String,
     /// Its identity.
     pub identity: String,
@@ -62,7 +62,8 @@ pub struct UntoldView {
 
 impl fmt::Display for TakenView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "In the books: {} {}", self.kind, self.identity)?;
+        let place = if self.kind == "withdrawal" && !self.untold.is_empty() { "To be told" } else { "In the books" };
+        writeln!(f, "{place}: {} {}", self.kind, self.identity)?;
         self.told.iter().try_for_each(|grid| writeln!(f, "Told {grid}"))?;
         self.untold.iter().try_for_each(|untold| writeln!(f, "Could not tell {}: {}", untold.grid_id, untold.reason))
     }

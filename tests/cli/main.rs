@@ -57,3 +57,4 @@ mod trio;
 mod usage;
 #[path = "../valve/mod.rs"]
 mod valve;
+mod withdrawn;

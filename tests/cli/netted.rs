@@ -19,7 +19,7 @@ const CENT: i128 = CENTS as i128;
 const DEBTS: [(&str, &str, u64); 3] = [("payer", "payee", 3), ("payee", "third", 2), ("third", "payer", 1)];
 
 /// The debts are in the books of all three.
-fn in_debt() -> Trio {
+pub(crate) fn in_debt() -> Trio {
     let mut trio = Trio::start();
     let terms: Vec<Terms> = DEBTS.iter().map(|(payer, payee, _)| trio.agree(payer, payee, &[])).collect();
     let lanes: Vec<_> = DEBTS
@@ -52,7 +52,7 @@ fn in_debt() -> Trio {
 
 /// What each owes each, in cents of two, by the books of the clearing node and by its own and the other's.
 #[track_caller]
-fn owe(trio: &Trio, expected: [(&str, &str, i128); 4]) {
+pub(crate) fn owe(trio: &Trio, expected: [(&str, &str, i128); 4]) {
     for (debtor, creditor, cents) in expected {
         let by = [
             trio.owed("third", Part::Clearing, debtor, creditor),
@@ -65,7 +65,7 @@ fn owe(trio: &Trio, expected: [(&str, &str, i128); 4]) {
 
 /// The one netting that `dir` lists.
 #[track_caller]
-fn listed(trio: &Trio, dir: &str) -> Value {
+pub(crate) fn listed(trio: &Trio, dir: &str) -> Value {
     let listed = ok(trio.run(&format!("netting list -d {dir} --json"))).json();
     assert_eq!(listed["nettings"].as_array().unwrap().len(), 1, "{listed}");
     listed["nettings"][0].clone()

@@ -11,8 +11,11 @@ use lafs_clearinghouse::ledger::{Ledger, Location, Pair, Part};
 use lafs_clearinghouse::netting::Proposal;
 use lafs_clearinghouse::record::{GridRecord, RecordDraft, Signer};
 use lafs_clearinghouse::resolver::{Answer, Source};
-use lafs_clearinghouse::tariff::wire::{Carried, ClaimBody, ClaimLine, ConsentBody, LaneOpen, LaneProposal, Signed};
-use lafs_clearinghouse::units::{Bytes, Seconds};
+use lafs_clearinghouse::signed::Identity;
+use lafs_clearinghouse::tariff::wire::{
+    Carried, ClaimBody, ClaimLine, ConsentBody, LaneOpen, LaneProposal, Revoke, RevokeBody, Revoked, Signed,
+};
+use lafs_clearinghouse::units::{Bytes, Seconds, UnixSeconds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
@@ -227,4 +230,75 @@ async fn a_netting_takes_effect_when_the_last_of_those_it_affects_has_signed() {
     ledger.verify().await.unwrap();
     drop(desk);
     ledger.close().await;
+}
+
+#[tokio::test]
+async fn a_consent_that_is_taken_back_counts_no_more_in_whatever_order_it_comes_until_the_netting_has_taken_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let revoke = |time: UnixSeconds, n: u8| -> Revoke {
+        let body = RevokeBody {
+            issuer: grid(n),
+            signer: public(n),
+            kind: Revoked::Consent,
+            target: Identity([0; 32]),
+            serial: time.0,
+            time,
+            reason: None,
+        };
+        Signed::sign(&body, &secret(n)).unwrap()
+    };
+    // What comes of the first grid, before the two others consent: its word, and that it is taken back.
+    let orders: [&[bool]; 6] = [
+        &[true, false],
+        &[false, true],
+        &[true, true, false],
+        &[false, true, false, true],
+        &[true, false, true],
+        &[false],
+    ];
+    for (nth, order) in orders.into_iter().enumerate() {
+        let place = folder.path().join(nth.to_string());
+        let ledger = Ledger::open(Location::Sqlite(place.with_extension("sqlite")), NOW).await.unwrap();
+        for (payer, payee, gib) in [(1, 2, 10), (2, 3, 10), (3, 1, 7)] {
+            let lane = lane(payer, payee, 1);
+            ledger.open_lane(Part::Clearing, lane.clone(), NOW).await.unwrap();
+            ledger.voucher(Part::Clearing, voucher(&lane, gib * 1024 * MIB), Vec::new(), NOW).await.unwrap();
+        }
+        let nettings = NettingFolder::new(place);
+        let desk = desk_with(&ledger, nettings.clone());
+        let netting = propose(&ledger, grid(99), usd(), &BTreeSet::new()).await.unwrap();
+        nettings.keep(&netting).unwrap();
+        let of = |revoke: Revoke, n: u8| {
+            let body = RevokeBody { target: Identity(netting.hash()), ..revoke.body().clone() };
+            Signed::sign(&body, &secret(n)).unwrap()
+        };
+        let is_in_force = async || ledger.netted_at(Part::Clearing, &netting.hash()).await.unwrap().is_some();
+        let withdrawal = of(revoke(NOW, 1), 1);
+        for gives in order {
+            match gives {
+                true => drop(desk.consent(&signed(&consent(&netting, 1), 1), &grid(1)).await.unwrap()),
+                false => desk.withdraw(&withdrawal, &grid(1)).await.unwrap(),
+            }
+        }
+        // Not by another, not for another, not of a netting that nobody knows.
+        assert!(matches!(desk.withdraw(&withdrawal, &grid(2)).await, Err(DeskError::OtherGrid(_))));
+        assert!(matches!(desk.withdraw(&of(revoke(NOW, 4), 4), &grid(4)).await, Err(DeskError::NoNetting(_))));
+        assert!(matches!(desk.withdraw(&revoke(NOW, 1), &grid(1)).await, Err(DeskError::NoNetting(_))));
+        for n in [2, 3] {
+            desk.consent(&signed(&consent(&netting, n), n), &grid(n)).await.unwrap();
+        }
+        assert!(!is_in_force().await, "{order:?}");
+        desk.consent(&signed(&consent(&netting, 1), 1), &grid(1)).await.unwrap();
+        assert!(!is_in_force().await, "{order:?}: the old word again");
+        let again = ConsentBody { time: NOW.plus(Seconds(1)), ..consent(&netting, 1) };
+        desk.consent(&signed(&again, 1), &grid(1)).await.unwrap();
+        assert!(is_in_force().await, "{order:?}: a later word");
+        desk.withdraw(&withdrawal, &grid(1)).await.expect("said again it is harmless");
+        let late = desk.withdraw(&of(revoke(NOW.plus(Seconds(9)), 1), 1), &grid(1)).await;
+        assert!(matches!(late, Err(DeskError::InForce(_))), "{late:?}");
+        assert!(is_in_force().await);
+        ledger.verify().await.unwrap();
+        drop(desk);
+        ledger.close().await;
+    }
 }

@@ -177,10 +177,14 @@ async fn revocation(
     }
     let taken = shared.settler.take(&body).await.map_err(|error| {
         let (status, code) = match &error {
+            TakeError::Desk(error) => return refusal(error),
             TakeError::Neither => (StatusCode::BAD_REQUEST, Code::Malformed),
             TakeError::OtherGrids | TakeError::NoAuthority { .. } => (StatusCode::FORBIDDEN, Code::Refused),
             TakeError::NothingEnded => (StatusCode::NOT_FOUND, Code::NotFound),
-            TakeError::Resolve(_) | TakeError::Books(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Failed),
+            TakeError::NotConsented | TakeError::NotTaken { .. } => (StatusCode::CONFLICT, Code::Refused),
+            TakeError::Resolve(_) | TakeError::File(_) | TakeError::Books(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, Code::Failed)
+            }
         };
         Refusal::because(status, code, &error)
     })?;
@@ -204,7 +208,7 @@ fn refusal(error: &DeskError) -> Refusal {
             (StatusCode::FORBIDDEN, Code::Refused)
         }
         DeskError::NoBooks => (StatusCode::NOT_FOUND, Code::NotFound),
-        DeskError::NoNetting(_) => (StatusCode::CONFLICT, Code::Refused),
+        DeskError::NoNetting(_) | DeskError::InForce(_) => (StatusCode::CONFLICT, Code::Refused),
         DeskError::Record { .. } => (StatusCode::SERVICE_UNAVAILABLE, Code::Unreachable),
         // What was not acknowledged may be sent again.
         DeskError::Books(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Failed),

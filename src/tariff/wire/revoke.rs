@@ -16,7 +16,7 @@ fields! {
         1 signer: PublicKey,
         /// What kind of thing is ended.
         2 kind: Revoked,
-        /// Its identity.
+        /// Its identity; of consents the hash of the netting.
         3 target: Identity,
         /// When it was signed, in Unix milliseconds or one more than the one before.
         4 serial: u64,
@@ -36,6 +36,8 @@ codes! {
         2 Lane,
         /// A deck: no lane is opened at its price.
         3 Deck,
+        /// The issuer's consents to a netting that are not signed later than this: they are taken back.
+        4 Consent,
     }
 }
 

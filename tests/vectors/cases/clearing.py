@@ -127,6 +127,12 @@ def money():
         for name, changes in faults.items():
             one(name, "a payload that contradicts itself", changes, "field")
 
+    key, base = BASES["revoke/1"]
+    for ended, outcome in ((2, "ok"), (3, "ok"), (4, "ok"), (5, "upgrade"), (0, "upgrade")):
+        fields = base | {2: ended}
+        more = {"identity": identity_of("revoke/1", fields, False)} if outcome == "ok" else {}
+        raw(f"of-kind-{ended}", "what is ended", "revoke/1", seal("revoke/1", cbor(fields), key), outcome, "one", **more)
+
     def two(name, why, kind, base, keys, changes=None, outcome="ok"):
         fields = without(base, changes or {})
         more = {"identity": identity_of(kind, fields, True)} if outcome == "ok" else {}
