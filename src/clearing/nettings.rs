@@ -166,7 +166,7 @@ pub async fn propose(
     }
     let grids = debts.iter().flat_map(|debt| [debt.debtor, debt.creditor]);
     let taking_part: BTreeSet<GridId> = grids.filter(|grid| !without.contains(grid)).collect();
-    let netting = Proposal::new(clearing, asset, &debts, &taking_part)?.ok_or(ProposeError::SavesNothing)?;
+    let netting = Proposal::of_changes(clearing, asset, &debts, &taking_part)?.ok_or(ProposeError::SavesNothing)?;
     let (gross, net) = totals(&netting);
     let size = netting.to_bytes().len();
     match size {

@@ -75,6 +75,26 @@ impl Proposal {
         Ok(netted.map(|netted| Self { clearing, asset, replaced: netted.pooled, transfers: netted.transfers }))
     }
 
+    /// The same without the debts that it would leave as they are, so that nobody is asked who is not affected. What it saves is the
+    /// same: whoever owes such a debt owes at least so much in all, and its creditor is owed so much.
+    pub fn of_changes(
+        clearing: GridId,
+        asset: Asset,
+        debts: &[Debt],
+        consenting: &BTreeSet<GridId>,
+    ) -> Result<Option<Self>, NettingError> {
+        let mut netting = Self::new(clearing, asset, debts, consenting)?;
+        while let Some(all) = &netting {
+            let stays: BTreeSet<&Debt> = all.transfers.iter().collect();
+            let changed: Vec<Debt> = all.replaced.iter().filter(|debt| !stays.contains(debt)).copied().collect();
+            if changed.len() == all.replaced.len() {
+                break;
+            }
+            netting = Self::new(clearing, asset, &changed, consenting)?;
+        }
+        Ok(netting)
+    }
+
     /// The netting in `bytes`; its transfers are computed again.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProposalError> {
         let mut reader = Reader::new(bytes);
@@ -240,7 +260,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nobody_is_asked_whose_debts_would_stay_as_they_are() {
+        let owes = |debtor, creditor, amount| Debt {
+            asset: usd(),
+            debtor: numbered(debtor),
+            creditor: numbered(creditor),
+            amount: MinorUnits(amount),
+        };
+        // A circle, two who have nothing to do with it, and one who only owes somebody in it.
+        let debts = [owes(1, 2, 10), owes(2, 3, 10), owes(3, 1, 7), owes(4, 5, 6), owes(6, 1, 2)];
+        let netting = Proposal::of_changes(numbered(200), usd(), &debts, &everyone()).expect("small").expect("some");
+        assert!(!netting.grids().contains(&numbered(4)) && !netting.grids().contains(&numbered(5)));
+        assert_eq!(Proposal::of_changes(numbered(200), usd(), &debts[3..4], &everyone()), Ok(None));
+    }
+
     proptest! {
+        #[test]
+        fn what_is_left_out_changes_nothing_of_what_is_saved(given in debts()) {
+            let all = Proposal::new(numbered(200), usd(), &given, &everyone()).expect("small");
+            let changed = Proposal::of_changes(numbered(200), usd(), &given, &everyone()).expect("small");
+            let saved = |netting: &Option<Proposal>| {
+                let total = |debts: &[Debt]| debts.iter().map(|debt| u128::from(debt.amount.0)).sum::<u128>();
+                netting.as_ref().map_or(0, |netting| total(&netting.replaced) - total(&netting.transfers))
+            };
+            prop_assert_eq!(saved(&changed), saved(&all));
+            if let Some(changed) = changed {
+                prop_assert!(changed.replaced.iter().all(|debt| !changed.transfers.contains(debt)));
+                prop_assert_eq!(Proposal::from_bytes(&changed.to_bytes()), Ok(changed));
+            }
+        }
+
         #[test]
         fn all_who_compute_a_netting_sign_the_same_octets(given in debts(), turn in any::<prop::sample::Index>()) {
             let computed = Proposal::new(numbered(200), usd(), &given, &everyone()).expect("small");
