@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod gateway_node;
+#[path = "cli/signed_lane.rs"]
+mod signed_lane;
 #[path = "valve/mod.rs"]
 #[expect(dead_code, reason = "the tests of the program use more of it")]
 mod valve;

@@ -1,7 +1,7 @@
 //! The local API's part in disputes: comparing with the other side, and closing what was found.
 
 use crate::clearing::{CompareError, Compared, ComparedLanes};
-use crate::http::dispute_views::{ClosedView, ComparedLanesView, ComparedView, NotShownView};
+use crate::http::compared_views::{ClosedView, ComparedLanesView, ComparedView, NotShownView};
 use crate::http::openapi::LocalProblems;
 use crate::http::problem::{Code, Problem};
 use crate::http::routes::Shared;

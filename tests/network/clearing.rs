@@ -1,6 +1,7 @@
 //! Three grids' gateways: one is paid, one pays, and the third keeps the books of the two.
 
 use crate::gateway_node::GatewayNode;
+use crate::signed_lane::{self, session, voucher};
 use lafs_clearinghouse::clearing::{Round, Rounded, Settler};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::config::{Home, read_key};
@@ -11,7 +12,7 @@ use lafs_clearinghouse::rate::Asset;
 use lafs_clearinghouse::record::{GridRecord, Nickname};
 use lafs_clearinghouse::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use lafs_clearinghouse::tariff::wire::{
-    LaneOpen, LaneOpenBody, LaneProposal, PaymentBody, Signed, Terms, TermsBody, TermsProposal, Voucher, VoucherBody,
+    LaneOpen, LaneOpenBody, PaymentBody, Signed, Terms, TermsBody, TermsProposal, Voucher, VoucherBody,
 };
 use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 
@@ -100,28 +101,11 @@ pub(crate) async fn lane_between(of: &GatewayNode, with: &GatewayNode, nth: u8, 
     let record = record(of, with.grid()).await;
     let (payer, payee) = (gateway_key(of), gateway_key(with));
     let body = LaneOpenBody {
-        payer: *of.grid().key(),
-        payer_key: payer.public(),
-        payee: with.grid(),
-        payee_key: payee.public(),
-        destination: None,
-        asset: usd(),
-        price: PRICE,
         evidence: Some(record.signed().identity()),
         terms: Some(terms.identity()),
-        grant: None,
-        position: None,
-        payer_instance: [1; 16],
-        payee_instance: [2; 16],
-        payer_session: session().public(),
-        payee_session: SecretKey::from_seed(&[202; 32]).public(),
-        payer_nonce: [nth; 16],
-        payee_nonce: [4; 16],
-        secret_hash: [8; 32],
-        opened_at: now,
-        not_after: now.plus(Seconds::hours(24)),
+        ..signed_lane::body((of.grid(), &payer), (with.grid(), &payee), PRICE, nth, now)
     };
-    let lane = LaneProposal::sign(&body, &payee).unwrap().accept(&payer).unwrap();
+    let lane = signed_lane::signed(&body, &payer, &payee);
     for (node, part) in [(of, Part::Payer), (with, Part::Payee)] {
         ledger(node).keep(terms, now).await.unwrap();
         ledger(node).open_lane(part, lane.clone(), now).await.unwrap();
@@ -133,21 +117,6 @@ pub(crate) async fn lane_between(of: &GatewayNode, with: &GatewayNode, nth: u8, 
 pub(crate) async fn record(node: &GatewayNode, grid: GridId) -> GridRecord {
     let question = Question { grid, policy: Policy::Fast, deadline: DEFAULT_DEADLINE };
     node.node.resolver.resolve(question).await.unwrap().record
-}
-
-pub(crate) fn session() -> SecretKey {
-    SecretKey::from_seed(&[201; 32])
-}
-
-pub(crate) fn voucher(lane: &LaneOpen, octets: u64) -> Voucher {
-    let body = VoucherBody {
-        lane: lane.identity(),
-        cum_bytes: Bytes(octets),
-        cum_amount: PRICE.charge(Bytes(octets)).unwrap(),
-        time: Clock::system().now(),
-        transcript: [7; 32],
-    };
-    Voucher::issue(&body, lane, &session()).unwrap()
 }
 
 pub(crate) fn gateway_key(node: &GatewayNode) -> SecretKey {
@@ -239,18 +208,16 @@ async fn what_was_not_agreed_is_not_booked_and_said_by_number() {
     // A price that no record gives.
     let mut body = lane.body().clone();
     (body.price, body.payer_nonce) = (PricePerGib(30_000_000), [2; 16]);
-    let dear =
-        LaneProposal::sign(&body, &gateway_key(&three.payee)).unwrap().accept(&gateway_key(&three.payer)).unwrap();
+    let dear = signed_lane::signed(&body, &gateway_key(&three.payer), &gateway_key(&three.payee));
     // Terms that name another clearing node.
     let bilateral = three.terms(None);
     let mut body = lane.body().clone();
     (body.terms, body.payer_nonce) = (Some(bilateral.identity()), [3; 16]);
-    let other =
-        LaneProposal::sign(&body, &gateway_key(&three.payee)).unwrap().accept(&gateway_key(&three.payer)).unwrap();
+    let other = signed_lane::signed(&body, &gateway_key(&three.payer), &gateway_key(&three.payee));
     // A key that the payer's record does not list.
     let mut body = lane.body().clone();
     (body.payer_key, body.payer_nonce) = (session().public(), [5; 16]);
-    let strange = LaneProposal::sign(&body, &gateway_key(&three.payee)).unwrap().accept(&session()).unwrap();
+    let strange = signed_lane::signed(&body, &session(), &gateway_key(&three.payee));
 
     let refused = async |lane: &LaneOpen, terms: &Terms, octets: u64, with_lane: bool| {
         use lafs_clearinghouse::tariff::wire::{Carried, ClaimBody, ClaimLine};

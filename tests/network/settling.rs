@@ -2,10 +2,10 @@
 //! the points of a lane that are kept; and a clearing node that shows two histories.
 
 use super::clearing::{
-    GIB, PRICE, Three, done, gateway_key, lane_between, ledger, record, round, session, settler, terms_between, usd,
-    voucher,
+    GIB, PRICE, Three, done, gateway_key, lane_between, ledger, record, round, settler, terms_between, usd,
 };
 use crate::gateway_node::GatewayNode;
+use crate::signed_lane::{session, voucher};
 use hyper::Method;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clearing::{NettingFolder, netted, propose};

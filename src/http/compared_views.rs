@@ -1,4 +1,4 @@
-//! What came of comparing lanes: as JSON, and the same for people.
+//! What came of comparing lanes, and of closing what differed: as JSON, and the same for people.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
