@@ -175,23 +175,23 @@ impl AgreedTerms {
         Ok(terms)
     }
 
-    /// Keeps terms that both have signed, ours being the key `ours` or the grid's own; the other's authority is looked up.
-    pub async fn keep(&self, bytes: &[u8], other: &GridId) -> Result<Terms, TermsError> {
+    /// Keeps terms that both have signed, one of which has brought them: ours with it, or such as we clear under. The authority of
+    /// both is looked up.
+    pub async fn keep(&self, bytes: &[u8], bringer: &GridId) -> Result<Terms, TermsError> {
         let terms = Terms::from_bytes(bytes)?;
         let body = terms.body();
-        let (theirs, ours) = match (body.payer, body.payee) {
-            (payer, payee) if payer == *other && payee == self.grid => (Side::Payer, Side::Payee),
-            (payer, payee) if payee == *other && payer == self.grid => (Side::Payee, Side::Payer),
-            _ => return Err(TermsError::OtherGrids),
-        };
+        let parties = [body.payer, body.payee];
+        if !parties.contains(bringer) || !(parties.contains(&self.grid) || body.clearing == Some(self.grid)) {
+            return Err(TermsError::OtherGrids);
+        }
         if !body.is_current(self.clock.now()) {
             return Err(TermsError::NotInForce);
         }
         if self.last_end(&body.payer, &body.payee).await?.is_some_and(|end| body.not_before <= end) {
             return Err(TermsError::Ended);
         }
-        self.authorised(other, body, theirs).await?;
-        self.authorised(&self.grid, body, ours).await?;
+        self.authorised(&body.payer, body, Side::Payer).await?;
+        self.authorised(&body.payee, body, Side::Payee).await?;
         self.ledger.keep(&terms, self.clock.now()).await?;
         Ok(terms)
     }

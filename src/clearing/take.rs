@@ -151,9 +151,11 @@ impl Settler {
         self.granted(&body.issuer, &body.signer, |record| is_own_key(record, &body.signer)).await?;
         self.ledger().keep(revoke, self.clock().now()).await?;
         self.till().terms_ended(&body.target);
+        let clearing = clears(&ended);
         let mut to: BTreeSet<GridId> = if body.issuer == grid { parties.into() } else { BTreeSet::new() };
-        if body.issuer == grid {
-            to.insert(clears(&ended));
+        if body.issuer == grid && to.insert(clearing) {
+            // Who has booked nothing under them does not know them. What they say of terms that are over does not matter.
+            let _ = self.send(&clearing, Method::POST, "/v1/terms", Bytes::copy_from_slice(ended.bytes())).await;
         }
         to.remove(&grid);
         Ok(self.tell("revoke", revoke.identity(), "/v1/revocations", revoke.bytes(), to).await)

@@ -220,3 +220,28 @@ fn asks_for(trio: &mut Trio, rate: String, breach: Option<&GridRecord>) {
         });
     }
 }
+
+#[test]
+fn terms_that_end_before_anything_was_claimed_under_them_are_over_for_the_clearing_node_too() {
+    let mut trio = Trio::start();
+    let terms = trio.agree("payer", "payee", &[]);
+    let before = trio.lane(&NewLane::between("payer", "payee", &terms, 1));
+    trio.type_ahead(Seconds(30));
+    let id = terms.identity().to_string();
+    let ended = ok(trio.types(&["terms", "end", &id[..16], "--reason", "enough", "-d", "payer"]));
+    for dir in ["payee", "third"] {
+        assert!(ended.stdout.contains(&format!("Told {}", trio.grid(dir))), "{}", ended.stdout);
+    }
+    let opened_at = trio.now().plus(Seconds(1));
+    let after = trio.lane(&NewLane { opened_at, ..NewLane::between("payer", "payee", &terms, 2) });
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let client = trio.session("payee", "third").await;
+        let lines = send(&client, &claim(&trio, &terms, &[(&before, GIB), (&after, GIB)])).await;
+        assert_eq!(booked(&lines), [(1, 1, None), (0, 0, Some(ClaimRefusal::NoTerms))]);
+    });
+    // Said again, by the other side: both know it by now.
+    let again = ok(trio.types(&["terms", "end", &id[..16], "-d", "payee"]));
+    for dir in ["payer", "third"] {
+        assert!(again.stdout.contains(&format!("Told {}", trio.grid(dir))), "{}", again.stdout);
+    }
+}
