@@ -40,6 +40,9 @@ mod nodes;
 mod paid;
 mod payments;
 mod place;
+#[path = "../ledger/postgres.rs"]
+#[expect(dead_code, reason = "the tests of the books use more of it")]
+mod postgres;
 mod priced;
 mod quotas;
 #[path = "../raw_client/mod.rs"]
@@ -48,6 +51,7 @@ mod raw_client;
 mod readers;
 mod records;
 mod resolving;
+mod shared_books;
 mod signed_lane;
 mod stalls;
 mod statements;

@@ -65,11 +65,21 @@ impl Priced {
 
     /// The same of a file that was stored in segments of so many octets.
     pub(crate) fn in_segments(size: usize, segment: Bytes, price: &str) -> Self {
-        let place = Place::new();
+        Self::in_segments_with(Place::new(), size, segment, price, Node::start)
+    }
+
+    /// The same, of which `start` starts each node.
+    pub(crate) fn in_segments_with(
+        place: Place,
+        size: usize,
+        segment: Bytes,
+        price: &str,
+        start: impl Fn(&mut Node, &Place),
+    ) -> Self {
         let encoding = ChkEncoding { max_segment: segment, ..ChkEncoding::new(ShareCounts::new(1, 3).unwrap()) };
         let manager = SecretKey::from_seed(&[62; 32]);
         let files = GridFiles::store_as(&manager, &place.path("tahoe"), size, encoding);
-        Self::of(place, files, price, Node::start)
+        Self::of(place, files, price, start)
     }
 
     fn of(place: Place, files: GridFiles, price: &str, start: impl Fn(&mut Node, &Place)) -> Self {

@@ -24,7 +24,7 @@ const READERS: usize = 12;
 const QUOTA: u64 = 2_500_000;
 
 /// The octets that a node's books say went to its clients, and came from other grids.
-fn used(usage: &Value) -> (u64, u64) {
+pub(crate) fn used(usage: &Value) -> (u64, u64) {
     let lines = usage["lines"].as_array().unwrap();
     let sum = |direction: &str| {
         let lines = lines.iter().filter(|line| line["direction"] == direction);
@@ -33,25 +33,39 @@ fn used(usage: &Value) -> (u64, u64) {
     (sum("to_client"), sum("from_grid"))
 }
 
-/// Has all of them read at once; what each of them got.
-async fn read_all(place: GatewayPlace, home: &Home, books: &str, file: &Target) -> Vec<u64> {
+/// A client whose folder is `home`, within this process: its session with a gateway of its grid, and what it pays from.
+pub(crate) async fn client_of(place: GatewayPlace, home: &Home, books: &str) -> (GatewayClient, Purse) {
+    let books = Location::Sqlite(home.path().join(books));
+    let ledger = Ledger::open(books, Clock::system().now()).await.unwrap();
+    (session_of(place, home).await, purse_of(ledger, home))
+}
+
+/// What it pays from, alone.
+pub(crate) fn purse_of(ledger: Ledger, home: &Home) -> Purse {
     let key = read_key(&home.accounting_key()).unwrap();
-    let clock = Clock::system();
-    let ledger = Ledger::open(Location::Sqlite(home.path().join(books)), clock.now()).await.unwrap();
-    let purse = Purse::new(PurseParts {
+    Purse::new(PurseParts {
         ledger,
         payer: key.public(),
         key: key.clone(),
         judge: Arc::new(ClientJudge { client: key.public(), confirmed: false }),
         budget: Budget::UpTo(Asset::from_code("USD").unwrap(), MinorUnits(100_000_000_000)),
-        clock,
-    });
+        clock: Clock::system(),
+    })
+}
+
+/// The session alone.
+pub(crate) async fn session_of(place: GatewayPlace, home: &Home) -> GatewayClient {
+    let me = CallerIdentity::Client(read_key(&home.accounting_key()).unwrap());
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    let client =
-        GatewayClient::connect(place, CallerIdentity::Client(key), clock, guard, Patience::WITH_HOME).await.unwrap();
+    GatewayClient::connect(place, me, Clock::system(), guard, Patience::WITH_HOME).await.unwrap()
+}
+
+/// Has so many of them read at once; what each of them got.
+pub(crate) async fn read_all(place: GatewayPlace, home: &Home, books: &str, file: &Target, readers: usize) -> Vec<u64> {
+    let (client, purse) = client_of(place, home, books).await;
     let manifest = client.manifest(file.grid(), file.cap(), 0, 4_096, Some(&purse)).await.unwrap();
-    let (manifest, barrier) = (Arc::new(manifest), Arc::new(Barrier::new(READERS)));
-    let readers = (0..READERS).map(|_| {
+    let (manifest, barrier) = (Arc::new(manifest), Arc::new(Barrier::new(readers)));
+    let readers = (0..readers).map(|_| {
         let (client, file, manifest) = (client.clone(), file.clone(), Arc::clone(&manifest));
         let (payer, barrier): (Arc<dyn Payer>, _) = (Arc::new(purse.clone()), Arc::clone(&barrier));
         tokio::spawn(async move {
@@ -90,7 +104,7 @@ fn requests_side_by_side_do_not_pass_a_quota_together() {
     for (quota, limit) in [("client-quota", QUOTA), ("grid-ceiling", 2 * QUOTA)] {
         let rules = format!("{policy}{quota} = [\"{limit} B/day\"]\n");
         std::fs::write(testnet.node_dir(0).join("policy.toml"), rules).unwrap();
-        let got: u64 = runtime.block_on(read_all(gateway.clone(), &client, quota, &file)).iter().sum();
+        let got: u64 = runtime.block_on(read_all(gateway.clone(), &client, quota, &file, READERS)).iter().sum();
         let usage = place.run_words(["usage", "-d", node, "--json"]).json();
         let (to_clients, from_grids) = used(&usage);
         let counted = if quota == "client-quota" { to_clients } else { from_grids };
