@@ -57,6 +57,7 @@ impl LaneUse {
         };
         // Who is told nothing is told by the end of the till.
         turn.await.unwrap_or(Err(TillError::Closed("the gateway stops")))?;
+        self.till.is_lent(self.lane, self.account)?;
         Ok(delivery)
     }
 

@@ -41,7 +41,9 @@ impl Settler {
         for (of, mut lanes) in by_terms {
             let Some(terms) = terms.get(&of) else { continue };
             lanes.retain(|lane| !is_over(terms, lane, now));
-            if what == Round::Everything || is_due(terms, &lanes, now) {
+            let (payer, asset) = (terms.body().payer, terms.body().asset);
+            let lent = self.till().lends(payer.key(), asset).unwrap_or(terms.body().credit_limit);
+            if what == Round::Everything || is_due(terms, lent, &lanes, now) {
                 due.entry(clears(terms)).or_default().extend(lanes);
             }
         }
@@ -147,11 +149,11 @@ impl Settler {
     }
 }
 
-/// Whether what these lanes come to is to be claimed now.
-fn is_due(terms: &Terms, lanes: &[Claimable], now: UnixSeconds) -> bool {
+/// Whether what these lanes come to is to be claimed now, of so much that is lent.
+fn is_due(terms: &Terms, lent: MinorUnits, lanes: &[Claimable], now: UnixSeconds) -> bool {
     let body = terms.body();
     let open: u128 = lanes.iter().map(|lane| u128::from(unclaimed(lane).0)).sum();
-    let half = open >= u128::from(body.credit_limit.0).div_ceil(2);
+    let half = open >= u128::from(lent.0).div_ceil(2);
     let old = |lane: &Claimable| {
         let lane = lane.open.body();
         let latest = Seconds(body.dispute.0 / 2);

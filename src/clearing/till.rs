@@ -4,7 +4,7 @@
 use crate::clearing::lane_documents::{LaneStanding, Octets};
 use crate::clearing::lane_use::LaneUse;
 use crate::clearing::late::is_over;
-use crate::clearing::till_account::{Account, AccountKey, of_books};
+use crate::clearing::till_account::{Account, AccountKey, Write, of_books};
 use crate::clearing::till_error::TillError;
 use crate::clearing::till_lane::{Closing, Lane};
 use crate::clearing::transcript::file_names;
@@ -348,14 +348,43 @@ impl Till {
     /// What the books say is settled of what a payer owes.
     pub(super) async fn remember_settled(&self, key: AccountKey) -> Result<(), TillError> {
         let Some(asset) = key.asset else { return Ok(()) };
-        // What is vouched for while the books are read is in their answer already, and must not pass for settled.
-        let vouched = self.state().accounts.get(&key).map_or(0, |account| account.pair.vouched());
-        let owed = self.owed(key.payer, asset).await?;
-        let settled = i128::try_from(vouched).unwrap_or(i128::MAX).saturating_sub(owed);
-        if let Some(account) = self.state().accounts.get_mut(&key) {
-            account.pair.settled(MinorUnits(u64::try_from(settled.max(0)).unwrap_or(u64::MAX)));
+        loop {
+            // What is vouched for while the books are read is in their answer already, and must not pass for settled.
+            let vouched = self.state().accounts.get(&key).map_or(0, |account| account.pair.vouched());
+            let owed = self.owed(key.payer, asset).await?;
+            let mut state = self.state();
+            let Some(account) = state.accounts.get_mut(&key) else { return Ok(()) };
+            if !self.0.ledger.is_shared() {
+                let settled = i128::try_from(vouched).unwrap_or(i128::MAX).saturating_sub(owed);
+                account.pair.settled(MinorUnits(u64::try_from(settled.max(0)).unwrap_or(u64::MAX)));
+                return Ok(());
+            }
+            // What was counted meanwhile would be forgotten.
+            if account.pair.vouched() == vouched {
+                account.pair.owes(owed);
+                return Ok(());
+            }
         }
-        Ok(())
+    }
+
+    /// What is owed by a payer after these writes, where other gateways write the same books: what they were vouched for is known
+    /// when something more is lent.
+    async fn owed_to_all(&self, key: AccountKey, writes: &[Write]) -> Option<i128> {
+        let asset = key.asset.filter(|_| self.0.ledger.is_shared() && writes.iter().any(Write::is_voucher))?;
+        // Where it cannot be read nothing is lent until it can.
+        Some(self.owed(key.payer, asset).await.unwrap_or(i128::MAX))
+    }
+
+    /// Refuses what has got room where others were vouched for so much meanwhile, in the same books, that it is lent no more.
+    pub(super) fn is_lent(&self, lane: LaneId, key: AccountKey) -> Result<(), TillError> {
+        let lent = self.with_account(key, |_, account, _| (account.pair.is_lent(), Vec::new()));
+        lent.unwrap_or(Ok(())).map_err(|refusal| self.refusal(lane, key, refusal))
+    }
+
+    /// What this gateway lends `payer` in this asset, where it counts for it.
+    pub(super) fn lends(&self, payer: &PublicKey, asset: Asset) -> Option<MinorUnits> {
+        let key = AccountKey { payer: *payer, asset: Some(asset) };
+        self.state().accounts.get(&key).and_then(|account| account.pair.limits().credit)
     }
 
     async fn owed(&self, payer: PublicKey, asset: Asset) -> Result<i128, TillError> {
@@ -437,6 +466,7 @@ impl Till {
             }
             let now = self.0.clock.now();
             let done = futures::future::join_all(writes.iter().map(|write| write.perform(&self.0.ledger, now))).await;
+            let owed = self.owed_to_all(key, &writes).await;
             let mut state = self.state();
             let State { lanes, accounts } = &mut *state;
             let Some(account) = accounts.get_mut(&key) else { return };
@@ -445,6 +475,9 @@ impl Till {
                     warn!(%error, "what was sent or vouched for is not in the books");
                 }
                 account.written(key.payer, write, done, now, lanes);
+            }
+            if let Some(owed) = owed {
+                account.pair.owes(owed);
             }
             self.told(account);
         }

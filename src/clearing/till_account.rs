@@ -8,7 +8,7 @@ use crate::rate::Asset;
 use crate::tariff::Ticket;
 use crate::tariff::lane::{Account as Books, Durable, LaneState, Limits, Pair, PairEffect, WriteId};
 use crate::tariff::wire::{LaneId, Voucher};
-use crate::units::{Bytes, MinorUnits, UnixSeconds};
+use crate::units::{Bytes, UnixSeconds};
 use std::collections::HashMap;
 use tokio::sync::oneshot;
 
@@ -67,19 +67,15 @@ impl Account {
     pub(super) fn new(key: AccountKey, limits: Limits, books: &PayerState, owed: i128, now: UnixSeconds) -> Self {
         let lanes = books.lanes.iter().filter(|lane| key.has(&key.payer, lane.open.body().asset));
         let lanes: Vec<LaneState> = lanes.map(of_books).collect();
-        let counted: i128 =
-            lanes.iter().filter_map(|lane| lane.best.as_ref()).map(|best| i128::from(best.cum_amount.0)).sum();
-        // What is owed beyond these lanes is of lanes that are over; what is owed less was settled.
-        let units = |units: i128| MinorUnits(u64::try_from(units.max(0)).unwrap_or(u64::MAX));
         let account = Books {
-            booked: units(owed - counted),
-            settled: units(counted - owed),
             day: Books::day_of(now),
             vouched: books.vouched,
             written_off: books.written_off,
+            ..Books::default()
         };
         let ids: Vec<LaneId> = lanes.iter().map(|lane| lane.lane).collect();
         let mut pair = Pair::new(limits, account, lanes);
+        pair.owes(owed);
         for lane in ids {
             // Nothing is under way on them: there is nobody to be told.
             pair.close(lane);
@@ -198,6 +194,11 @@ impl Account {
 }
 
 impl Write {
+    /// Whether more is owed once it is written.
+    pub(super) fn is_voucher(&self) -> bool {
+        matches!(self.what, What::Voucher(_))
+    }
+
     pub(super) async fn perform(&self, ledger: &Ledger, now: UnixSeconds) -> Result<(), LedgerError> {
         match &self.what {
             What::Sent(lane, sent) => ledger.sent(*lane, *sent).await,

@@ -33,6 +33,11 @@ impl<A: Clone + Eq + Hash> Allowance<A> {
         Self { whole: whole.0, day: 0, given: 0, to: HashMap::new() }
     }
 
+    /// So many octets a day from now on; what was given today stays given.
+    pub fn set_whole(&mut self, whole: Bytes) {
+        self.whole = whole.0;
+    }
+
     /// Takes `unit` for each of `accounts`, all of it or nothing.
     pub fn take(&mut self, accounts: &[A], unit: Bytes, now: UnixSeconds) -> Result<(), Spent> {
         self.turn(now);

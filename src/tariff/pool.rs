@@ -6,6 +6,7 @@ use crate::tariff::allowance::{Allowance, Spent};
 use crate::tariff::window::{Ask, Ticket, Window, WindowRefusal};
 use crate::units::{Bytes, UnixSeconds};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 /// A grid without terms, and the network that it calls from. A grid id costs nothing to make, a network does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,14 +52,27 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// How much is under way to all strangers together.
+    /// How much is under way to all strangers together, from all gateways of a grid.
     pub const WINDOW: Bytes = Bytes(16 << 20);
-    /// How much all strangers together are given in a day.
+    /// How much all strangers together are given in a day, by all gateways of a grid.
     pub const DAY: Bytes = Bytes(10 << 30);
 
     /// A pool of which nothing was given yet.
     pub fn new() -> Self {
         Self { window: Window::new(Self::WINDOW), day: Allowance::new(Self::DAY), units: HashMap::new() }
+    }
+
+    /// Gives the part of one of so many gateways of a grid, each of which counts for itself. Returns those that are under way from
+    /// now on.
+    pub fn split(&mut self, gateways: NonZeroU32) -> Vec<Ticket> {
+        let part = |whole: Bytes| Bytes(whole.0 / u64::from(gateways.get()));
+        self.day.set_whole(part(Self::DAY));
+        self.window.set_whole(part(Self::WINDOW))
+    }
+
+    /// How much may be under way, and so the largest unit that ever gets through.
+    pub fn window(&self) -> Bytes {
+        self.window.whole()
     }
 
     /// Counts what a grid was given earlier today, as a restart remembers it.
@@ -155,6 +169,33 @@ mod tests {
         assert!(matches!(pool.ask(&grid, Bytes(1), NOW), Ok(Ask::Granted(_))));
         assert!(matches!(pool.ask(&grid, Bytes(1), NOW), Err(PoolRefusal::Spent(_))));
         assert!(matches!(pool.ask(&grid, Bytes(1), NOW.plus(Seconds::days(1))), Ok(Ask::Granted(_))));
+    }
+
+    /// A pool of each of several gateways gave as many times of it as there are gateways.
+    #[test]
+    fn several_gateways_give_together_what_one_gives() {
+        for gateways in 1..=4_u32 {
+            let (mut out, mut given) = (0, 0);
+            for _ in 0..gateways {
+                let mut pool = Pool::new();
+                pool.split(gateways.try_into().unwrap());
+                // A quarter of it for each of four strangers, as long as there is some.
+                for grid in 1..=4 {
+                    while matches!(pool.ask(&stranger(grid, grid), Bytes(MIB / 4), NOW), Ok(Ask::Granted(_))) {}
+                }
+                out += pool.out().0;
+                for grid in 1..=4 {
+                    while let Ok(Ask::Granted(ticket) | Ask::Waits(ticket)) =
+                        pool.ask(&stranger(grid, grid), Bytes(MIB), NOW)
+                    {
+                        pool.end(ticket, Bytes(MIB));
+                    }
+                }
+                given += pool.given().0;
+            }
+            assert!(out <= Pool::WINDOW.0 && out > Pool::WINDOW.0 / 2, "{gateways}: {out}");
+            assert!(given <= Pool::DAY.0 && given > Pool::DAY.0 / 2, "{gateways}: {given}");
+        }
     }
 
     proptest! {

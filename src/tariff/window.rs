@@ -208,6 +208,10 @@ impl<A: Clone + Eq + Hash> Window<A> {
         if !full.is_empty() {
             return Some(Obstacle::Shares(full));
         }
+        // It was asked for when the window was larger: nobody else would ever come through behind it.
+        if unit.size > self.whole && self.out == 0 && self.adrift == 0 {
+            return None;
+        }
         let alone = unit.accounts.is_empty() && unit.size > share && self.out > 0;
         let held = self.out.saturating_add(self.adrift);
         (alone || held.saturating_add(unit.size) > self.whole).then_some(Obstacle::Window)
@@ -299,6 +303,17 @@ mod tests {
         assert_eq!(window.ask(&[], Bytes(201)), Err(refused));
         assert_eq!(window.set_adrift(Bytes(750)), [next]);
         assert_eq!((window.out(), window.adrift()), (Bytes(250), Bytes(750)));
+    }
+
+    #[test]
+    fn what_waits_while_the_window_shrinks_below_it_passes_alone() {
+        let mut window: Window<u8> = Window::new(WHOLE);
+        let small = granted(window.ask(&[], Bytes(1)));
+        let large = waits(window.ask(&[], Bytes(600)));
+        let later = waits(window.ask(&[], Bytes(1)));
+        assert_eq!(window.set_whole(Bytes(250)), []);
+        assert_eq!(window.end(small), [large]);
+        assert_eq!(window.end(large), [later]);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod home_gateway;
 mod in_mid_file;
 mod init;
 mod killed;
+mod lent_by_two;
 mod lies;
 mod life;
 mod lying_gateway;

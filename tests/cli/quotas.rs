@@ -60,11 +60,17 @@ pub(crate) async fn session_of(place: GatewayPlace, home: &Home) -> GatewayClien
     GatewayClient::connect(place, me, Clock::system(), guard, Patience::WITH_HOME).await.unwrap()
 }
 
-/// Has so many of them read at once; what each of them got.
-pub(crate) async fn read_all(place: GatewayPlace, home: &Home, books: &str, file: &Target, readers: usize) -> Vec<u64> {
+/// Has so many of them read at once, all that come to `barrier`; what each of them got.
+pub(crate) async fn read_all(
+    place: GatewayPlace,
+    (home, books): (&Home, &str),
+    file: &Target,
+    readers: usize,
+    barrier: Arc<Barrier>,
+) -> Vec<u64> {
     let (client, purse) = client_of(place, home, books).await;
     let manifest = client.manifest(file.grid(), file.cap(), 0, 4_096, Some(&purse)).await.unwrap();
-    let (manifest, barrier) = (Arc::new(manifest), Arc::new(Barrier::new(readers)));
+    let manifest = Arc::new(manifest);
     let readers = (0..readers).map(|_| {
         let (client, file, manifest) = (client.clone(), file.clone(), Arc::clone(&manifest));
         let (payer, barrier): (Arc<dyn Payer>, _) = (Arc::new(purse.clone()), Arc::clone(&barrier));
@@ -104,7 +110,9 @@ fn requests_side_by_side_do_not_pass_a_quota_together() {
     for (quota, limit) in [("client-quota", QUOTA), ("grid-ceiling", 2 * QUOTA)] {
         let rules = format!("{policy}{quota} = [\"{limit} B/day\"]\n");
         std::fs::write(testnet.node_dir(0).join("policy.toml"), rules).unwrap();
-        let got: u64 = runtime.block_on(read_all(gateway.clone(), &client, quota, &file, READERS)).iter().sum();
+        let barrier = Arc::new(Barrier::new(READERS));
+        let got = runtime.block_on(read_all(gateway.clone(), (&client, quota), &file, READERS, barrier));
+        let got: u64 = got.iter().sum();
         let usage = place.run_words(["usage", "-d", node, "--json"]).json();
         let (to_clients, from_grids) = used(&usage);
         let counted = if quota == "client-quota" { to_clients } else { from_grids };

@@ -1,13 +1,14 @@
 //! Two gateways of one grid that keep one ledger in PostgreSQL, each a program that runs: what they give a client, a group, and of
 //! another grid stays within one quota, whichever of them is asked, in turn and at once, and though one of them is killed.
 
-use crate::place::{Place, eventually};
+use crate::place::{Ended, Place, eventually};
 use crate::postgres::Postgres;
 use crate::priced::{Node, POLICY, Priced, key, ok};
 use crate::quotas::{client_of, purse_of, read_all, session_of, used};
 use futures::StreamExt;
 use lafs_clearinghouse::clearing::Purse;
 use lafs_clearinghouse::config::{Home, read_key};
+use lafs_clearinghouse::keys::{GridId, PublicKey};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::peer::{GatewayClient, GatewayPlace, Named, Payer, PeerError};
 use lafs_clearinghouse::rate::Asset;
@@ -16,11 +17,14 @@ use lafs_clearinghouse::record::GridRecord;
 use lafs_clearinghouse::units::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::sync::Barrier;
 
 const MIB: u64 = 1 << 20;
 const UNIT: u64 = 131_072;
 /// How many read at once at each gateway.
 const READERS: usize = 4;
+/// What a home's gateway does.
+const SPENDS: &str = "spend+terms";
 /// What a test gives, of which eight readers would have four times as much.
 const QUOTA: u64 = 4_000_000;
 
@@ -33,8 +37,8 @@ struct Two {
     _server: Postgres,
 }
 
-/// Settings as they are with these lines, which stand in them as comments.
-fn set(place: &Place, dir: &str, lines: &[(&str, String)]) {
+/// Settings as they are with these lines, which may stand in them as comments.
+pub(crate) fn set(place: &Place, dir: &str, lines: &[(&str, String)]) {
     let file = format!("{dir}/clearinghouse.toml");
     let mut text = String::from_utf8(place.read(&file)).unwrap();
     for (key, value) in lines {
@@ -45,10 +49,36 @@ fn set(place: &Place, dir: &str, lines: &[(&str, String)]) {
 }
 
 /// A gateway as the record is to name it.
-fn entry(place: &Place, dir: &str) -> String {
+pub(crate) fn entry(place: &Place, dir: &str, roles: &str) -> String {
     let nurl = ok(place.run(&format!("gateway url -d {dir}"))).stdout;
     let key = read_key(&Home::new(place.path(dir)).gateway_key()).unwrap().public();
-    format!("\"{},key={key},roles=spend+terms,limit=10 USD\"", nurl.trim())
+    format!("\"{},key={key},roles={roles},limit=10 USD\"", nurl.trim())
+}
+
+/// What `debtor` owes `creditor` in US dollars by these books.
+pub(crate) fn owed_in(books: Location, part: Part, debtor: PublicKey, creditor: PublicKey) -> i128 {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let ledger = Ledger::open_reading(books).await.unwrap();
+        let owed = ledger.owed(part, debtor, creditor, Asset::from_code("USD").unwrap()).await.unwrap();
+        ledger.close().await;
+        owed
+    })
+}
+
+/// Waits until two nodes of a grid show one record that names both, which `reader` finds too.
+#[track_caller]
+pub(crate) fn are_one(place: &Place, two: [&str; 2], grid: &GridId, reader: &str) {
+    eventually("one record of both gateways, which everybody has and shows", || {
+        let own = std::fs::read(place.path(&format!("{}/own.record", two[1]))).ok()?;
+        let record = GridRecord::from_bytes(&own, grid).unwrap();
+        let names_both = record.gateways().len() == 2 && record.nodes().len() == 2;
+        let status = two.map(|dir| format!("status -d {dir} --json"));
+        let found = format!("resolve {grid} -d {reader} --json");
+        let mut says = status.iter().chain([&found]).map(|line| place.run(line));
+        let is_it = |it: Ended| it.status == 0 && it.json()["sequence"] == record.signed().sequence();
+        (names_both && says.all(is_it)).then_some(())
+    });
 }
 
 impl Two {
@@ -60,10 +90,10 @@ impl Two {
         let Location::Postgres(url) = books.clone() else { panic!("a database") };
         let words = ["--rate", "free", "--credit-limit", "10 USD", "--ledger", &url];
         let mut second = Node::init(&place, "second", 61, &words);
-        let other = entry(&place, "second");
+        let other = entry(&place, "second", SPENDS);
         let priced = Priced::in_segments_with(place, 2 << 20, Bytes(UNIT), "5 USD/GiB", |node, place| {
             if node.dir == "home" {
-                let gateways = format!("[{}, {other}]", entry(place, "home"));
+                let gateways = format!("[{}, {other}]", entry(place, "home", SPENDS));
                 set(place, "home", &[("ledger", format!("{url:?}")), ("gateway", gateways)]);
             }
             node.start(place);
@@ -80,7 +110,7 @@ impl Two {
             std::fs::copy(member.path(), place.path("second/members").join(member.file_name())).unwrap();
         }
         let begin = ok(place.run("status -d home --json")).json()["addrs"][0].clone();
-        let gateways = format!("[{}, {other}]", entry(place, "home"));
+        let gateways = format!("[{}, {other}]", entry(place, "home", SPENDS));
         set(place, "second", &[("gateway", gateways), ("bootstrap", format!("[{begin}]"))]);
         place.write("second/policy.toml", POLICY);
         second.start(place);
@@ -88,16 +118,7 @@ impl Two {
             let found = place.run(&format!("resolve {} -d second --json", priced.abroad.grid));
             (found.status == 0).then(|| found.json()).filter(|answer| answer.to_string().contains("/gateway#v=1"))
         });
-        eventually("one record of both gateways, which everybody has and shows", || {
-            let own = std::fs::read(place.path("second/own.record")).ok()?;
-            let record = GridRecord::from_bytes(&own, &second.grid).unwrap();
-            let found = format!("resolve {} -d abroad --json", second.grid);
-            let mut says =
-                ["status -d home --json", "status -d second --json", &found].into_iter().map(|line| place.run(line));
-            let names_both = record.gateways().len() == 2 && record.nodes().len() == 2;
-            (names_both && says.all(|it| it.status == 0 && it.json()["sequence"] == record.signed().sequence()))
-                .then_some(())
-        });
+        are_one(place, ["home", "second"], &second.grid, "abroad");
         let file = CapPath::parse(&priced.files.cap, &priced.home.grid).unwrap().target;
         Some(Self { second, priced, file, books, _server: server })
     }
@@ -134,9 +155,10 @@ impl Two {
     async fn at_once(&self, one: &str, another: &str, books: &str) {
         let (one, another) = (self.client(one), self.client(another));
         let names = [format!("{books}-home"), format!("{books}-second")];
+        let barrier = Arc::new(Barrier::new(2 * READERS));
         futures::join!(
-            read_all(self.gateway("home"), &one, &names[0], &self.file, READERS),
-            read_all(self.gateway("second"), &another, &names[1], &self.file, READERS),
+            read_all(self.gateway("home"), (&one, &names[0]), &self.file, READERS, Arc::clone(&barrier)),
+            read_all(self.gateway("second"), (&another, &names[1]), &self.file, READERS, barrier),
         );
     }
 
@@ -161,18 +183,10 @@ impl Two {
     /// All books agree with what was signed, and what the first grid owes is the same on both sides.
     fn agrees(&self) {
         let (home, abroad) = (*self.priced.home.grid.key(), *self.priced.abroad.grid.key());
-        let runtime = tokio::runtime::Runtime::new().unwrap();
         let theirs = Location::Sqlite(Home::new(self.priced.place.path("abroad")).ledger());
-        let owed = |books: Location, part| {
-            runtime.block_on(async {
-                let ledger = Ledger::open_reading(books).await.unwrap();
-                let owed = ledger.owed(part, home, abroad, Asset::from_code("USD").unwrap()).await.unwrap();
-                ledger.close().await;
-                owed
-            })
-        };
+        let owed = |books: &Location, part| owed_in(books.clone(), part, home, abroad);
         eventually("the books agree", || {
-            let (ours, theirs) = (owed(self.books.clone(), Part::Payer), owed(theirs.clone(), Part::Payee));
+            let (ours, theirs) = (owed(&self.books, Part::Payer), owed(&theirs, Part::Payee));
             (ours == theirs && ours > 0).then_some(())
         });
         for dir in ["home", "second", "abroad"] {

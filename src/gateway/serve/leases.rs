@@ -8,6 +8,7 @@ use crate::tariff::{Ask, Pool, PoolRefusal, Stranger, Ticket, Window, WindowRefu
 use crate::units::{Bytes, Seconds};
 use axum::http::StatusCode;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -23,16 +24,6 @@ pub(crate) enum Payer {
     Client(PublicKey),
     /// A grid without terms.
     Stranger(Stranger),
-}
-
-impl Payer {
-    /// The largest unit that ever gets through.
-    pub(crate) fn unit_limit(&self) -> Bytes {
-        match self {
-            Self::Client(_) => CLIENT_WINDOW,
-            Self::Stranger(_) => Pool::WINDOW,
-        }
-    }
 }
 
 /// What is under way to everybody.
@@ -72,6 +63,26 @@ impl Leases {
     pub(crate) fn new(pool: Pool, clock: Clock) -> Arc<Self> {
         let state = State { pool, clients: HashMap::new(), waiting: HashMap::new() };
         Arc::new(Self { clock, state: Mutex::new(state) })
+    }
+
+    /// Strangers are given the part of one of so many gateways from now on.
+    pub(crate) fn split(&self, gateways: NonZeroU32) {
+        let mut state = self.state();
+        let granted = state.pool.split(gateways);
+        state.wake(granted.into_iter().map(Place::Pool));
+    }
+
+    /// The largest unit that ever gets through to `payer`.
+    pub(crate) fn unit_limit(&self, payer: &Payer) -> Bytes {
+        match payer {
+            Payer::Client(_) => CLIENT_WINDOW,
+            Payer::Stranger(_) => self.stranger_window(),
+        }
+    }
+
+    /// How much is under way to all strangers at most.
+    pub(crate) fn stranger_window(&self) -> Bytes {
+        self.state().pool.window()
     }
 
     /// Waits for room for `unit`. Dropping the future gives the place in the queue up.
@@ -138,6 +149,10 @@ impl State {
                 self.pool.end(lease.ticket, sent).into_iter().map(Place::Pool).collect()
             }
         };
+        self.wake(granted);
+    }
+
+    fn wake(&mut self, granted: impl IntoIterator<Item = Place>) {
         for place in granted {
             if let Some(wake) = self.waiting.remove(&place) {
                 // Who is gone ends his own lease.
@@ -200,7 +215,7 @@ mod tests {
     async fn who_waits_is_woken_when_another_unit_has_left() {
         let leases = Leases::new(Pool::new(), Clock::system());
         for payer in [Payer::Client(key(1)), stranger(1)] {
-            let first = leases.reserve(&payer, payer.unit_limit()).await.unwrap();
+            let first = leases.reserve(&payer, leases.unit_limit(&payer)).await.unwrap();
             let waiting = tokio::spawn({
                 let (leases, payer) = (Arc::clone(&leases), payer.clone());
                 async move { leases.reserve(&payer, Bytes(1)).await.map(drop) }

@@ -6,9 +6,11 @@ use crate::gateway::serve::allowance::Allowance;
 use crate::gateway::serve::lanes::refusal;
 use crate::gateway::serve::leases::{Lease, Leases, Payer};
 use crate::gateway::serve::refusal::Refusal;
+use crate::gateway::serve::sales::gateways;
 use crate::gateway::serve::shared::Shared;
 use crate::keys::GridId;
 use crate::peer::Came;
+use crate::record::Roles;
 use crate::units::Bytes;
 use std::sync::Arc;
 
@@ -45,7 +47,10 @@ impl Room {
     ) -> Result<Self, Refusal> {
         let payer = match &admitted.payer {
             Payer::Client(key) => key,
-            Payer::Stranger(stranger) => stranger.grid.key(),
+            Payer::Stranger(stranger) => {
+                split_pool(shared);
+                stranger.grid.key()
+            }
         };
         let lane = admitted.lane.map(|lane| shared.till.take(lane, payer, grid));
         let lane = lane.transpose().map_err(|error| refusal(&error))?;
@@ -55,7 +60,7 @@ impl Room {
 
     /// The largest unit that ever gets through.
     pub(super) fn unit_limit(&self) -> Bytes {
-        self.lane.as_ref().and_then(LaneUse::window).unwrap_or(self.payer.unit_limit())
+        self.lane.as_ref().and_then(LaneUse::window).unwrap_or_else(|| self.leases.unit_limit(&self.payer))
     }
 
     /// Waits for room for this unit of the file with this storage index; `ahead` is what the answer may bring from here on.
@@ -110,6 +115,11 @@ impl Room {
             lane.finish();
         }
     }
+}
+
+/// Gives strangers this gateway's part of what the grid gives them, by the record as it is now.
+pub(super) fn split_pool(shared: &Shared) {
+    shared.leases.split(gateways(shared, Roles::SERVE));
 }
 
 impl Place {

@@ -12,7 +12,7 @@ use crate::record::{Binding, Gateway, GridRecord, MAX_GATEWAYS, Roles, binding};
 use crate::resolver::{DEFAULT_DEADLINE, Policy, Question};
 use crate::session::Caller;
 use crate::signed::{Envelope, Identity, ObjectType};
-use crate::tariff::lane::{Limits, WriteOff};
+use crate::tariff::lane::{Counted, Limits, WriteOff};
 use crate::tariff::wire::{Deck, LaneOpenBody, Terms};
 use crate::units::{PricePerGib, Seconds, UnixSeconds};
 use axum::http::StatusCode;
@@ -87,6 +87,8 @@ async fn to_grid(
         )
         .offers(json!([])));
     };
+    let shares_books = shared.till.ledger().is_shared();
+    let counted = if shares_books { Counted::Together(bound.promise.price) } else { Counted::Apart };
     Ok(Sale {
         payer: *grid.key(),
         payer_key: *key,
@@ -97,7 +99,7 @@ async fn to_grid(
         grant: None,
         not_after: latest.min(bound.stands_until).min(body.not_after),
         limits: Limits { window: Some(body.window), credit: Some(body.credit_limit), write_off: WriteOff::KNOWN }
-            .split(gateways(shared, Roles::SERVE)),
+            .split(gateways(shared, Roles::SERVE), counted),
     })
 }
 
@@ -187,7 +189,7 @@ async fn to_client(
         grant,
         not_after,
         limits: Limits { window: Some(CLIENT_WINDOW), credit: None, write_off: WriteOff::KNOWN }
-            .split(gateways(shared, Roles::SERVE.and(Roles::SPEND))),
+            .split(gateways(shared, Roles::SERVE.and(Roles::SPEND)), Counted::Apart),
     };
     Ok((sale, deck))
 }
@@ -195,7 +197,7 @@ async fn to_client(
 /// How many gateways of this grid deliver to the same payers, this one among them: those that its record lists with one of these
 /// roles. Each of them counts for itself, and gives its part of a window. As long as the record is not known here, as many as it
 /// could list.
-fn gateways(shared: &Shared, roles: Roles) -> NonZeroU32 {
+pub(super) fn gateways(shared: &Shared, roles: Roles) -> NonZeroU32 {
     let others = (shared.own_record)().map_or(MAX_GATEWAYS - 1, |record| {
         let is_another = |gateway: &&Gateway| gateway.key() != Some(&shared.key) && gateway.roles().any_of(roles);
         record.gateways().iter().filter(is_another).count()

@@ -4,9 +4,9 @@ use crate::gateway::serve::connection::Connection;
 use crate::gateway::serve::leases::CLIENT_WINDOW;
 use crate::gateway::serve::refresh::refresh;
 use crate::gateway::serve::refusal::{Code, Refusal};
+use crate::gateway::serve::room::split_pool;
 use crate::gateway::serve::shared::Shared;
 use crate::session::{Caller, Channel, ClaimError, Claimant, MAX_CLAIM_BYTES, SessionClaim};
-use crate::tariff::Pool;
 use crate::units::Bytes as Octets;
 use axum::Json;
 use axum::body::Bytes;
@@ -90,7 +90,10 @@ pub(super) async fn open(
         refresh(&shared, &connection, *id, *key);
     }
     let window = match &caller {
-        Caller::Grid { .. } => Pool::WINDOW,
+        Caller::Grid { .. } => {
+            split_pool(&shared);
+            shared.leases.stranger_window()
+        }
         Caller::Client { .. } | Caller::Pending { .. } => CLIENT_WINDOW,
     };
     let label = match &caller {

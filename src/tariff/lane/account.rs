@@ -1,6 +1,6 @@
 //! What one counterparty may have out, and what of it is written off day by day.
 
-use crate::units::{Bytes, MinorUnits, UnixSeconds};
+use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use std::num::NonZeroU32;
 
 const DAY: u64 = 86_400;
@@ -27,16 +27,37 @@ pub enum WriteOff {
     Nothing,
 }
 
+/// In what books the gateways of a grid count what is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Each in its own, which know of its own lanes alone.
+    Apart,
+    /// All in the same, which know of all lanes, and not of what others have under way; at this price.
+    Together(PricePerGib),
+}
+
 impl Limits {
-    /// What one of so many gateways of a grid lets be out, so that all of them together keep within these limits. The credit is not
-    /// split: it is counted in the books.
-    pub fn split(self, gateways: NonZeroU32) -> Self {
-        let window = self.window.map(|window| Bytes(window.0 / u64::from(gateways.get())));
+    /// What one of so many gateways of a grid lets be out, so that all of them together keep within these limits.
+    ///
+    /// Of a credit that is counted apart each has its part. One that is counted together each lends but for what the others may have
+    /// under way by their parts of the window, or its part where that is more: `docs/decisions/011-a-credit-is-split-or-read-from-the-shared-books.md`.
+    pub fn split(self, gateways: NonZeroU32, counted: Counted) -> Self {
+        let number = u64::from(gateways.get());
+        let window = self.window.map(|window| Bytes(window.0 / number));
+        let credit = self.credit.map(|credit| {
+            let part = credit.0 / number;
+            let with_others = match (counted, window) {
+                (Counted::Together(price), Some(window)) => price.charge(window),
+                _ => None,
+            };
+            let lends = with_others.map_or(0, |others| credit.0.saturating_sub(others.0.saturating_mul(number - 1)));
+            MinorUnits(part.max(lends))
+        });
         let write_off = match self.write_off {
             WriteOff::Known(already) => WriteOff::Known(already.saturating_mul(gateways)),
             WriteOff::Nothing => WriteOff::Nothing,
         };
-        Self { window, write_off, ..self }
+        Self { window, credit, write_off }
     }
 }
 

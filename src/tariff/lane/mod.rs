@@ -14,9 +14,11 @@ mod payee;
 mod payer;
 #[cfg(test)]
 mod scenes;
+#[cfg(test)]
+mod several;
 mod transcript;
 
-pub use account::{Account, Limits, WriteOff};
+pub use account::{Account, Counted, Limits, WriteOff};
 pub use effect::{Durable, LaneRefusal, Left, PairEffect};
 pub use late::{SHOWN_FOR, is_too_late};
 pub use pair::Pair;

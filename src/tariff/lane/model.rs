@@ -5,7 +5,7 @@
 //! Signatures are a set of what was signed: whatever is not in it does not verify. The rest is the machines themselves.
 
 use crate::signed::Identity;
-use crate::tariff::lane::account::{Account, Limits, WriteOff};
+use crate::tariff::lane::account::{Account, Counted, Limits, WriteOff};
 use crate::tariff::lane::effect::{Durable, LaneRefusal, Left, PairEffect};
 use crate::tariff::lane::pair::Pair;
 use crate::tariff::lane::payee::{LaneState, VoucherFault};
@@ -120,7 +120,8 @@ impl World {
         let credit = MinorUnits([u64::MAX / 4, price.0 / 4, price.0 / 64][dice.below(3) as usize]);
         // One gateway of a grid, or one of three of them.
         let gateways = std::num::NonZeroU32::new([1, 1, 3][dice.below(3) as usize]).expect("some");
-        let limits = Limits { window: Some(window), credit: Some(credit), write_off }.split(gateways);
+        let limits = Limits { window: Some(window), credit: Some(credit), write_off }.split(gateways, Counted::Apart);
+        let credit = limits.credit.expect("a credit");
         let window = limits.window.expect("a window");
         // In mid-schedule, or never.
         let not_after = START.plus(Seconds::hours([24, 1][dice.below(2) as usize]));

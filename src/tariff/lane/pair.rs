@@ -92,12 +92,7 @@ impl Pair {
         if now >= counter.state.not_after {
             return Err(LaneRefusal::Ended(counter.state.not_after));
         }
-        if let Some(limit) = self.limits.credit {
-            let owed = self.exposure(lane, served.length.0).ok_or(LaneRefusal::Credit { limit })?;
-            if owed > u128::from(limit.0) + u128::from(self.account.settled.0) {
-                return Err(LaneRefusal::Credit { limit });
-            }
-        }
+        self.within_credit(Some((lane, served.length.0)))?;
         self.make_place()?;
         let ask = self.window.ask(&[], served.length)?;
         let (Ask::Granted(ticket) | Ask::Waits(ticket)) = ask;
@@ -286,6 +281,28 @@ impl Pair {
         }
     }
 
+    /// So much is owed, by books in which others count too: what they were vouched for is lent no more here either.
+    pub fn owes(&mut self, owed: i128) {
+        let lanes: i128 = self.lanes.values().map(|counter| i128::from(counter.amount().0)).sum();
+        let units = |units: i128| MinorUnits(u64::try_from(units.max(0)).unwrap_or(u64::MAX));
+        // What is owed beyond these lanes is of others; what is owed less was settled.
+        (self.account.booked, self.account.settled) =
+            (units(owed.saturating_sub(lanes)), units(lanes.saturating_sub(owed)));
+        if self.limits.credit.is_none_or(|limit| owed <= i128::from(limit.0 / 2)) {
+            self.settle = Settle::Unsaid;
+        }
+    }
+
+    /// Whether what is out and waits is lent still, by what is owed now.
+    pub fn is_lent(&self) -> Result<(), LaneRefusal> {
+        self.within_credit(None)
+    }
+
+    /// What may be out.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// What was ever vouched for and counts, in minor units.
     pub fn vouched(&self) -> u128 {
         let lanes = self.lanes.values().map(|counter| u128::from(counter.amount().0));
@@ -431,12 +448,17 @@ impl Pair {
         }
     }
 
-    fn exposure(&self, lane: LaneId, more: u64) -> Option<u128> {
-        let mut sum = u128::from(self.account.booked.0);
+    /// Whether all that is out and waits, and `more` of a lane, is lent if it is vouched for.
+    fn within_credit(&self, more: Option<(LaneId, u64)>) -> Result<(), LaneRefusal> {
+        let Some(limit) = self.limits.credit else { return Ok(()) };
+        let of = |id: &LaneId| more.filter(|(lane, _)| lane == id).map_or(0, |(_, octets)| octets);
+        let mut owed = u128::from(self.account.booked.0);
         for (id, counter) in &self.lanes {
-            sum += u128::from(counter.exposure(if *id == lane { more } else { 0 })?.0);
+            let exposure = counter.exposure(of(id)).ok_or(LaneRefusal::Credit { limit })?;
+            owed += u128::from(exposure.0);
         }
-        Some(sum)
+        let lent = owed <= u128::from(limit.0) + u128::from(self.account.settled.0);
+        if lent { Ok(()) } else { Err(LaneRefusal::Credit { limit }) }
     }
 
     fn write_off(&mut self, now: UnixSeconds) -> Vec<PairEffect> {

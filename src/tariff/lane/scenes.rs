@@ -2,27 +2,27 @@
 
 use crate::signed::Identity;
 use crate::tariff::lane::{
-    Account, Durable, LaneRefusal, LaneSecret, LaneState, Left, Limits, MAX_ENTRIES, NoCharge, Pair, PairEffect,
-    PayerEffect, PayerLane, SENT_AHEAD, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
+    Account, Counted, Durable, LaneRefusal, LaneSecret, LaneState, Left, Limits, MAX_ENTRIES, NoCharge, Pair,
+    PairEffect, PayerEffect, PayerLane, SENT_AHEAD, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
 };
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::tariff::{Ticket, WindowRefusal};
 use crate::units::{Bytes, MinorUnits, PricePerGib, Seconds, UnixSeconds};
 
-const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
-const LANE: LaneId = Identity([1; 32]);
-const PRICE: PricePerGib = PricePerGib(1 << 30);
-const MIB: u64 = 1 << 20;
+pub(super) const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
+pub(super) const LANE: LaneId = Identity([1; 32]);
+pub(super) const PRICE: PricePerGib = PricePerGib(1 << 30);
+pub(super) const MIB: u64 = 1 << 20;
 
-fn limits(credit: u64) -> Limits {
+pub(super) fn limits(credit: u64) -> Limits {
     Limits { window: Some(Bytes(16 * MIB)), credit: Some(MinorUnits(credit)), write_off: WriteOff::Nothing }
 }
 
-fn pair(limits: Limits) -> Pair {
+pub(super) fn pair(limits: Limits) -> Pair {
     Pair::new(limits, Account::default(), [LaneState::new(LANE, PRICE, NOW.plus(Seconds::hours(1)))])
 }
 
-fn unit(offset: u64, length: u64) -> Served {
+pub(super) fn unit(offset: u64, length: u64) -> Served {
     Served { kind: ServedKind::Ciphertext, object: [7; 32], offset, length: Bytes(length) }
 }
 
@@ -42,7 +42,7 @@ fn left(pair: &mut Pair, served: Served) -> Ticket {
     ticket
 }
 
-fn voucher(entries: &[Served], price: PricePerGib) -> VoucherBody {
+pub(super) fn voucher(entries: &[Served], price: PricePerGib) -> VoucherBody {
     let cum_bytes = Bytes(entries.iter().map(|served| served.length.0).sum());
     let transcript = entries.iter().fold(Transcript::start(&LANE), Transcript::and).0;
     VoucherBody { lane: LANE, cum_bytes, cum_amount: price.charge(cum_bytes).unwrap(), time: NOW, transcript }
@@ -275,7 +275,7 @@ fn who_gives_up_before_its_turn_keeps_nobody_waiting_for_the_disk() {
 fn several_gateways_let_no_more_be_out_than_one_and_write_off_no_more() {
     let whole = Limits { window: Some(Bytes(64 * MIB)), write_off: WriteOff::KNOWN, ..limits(u64::MAX) };
     for gateways in 1..=4_u32 {
-        let of_one = whole.split(gateways.try_into().unwrap());
+        let of_one = whole.split(gateways.try_into().unwrap(), Counted::Apart);
         let (mut out, mut written_off) = (0, 0);
         for _ in 0..gateways {
             let mut pair = pair(of_one);
