@@ -6,7 +6,7 @@ use crate::cli::table::Table;
 use crate::clock::Clock;
 use crate::keys::GridId;
 use crate::ledger::{Ledger, Part};
-use crate::netting::Proposal;
+use crate::netting::{Debt, Proposal};
 use crate::units::UnixSeconds;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
@@ -45,6 +45,28 @@ struct OursView {
     due: String,
     pays: String,
     receives: String,
+    /// The debts of this grid that end, and those that take their place.
+    replaced: Vec<DebtView>,
+    transfers: Vec<DebtView>,
+}
+
+/// Who owes whom how much.
+#[derive(Serialize)]
+struct DebtView {
+    debtor: GridId,
+    creditor: GridId,
+    amount: String,
+}
+
+/// The debts of `grid`.
+fn of_grid<'d>(debts: &'d [Debt], grid: &GridId) -> impl Iterator<Item = &'d Debt> {
+    debts.iter().filter(move |debt| debt.debtor == *grid || debt.creditor == *grid)
+}
+
+fn views(debts: &[Debt], own: &GridId) -> Vec<DebtView> {
+    let view =
+        |debt: &Debt| DebtView { debtor: debt.debtor, creditor: debt.creditor, amount: debt.amount.0.to_string() };
+    of_grid(debts, own).map(view).collect()
 }
 
 impl NettingView {
@@ -86,6 +108,12 @@ impl NettingView {
                 ("we would pay", amount(netted.pays.0.into())),
                 ("we would receive", amount(netted.receives.0.into())),
             ]);
+            for (name, debts) in [("before", netting.replaced()), ("instead", netting.transfers())] {
+                words.extend(of_grid(debts, own).map(|debt| {
+                    let (way, other) = if debt.debtor == *own { ("to", debt.creditor) } else { ("from", debt.debtor) };
+                    (name, format!("{} {way} {other}", amount(debt.amount.0.into())))
+                }));
+            }
         }
         Ok(Self {
             standing,
@@ -105,6 +133,8 @@ impl NettingView {
                 due: netted.due.0.to_string(),
                 pays: netted.pays.0.to_string(),
                 receives: netted.receives.0.to_string(),
+                replaced: views(netting.replaced(), own),
+                transfers: views(netting.transfers(), own),
             }),
             words,
         })

@@ -93,8 +93,20 @@ fn a_circle_of_debts_is_set_off_when_all_three_consent_and_their_consents_hold_w
     ] {
         assert!(proposed.stdout.contains(line), "{line}\n{}", proposed.stdout);
     }
+    // With whom, and with whom instead.
+    for line in [
+        format!("before            0.04 USD from {}", trio.grid("payee")),
+        format!("before            0.02 USD to {}", trio.grid("payer")),
+        format!("instead           0.02 USD from {}", trio.grid("payer")),
+    ] {
+        assert!(proposed.stdout.contains(&line), "{line}\n{}", proposed.stdout);
+    }
     trio.crash("third");
     let netting = listed(&trio, "third");
+    let debt = |debtor, creditor, cents: i128| json!({"debtor": trio.grid(debtor), "creditor": trio.grid(creditor), "amount": (cents * CENT).to_string()});
+    assert_eq!(netting["ours"]["transfers"], json!([debt("payer", "third", 1)]));
+    assert_eq!(netting["ours"]["replaced"].as_array().unwrap().len(), 2);
+    assert!(netting["ours"]["replaced"].as_array().unwrap().contains(&debt("payee", "third", 2)), "{netting}");
     let hash = netting["netting"].as_str().unwrap().to_owned();
     assert_eq!(
         (&netting["gross"], &netting["net"], &netting["saved"]),

@@ -96,6 +96,21 @@ fn a_signed_statement_is_read_again_and_held_against_what_is_at_hand() {
     keep(&place, "behind", &positions[..1]);
     keep(&place, "other", &chain(&key, third, (payer, payee), &[booked[0], ("2026-02-03", payer, 41_000_000, 0)]));
 
+    // A third one has its own with the payer, of another amount: which two is to be said.
+    let fourth = place.grid_manager("gm4", 64);
+    keep(&place, "third", &chain(&key, third, (payer, fourth), &[("2026-02-03", payer, 90_000_000, 0)]));
+    let several = place.run(&format!("statement {payer} --period 2026-02 --sign wrong -d third"));
+    refused(&several, 4, "keeps 2 chains");
+    assert!(several.stderr.contains("--with GRID_ID"), "{}", several.stderr);
+    let one =
+        ok(place.run(&format!("statement {payer} --with {fourth} --period 2026-02 --sign theirs --json -d third")));
+    assert_eq!(one.json()["statements"].as_array().unwrap().len(), 1, "{}", one.stdout);
+    assert_eq!(one.json()["statements"][0]["payable"], "90000000");
+    ok(place.run("statement check theirs -d third"));
+    let none =
+        ok(place.run(&format!("statement {payer} --with {fourth} --asset EUR --period 2026-02 --json -d third")));
+    assert_eq!(none.json()["statements"], serde_json::json!([]));
+
     // Only whoever keeps the chain signs, and only once its period is over.
     let sign = |dir: &str, grid: GridId, period: &str, file: &str| {
         place.run(&format!("statement {grid} --period {period} --sign {file} -d {dir}"))

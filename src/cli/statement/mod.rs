@@ -18,6 +18,7 @@ use crate::config::{PUBLIC_MODE, create_new, read_key};
 use crate::keys::GridId;
 use crate::ledger::{Dispute, Ledger};
 use crate::netting::{Bill, ageing, bill};
+use crate::rate::Asset;
 use crate::signed::ObjectType;
 use crate::tariff::statement_proof::StatementProof;
 use crate::tariff::wire::{Position, Terms};
@@ -41,6 +42,12 @@ pub(super) struct StatementArgs {
     /// Only with this grid
     #[arg(value_name = "GRID_ID")]
     grid: Option<GridId>,
+    /// Only between that grid and this one: a node that clears for others keeps the books of several with it
+    #[arg(long, value_name = "GRID_ID", requires = "grid")]
+    with: Option<GridId>,
+    /// Only in this asset
+    #[arg(long, value_name = "ASSET")]
+    asset: Option<Asset>,
     /// A month in UTC, as in 2027-01, or two dates, as in 2027-01-01..2027-01-15, the second one not included
     /// [default: this month]
     #[arg(long, value_name = "PERIOD")]
@@ -103,7 +110,8 @@ async fn statements(args: &StatementArgs, own: &GridId, ledger: &Ledger) -> Outc
     let (mut statements, mut ours) = (Vec::new(), Vec::new());
     for (clearing, pair) in ledger.chains().await? {
         let asked = args.grid.is_none_or(|grid| pair.has(&grid) && grid != *own || pair.has(&grid) && !pair.has(own));
-        if !asked {
+        let asked = asked && args.with.is_none_or(|with| pair.has(&with) && Some(with) != args.grid);
+        if !asked || args.asset.is_some_and(|asset| asset != pair.asset) {
             continue;
         }
         let chain = ledger.positions_after(&clearing, &pair, 0, u32::MAX).await?;
@@ -138,8 +146,10 @@ fn is_of(dispute: &Dispute, own: &GridId, bill: &Bill) -> bool {
 fn sign(args: &StatementArgs, own: &GridId, ours: &[(Bill, Vec<Position>)], file: &Path) -> Outcome<()> {
     let [(bill, chain)] = ours else {
         let message = format!("this grid keeps {} chains of positions with that grid, and one is signed", ours.len());
-        return Err(Failure::new(ExitCode::Refused, message)
-            .hint("whoever the statement says it is booked by signs it: `GET /v1/statements/GRID` at its gateway"));
+        return Err(Failure::new(ExitCode::Refused, message).hint(match ours.len() {
+            0 => "whoever the statement says it is booked by signs it: `GET /v1/statements/GRID` at its gateway",
+            _ => "`--with GRID_ID` names the other one of the two, and `--asset` the asset",
+        }));
     };
     let key = read_key(&args.home.home()?.gateway_key())?;
     let statement = bill.signed(*own, &key, Clock::system().now());
