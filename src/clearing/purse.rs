@@ -137,8 +137,9 @@ pub(super) struct Lanes {
     pub(super) all: Vec<PurseLane>,
     /// Gateways that know no lanes.
     without: HashSet<[u8; 32]>,
-    /// Gateways that have missed nothing, as far as is known.
-    pub(super) resumed: HashSet<[u8; 32]>,
+    /// Gateways that have missed nothing, as far as is known, each with the session in which that was so: with another one, another
+    /// machine may answer in the same name.
+    pub(super) resumed: HashMap<[u8; 32], u64>,
 }
 
 /// A purse that pays for one of its grid's clients: the books say for whom.

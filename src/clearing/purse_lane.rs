@@ -190,6 +190,10 @@ impl PurseLane {
             debug!(%error, "a lane will be shown once more");
         }
         self.0.over.send_replace(true);
+        if paid.is_err() {
+            // Only now: what is not over is not shown.
+            purse.left_unsent(&client);
+        }
     }
 
     /// Does what the machine wants done. The error says why that is not possible any more.
@@ -215,7 +219,7 @@ impl PurseLane {
                                 state.closed = true;
                                 state.wants.push_front(PayerEffect::Persist(id, body));
                             }
-                            tries = paused(tries, purse, client).await?;
+                            tries = paused(tries).await?;
                             break;
                         }
                     },
@@ -241,7 +245,7 @@ impl PurseLane {
                     Err(error) if is_final(&error) => return Err(error.to_string()),
                     Err(error) => {
                         debug!(%error, "a voucher could not be sent: once more");
-                        tries = paused(tries, purse, client).await?;
+                        tries = paused(tries).await?;
                     }
                 }
                 continue;
@@ -330,9 +334,8 @@ impl PurseLane {
 }
 
 /// Waits before the next try; how many pauses there were. The error says that this was the last try.
-async fn paused(tries: u32, purse: &Inner, client: &GatewayClient) -> Result<u32, String> {
+async fn paused(tries: u32) -> Result<u32, String> {
     if tries > TRIES {
-        purse.left_unsent(client);
         return Err("its vouchers could not be written down or sent: they follow with the next request".to_owned());
     }
     sleep(PAUSE * 2_u32.pow(tries)).await;

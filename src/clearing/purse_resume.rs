@@ -18,7 +18,8 @@ impl Purse {
     /// away: each one's best voucher, 128 of them in one request. What it shows of our own signature that these books have
     /// forgotten is taken up.
     pub(super) async fn resume(&self, client: &GatewayClient) {
-        if !self.lanes().resumed.insert(*client.place().nurl.spki_hash()) {
+        let (gateway, session) = (*client.place().nurl.spki_hash(), client.session());
+        if self.lanes().resumed.insert(gateway, session) == Some(session) {
             return;
         }
         let lanes = match self.lanes_to_show(client).await {
@@ -92,7 +93,7 @@ impl Purse {
                     told.push(id);
                     continue;
                 }
-                // One of another gateway with books of its own, which is told when it is met.
+                // One of another gateway with books of its own, or of the machine that this one is a copy of: it is told when it is met.
                 Some(why) => {
                     debug!(lane = %id, ?why, "a lane of before is not brought up to date");
                     continue;

@@ -23,6 +23,7 @@ use rustls::ClientConfig;
 use serde::Deserialize;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -99,7 +100,12 @@ struct Inner {
     shared: tokio::sync::Mutex<Option<Sender>>,
     idle: Mutex<Vec<Sender>>,
     welcome: Mutex<Option<Welcome>>,
+    /// The session that was opened last.
+    session: AtomicU64,
 }
+
+/// How many sessions this process has opened.
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
 /// A place on a connection with an open session, for one request.
 pub(super) struct Lease {
@@ -136,6 +142,7 @@ impl GatewayClient {
             shared: tokio::sync::Mutex::new(None),
             idle: Mutex::default(),
             welcome: Mutex::default(),
+            session: AtomicU64::new(0),
         }));
         client.lease().await?.give_back();
         Ok(client)
@@ -149,6 +156,11 @@ impl GatewayClient {
     /// The key that this caller is known by.
     pub fn key(&self) -> PublicKey {
         self.0.me.key().public()
+    }
+
+    /// The session that was opened last, by its number in this process: a gateway that was lost and found again has another one.
+    pub fn session(&self) -> u64 {
+        self.0.session.load(Ordering::Relaxed)
     }
 
     /// What the gateway said when the session was opened last.
@@ -301,6 +313,7 @@ impl GatewayClient {
             unit_limit: document.unit_limit_bytes,
         };
         *self.0.welcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(welcome);
+        self.0.session.store(SESSIONS.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         Ok(connection.sender)
     }
 

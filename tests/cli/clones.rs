@@ -132,6 +132,19 @@ fn a_gateway_abroad_that_runs_twice_is_paid_by_each_lane_once_and_shows_two_hist
     assert!(sum(&ours) - sum(&theirs) <= charge(4 * MIB), "{ours:?}, {theirs:?}");
     assert!((charge(2 * SIZE)..charge(2 * SIZE + 3 * MIB)).contains(&sum(&ours)), "{ours:?}");
 
+    // The first one is met again: it is shown what the other one did not know the lane of, by a home that was never started again.
+    priced.abroad.is_wired(&priced.place);
+    priced.abroad.wire.cut();
+    ok(priced.get("again"));
+    let (ours, theirs) = eventually("nothing is missing any more", || {
+        let ours = best(&priced, ["home", "home"], Part::Payer);
+        let theirs = best(&priced, ["abroad", "twin"], Part::Payee);
+        (ours == theirs).then_some((ours, theirs))
+    });
+    assert_eq!(sum(&ours), sum(&theirs));
+    priced.abroad.wire.leads_to(twin.wire.addr);
+    priced.abroad.wire.cut();
+
     // Each of the two bills the lanes that it has, those of before too. The home takes the first history, and is told of the other.
     settled(&priced, "twin");
     assert_eq!(settled(&priced, "home"), "", "what is on the bill is in its books");

@@ -298,11 +298,16 @@ impl Node {
     }
 
     pub(crate) fn is_started(&mut self, place: &Place, running: Running) {
+        self.is_wired(place);
+        self.running = Some(running);
+    }
+
+    /// Waits until it has a gateway, to which its wire leads from now on.
+    pub(crate) fn is_wired(&self, place: &Place) {
         let local =
             eventually("a gateway", || status(place, self.dir)["gateway_local_nurl"].as_str().map(str::to_owned));
         let local: Nurl = local.parse().unwrap();
         self.wire.leads_to(local.place().to_string().parse().unwrap());
-        self.running = Some(running);
     }
 
     /// `kill -9`, and the connections with it.
