@@ -34,6 +34,28 @@ pub(super) enum Act {
     UnderWay { gateway: PublicKey, lines: Vec<UsageLine>, at: UnixSeconds },
 }
 
+impl Act {
+    /// Why it was not done, where it was alone: of a sum that would be too large the database says neither what for nor what next.
+    pub(super) fn told(&self, error: LedgerError) -> LedgerError {
+        let LedgerError::Beyond { location, .. } = error else { return error };
+        let (what, next) = match self {
+            Self::Voucher(new) => (
+                format!("a voucher of lane {}", new.voucher.body().lane),
+                "have what is owed paid, and record that with `clearinghouse statement paid`",
+            ),
+            Self::Payment { payment, .. } => (
+                format!("a payment of {} to {}", payment.body().debtor, payment.body().creditor),
+                "look at its amount, and at what was recorded before: that much is not owed",
+            ),
+            Self::Netting { .. } => ("a netting".to_owned(), "have some of its debts paid, and propose it anew"),
+            _ => {
+                ("what was to be noted".to_owned(), "`clearinghouse ledger verify` says whether these books are sound")
+            }
+        };
+        LedgerError::Beyond { what, location, next }
+    }
+}
+
 /// What came of it.
 #[derive(Debug, Clone)]
 pub(super) enum Done {

@@ -58,6 +58,19 @@ pub enum LedgerError {
         /// What the database or the network said.
         source: Arc<sqlx::Error>,
     },
+    /// A sum that 63 bits do not hold, as the database found when it was to add to it. Nothing was booked.
+    #[error(
+        "{what} would bring a sum in the ledger {location} beyond 2^63 - 1 minor units, the most that one holds, and is not booked: \
+         {next}"
+    )]
+    Beyond {
+        /// What was to be booked.
+        what: String,
+        /// Where.
+        location: Location,
+        /// What to do.
+        next: &'static str,
+    },
     /// A file beside the database could not be worked with.
     #[error("{0}")]
     File(#[source] Arc<FileError>),
@@ -124,9 +137,15 @@ impl LedgerError {
     pub(super) fn of(location: &Location) -> impl Fn(sqlx::Error) -> Self {
         let location = location.clone();
         move |error| {
-            let full = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| is_full(&code));
-            let (location, source) = (location.clone(), Arc::new(error));
-            if full { Self::Full { location, source } } else { Self::Database { location, source } }
+            let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+            let (full, beyond, location) = (is_full(&code), is_beyond(&code), location.clone());
+            match Arc::new(error) {
+                source if full => Self::Full { location, source },
+                _ if beyond => {
+                    Self::Beyond { what: "what was written".to_owned(), location, next: "write less at once" }
+                }
+                source => Self::Database { location, source },
+            }
         }
     }
 }
@@ -135,6 +154,12 @@ impl From<FileError> for LedgerError {
     fn from(error: FileError) -> Self {
         Self::File(Arc::new(error))
     }
+}
+
+/// SQLite: SQLITE_CONSTRAINT_DATATYPE, since a sum that overflows becomes a float, which a strict table does not take. PostgreSQL:
+/// numeric_value_out_of_range.
+fn is_beyond(code: &str) -> bool {
+    matches!(code, "3091" | "22003")
 }
 
 /// SQLite: SQLITE_FULL, and a write, sync, truncation or enlargement that the file system refused. PostgreSQL: disk_full.

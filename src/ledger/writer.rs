@@ -63,12 +63,15 @@ impl Database {
     async fn commit(&mut self, mut acts: Vec<Act>) -> Vec<Answer> {
         match self.transaction(&acts).await {
             Ok(answers) => answers,
-            Err(error) if acts.len() == 1 || error.is_full() => acts.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) if acts.len() == 1 || error.is_full() => {
+                acts.iter().map(|act| Err(act.told(error.clone()))).collect()
+            }
             // One of them is at fault; the others are not to suffer for it.
             Err(_) => {
                 let mut answers = Vec::with_capacity(acts.len());
                 for act in acts.drain(..) {
-                    let alone = self.transaction(&[act]).await;
+                    let alone = self.transaction(std::slice::from_ref(&act)).await;
+                    let alone = alone.map_err(|error| act.told(error));
                     answers.push(alone.and_then(|mut answers| answers.pop().unwrap_or(Err(LedgerError::Closed))));
                 }
                 answers

@@ -96,7 +96,11 @@ fn who_owes_all_the_money_that_there_is_gets_nothing_more_and_the_books_say_what
             ledger.voucher(part, once.1.clone(), Vec::new(), now).await.unwrap();
             // More is not booked in part, nor as something else.
             ledger.open_lane(part, again.0.clone(), now).await.unwrap();
-            assert!(ledger.voucher(part, again.1.clone(), Vec::new(), now).await.is_err());
+            let refused = ledger.voucher(part, again.1.clone(), Vec::new(), now).await.unwrap_err().to_string();
+            let lane = format!("a voucher of lane {} would bring a sum", again.0.identity());
+            for says in [lane.as_str(), dir, "beyond 2^63 - 1 minor units", "`clearinghouse statement paid`"] {
+                assert!(refused.contains(says), "{says}: {refused}");
+            }
             ledger.close().await;
         });
     }

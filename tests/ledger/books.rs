@@ -289,8 +289,18 @@ pub(crate) async fn a_sum_that_does_not_fit_is_refused_and_changes_nothing(locat
         ledger.pay(Part::Payee, payment(1, 2, most, 1), NOW),
         ledger.pay(Part::Payer, payment(3, 4, 5, 0), NOW),
     );
-    assert!(refused.is_err(), "{refused:?}");
+    // In words of our own, whatever the database says: what, where, and what next.
+    let said = refused.unwrap_err().to_string();
+    for says in [
+        format!("a payment of {} to {} would bring a sum in the ledger {location} beyond 2^63 - 1", grid(1), grid(2)),
+        "and is not booked: look at its amount".to_owned(),
+    ] {
+        assert!(said.contains(&says), "{says}: {said}");
+    }
     assert_eq!(fits.unwrap(), Kept::New);
+    // By a little, with nothing beside it, and below zero as above.
+    let little = ledger.pay(Part::Payee, payment(1, 2, 2, 2), NOW).await.unwrap_err().to_string();
+    assert!(little.contains("beyond 2^63 - 1 minor units"), "{little}");
     assert_eq!(ledger.owed(Part::Payee, public(1), public(2), usd()).await.unwrap(), -i128::from(most));
     assert_eq!(ledger.owed(Part::Payer, public(3), public(4), usd()).await.unwrap(), -5);
     ledger.close().await;
