@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::resolver::Resolver;
 use crate::units::Seconds;
 use std::time::Duration;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// How often floors that a full disk did not take are tried again.
 const FLOORS_EVERY: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub(super) async fn settle(settler: Settler) {
         // In time, or when somebody owes half of what may be owed.
         tokio::select! {
             _ = tick.tick() => {}
-            () = settler.time_to_settle() => {}
+            () = settler.time_to_settle() => info!("a grid owes half of what it may: what is due is claimed now"),
         }
         settler.round(Round::WhatIsDue).await;
     }

@@ -1,6 +1,7 @@
 //! Books that were copied or lost: clients that were cloned, with one key, and a client and a grid that were restored from a backup.
 //! Nobody is billed twice, and nobody loses what it paid for.
 
+use crate::place::Place;
 use crate::priced::{Priced, Vouched, key, ledger, ok, owed, vouched};
 use lafs_clearinghouse::config::Home;
 use lafs_clearinghouse::ledger::Part;
@@ -19,6 +20,15 @@ pub(crate) fn copy(priced: &Priced, from: &str, to: &str) {
     let _ = std::fs::remove_dir_all(priced.place.path(to));
     let words = ["-a".into(), priced.place.path(from), priced.place.path(to)];
     assert!(Command::new("cp").args(words).status().unwrap().success());
+}
+
+/// The books of `dir`, which does not run, are what `ledger backup` has put into a file.
+pub(crate) fn restore(place: &Place, dir: &str, backup: &str) {
+    let ledger = ledger(place, dir);
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", ledger.display()));
+    }
+    std::fs::copy(place.path(backup), ledger).unwrap();
 }
 
 #[test]
@@ -54,11 +64,7 @@ fn a_grid_whose_books_are_restored_from_a_backup_is_told_what_was_signed_since_b
     ok(getting.ended());
     let (client, home) = priced.agree();
     priced.home.kill();
-    let ledger = ledger(&priced.place, "home");
-    for end in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", ledger.display()));
-    }
-    std::fs::copy(priced.place.path("backup.sqlite"), ledger).unwrap();
+    restore(&priced.place, "home", "backup.sqlite");
     assert!(priced.owed_at_home("me").1 < client && priced.owed_abroad().0 < home, "the backup is older");
     priced.home.start(&priced.place);
     ok(priced.get("again"));

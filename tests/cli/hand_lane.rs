@@ -23,17 +23,27 @@ use std::sync::{Arc, Mutex};
 
 /// A session with the gateway of one of the nodes, as whoever `me` is.
 pub(crate) async fn called_by(priced: &Priced, gateway: &Node, me: CallerIdentity) -> GatewayClient {
+    called_at(priced, gateway, me, Clock::system()).await
+}
+
+async fn called_at(priced: &Priced, gateway: &Node, me: CallerIdentity, clock: Clock) -> GatewayClient {
     let nurl = ok(priced.place.run(&format!("gateway url -d {}", gateway.dir))).stdout.trim().parse().unwrap();
     let place = GatewayPlace { nurl, grid: gateway.grid, named: Named::ByUser };
     let guard = DialGuard::new(PrivateAddresses::Allowed);
-    GatewayClient::connect(place, me, Clock::system(), guard, Patience::WITH_HOME).await.unwrap()
+    GatewayClient::connect(place, me, clock, guard, Patience::WITH_HOME).await.unwrap()
 }
 
 /// The second grid's gateway as the first one's own calls it: with its key and its record.
 pub(crate) async fn called(priced: &Priced, key: &SecretKey) -> GatewayClient {
+    called_ahead(priced, key, 0).await
+}
+
+/// The same, by nodes whose clocks are so far ahead of the machine's.
+pub(crate) async fn called_ahead(priced: &Priced, key: &SecretKey, ahead: i64) -> GatewayClient {
     let record = GridRecord::from_bytes(&priced.place.read("home/own.record"), &priced.home.grid).unwrap();
     let record = Arc::new(move || Some(record.signed().clone()));
-    called_by(priced, &priced.abroad, CallerIdentity::Grid { key: key.clone(), record }).await
+    let me = CallerIdentity::Grid { key: key.clone(), record };
+    called_at(priced, &priced.abroad, me, Clock::with_offset(ahead)).await
 }
 
 pub(crate) async fn post(

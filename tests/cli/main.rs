@@ -63,3 +63,4 @@ mod usage;
 #[path = "../valve/mod.rs"]
 mod valve;
 mod withdrawn;
+mod written_off;
