@@ -356,13 +356,22 @@ fn a_second_netting_goes_on_in_the_chains_of_the_first_and_each_grid_is_asked_fo
     for (debtor, creditor, cents) in [instead[0], instead[3]] {
         assert_eq!(trio.owed(debtor, Part::Payer, debtor, creditor), cents * CENT);
     }
+    // And when that other history is as long as the one that they have: here of payments, which are told again in the right one.
+    let payer = trio.grid("payer").to_string();
+    for reference in ["RF1", "RF2"] {
+        ok(trio.types(&["statement", "paid", &payer, "0.01 USD", "--reference", reference, "-d", "payee"]));
+        trio.statements("payee");
+    }
+    assert_eq!(positions(&trio)[0], numbers[0], "as many");
+    let (_, told) = trio.statements("payer");
+    assert!(told.contains("which we were given, is not in the history that is shown now"), "{told}");
     trio.kill("third");
     restore(&trio.place, "third", "second.sqlite");
     trio.revive("third");
     trio.find_each_other();
-    owe(&trio, instead);
-    for dir in ["payer", "payee"] {
+    for dir in ["payee", "payer"] {
         assert_eq!(trio.statements(dir).1, "", "{dir}");
     }
+    owe(&trio, [("payer", "payee", 1), ("payee", "third", 0), ("third", "payer", 1), ("payer", "third", 3)]);
     trio.are_proved();
 }
