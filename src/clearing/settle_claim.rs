@@ -189,6 +189,9 @@ mod tests {
     use crate::tariff::wire::{TermsBody, TermsProposal};
     use crate::units::Bytes as Octets;
 
+    /// All of the credit: 10 USD, at 0.02 USD for each GiB.
+    const LENT: MinorUnits = MinorUnits(10_000_000_000);
+
     fn owed(gibs: u64, of_it_booked: u64) -> Claimable {
         let posted_bytes = Octets(of_it_booked << 30);
         let posted_amount = PRICE.charge(posted_bytes).unwrap();
@@ -197,22 +200,25 @@ mod tests {
 
     #[test]
     fn half_of_the_credit_calls_for_a_claim_as_far_as_it_is_not_booked_yet() {
-        // Of 10 USD, at 0.02 USD for each GiB.
-        assert!(is_due(&terms(), &[owed(250, 0)], NOW));
-        assert!(!is_due(&terms(), &[owed(249, 0)], NOW));
-        assert!(is_due(&terms(), &[owed(249, 0), owed(1, 0)], NOW), "all lanes together");
-        assert!(!is_due(&terms(), &[owed(499, 250)], NOW));
+        assert_eq!(terms_body().credit_limit, LENT);
+        assert!(is_due(&terms(), LENT, &[owed(250, 0)], NOW));
+        assert!(!is_due(&terms(), LENT, &[owed(249, 0)], NOW));
+        assert!(is_due(&terms(), LENT, &[owed(249, 0), owed(1, 0)], NOW), "all lanes together");
+        assert!(!is_due(&terms(), LENT, &[owed(499, 250)], NOW));
+        // A gateway that lends a part of it claims at half of that.
+        let part = MinorUnits(LENT.0 / 5);
+        assert!(is_due(&terms(), part, &[owed(50, 0)], NOW) && !is_due(&terms(), part, &[owed(49, 0)], NOW));
     }
 
     #[test]
     fn the_settlement_interval_and_half_of_the_dispute_period_call_for_one_however_little_it_is() {
         let (terms, body, little) = (terms(), terms_body(), [owed(1, 0)]);
         let interval = NOW.plus(body.settle);
-        assert!(!is_due(&terms, &little, interval.minus(Seconds(1))) && is_due(&terms, &little, interval));
+        assert!(!is_due(&terms, LENT, &little, interval.minus(Seconds(1))) && is_due(&terms, LENT, &little, interval));
         // Terms by which it is settled later than that.
         let late = TermsBody { settle: Seconds::days(90), ..body };
         let late = TermsProposal::sign(&late, &secret(1)).unwrap().accept(&secret(2)).unwrap();
         let half = lane_body().not_after.plus(Seconds(body.dispute.0 / 2));
-        assert!(!is_due(&late, &little, half.minus(Seconds(1))) && is_due(&late, &little, half));
+        assert!(!is_due(&late, LENT, &little, half.minus(Seconds(1))) && is_due(&late, LENT, &little, half));
     }
 }
