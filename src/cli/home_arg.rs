@@ -38,6 +38,11 @@ impl HomeArg {
             let failure = Failure::from(error);
             let dir = home.path().display();
             match failure.exit {
+                // Who is a client has a bill of its home, and that has none of it.
+                ExitCode::NotFound if home.client().exists() => failure.hint(format!(
+                    "`{dir}` is a client's directory, and this is for a node's: `clearinghouse usage -d {dir}` says what was read and \
+                     what it cost"
+                )),
                 ExitCode::NotFound => {
                     failure.hint(format!("make the data directory with `clearinghouse init {dir} …`"))
                 }

@@ -64,11 +64,12 @@ pub(super) fn run(args: &UsageArgs, terminal: &Terminal) -> Outcome<()> {
         lines.extend(read?);
     }
     if let Some(file) = &args.plot {
+        let title = if operator { "octets delivered each day" } else { "octets read each day" };
         let mut days: BTreeMap<u64, u64> = BTreeMap::new();
         for line in lines.iter().filter(|line| !operator || line.part == Part::Payee) {
             *days.entry(line.day.0).or_default() += line.bytes.0;
         }
-        std::fs::write(file, plot::days(&days, "octets read each day")).map_err(|error| {
+        std::fs::write(file, plot::days(&days, title)).map_err(|error| {
             Failure::because(ExitCode::Failed, &error).about(format!("cannot write `{}`", file.display()))
         })?;
     }

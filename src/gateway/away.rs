@@ -99,6 +99,14 @@ pub(super) enum AwayError {
 }
 
 impl AwayError {
+    /// How many octets a manifest has that was wanted within less.
+    pub(super) fn longer(&self) -> Option<Octets> {
+        match self {
+            Self::Peer(error) => error.longer(),
+            _ => None,
+        }
+    }
+
     /// How it is told.
     pub(super) fn refusal(&self) -> Refusal {
         match self {
@@ -119,13 +127,13 @@ impl Away {
     }
 
     /// Opens the file of a verify cap on `grid`, in the version that `tag` names, if it names one. Of the manifest, what it says
-    /// of the `units` comes at once. What it costs is counted for `reader`.
+    /// of the `units` comes at once, if it has no more than `most` octets where that is said. What it costs is counted for `reader`.
     pub(super) async fn open(
         &self,
         grid: &GridId,
         cap: &Capability,
         tag: Option<String>,
-        units: Range<u64>,
+        (units, most): (Range<u64>, Option<Octets>),
         reader: PublicKey,
     ) -> Result<AwayFile, AwayError> {
         let (mut client, grid) = self.session(grid, &mut Tried::default()).await?;
@@ -139,7 +147,7 @@ impl Away {
             Some(kept) => kept.manifest,
             None => {
                 let manifest;
-                (client, manifest) = self.fetch_manifest(client, &grid, cap, units, &*payer).await?;
+                (client, manifest) = self.fetch_manifest(client, &grid, cap, (units, most), &*payer).await?;
                 let manifest = Arc::new(manifest);
                 let mut kept = self.manifests();
                 kept.retain(|_, kept| kept.since.elapsed() < KEPT_FOR);
@@ -193,12 +201,16 @@ impl Away {
         mut client: GatewayClient,
         grid: &GridId,
         cap: &Capability,
-        units: Range<u64>,
+        (units, most): (Range<u64>, Option<Octets>),
         payer: &dyn Payer,
     ) -> Result<(GatewayClient, Manifest), AwayError> {
         let mut tried = Tried::default();
         loop {
-            match client.manifest(grid, cap, units.start, units.end - units.start, Some(payer)).await {
+            let manifest = match most {
+                Some(most) => client.manifest_within(grid, cap, units.clone(), most, Some(payer)).await,
+                None => client.manifest(grid, cap, units.start, units.end - units.start, Some(payer)).await,
+            };
+            match manifest {
                 Ok(manifest) => {
                     self.received(grid, Octets(manifest.encode().len() as u64));
                     return Ok((client, manifest));
@@ -242,6 +254,13 @@ impl AwayFile {
         self.first.covers(unit)
     }
 
+    /// How many octets what verifies these units has at most, in as many pages as it comes in.
+    pub(super) fn manifest_at_most(&self, units: &Range<u64>) -> Octets {
+        let page = page_units(&self.cap);
+        let pages = units.end.div_ceil(page).saturating_sub(units.start / page);
+        Octets(pages.saturating_mul(self.first.at_most((units.end - units.start).min(page))))
+    }
+
     /// The same file, of which nothing is read that has a price.
     pub(super) fn free(&self) -> Self {
         Self { payer: Arc::new(FreeOnly(Arc::clone(&self.payer))), ..self.clone() }
@@ -259,7 +278,7 @@ impl AwayFile {
             return Ok((self, manifest));
         }
         let (client, manifest) =
-            self.away.fetch_manifest(self.client, &self.grid, &self.cap, units, &*self.payer).await?;
+            self.away.fetch_manifest(self.client, &self.grid, &self.cap, (units, None), &*self.payer).await?;
         self.client = client;
         if manifest.etag() != self.etag() {
             return Err(AwayError::OtherVersion);

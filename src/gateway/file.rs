@@ -5,6 +5,7 @@ use crate::gateway::serve::Refusal;
 use crate::gateway::shares::{File, ReadError};
 use crate::gateway::unit::Unit;
 use crate::lafs::manifest::UnitLayout;
+use crate::units::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::ops::Range;
@@ -63,6 +64,14 @@ impl Opened {
         match self {
             Self::Own(_) => true,
             Self::Away(file) => units.all(|unit| file.covers(unit)),
+        }
+    }
+
+    /// How many octets of another grid what verifies these units has at most; of our own none.
+    pub(super) fn manifest_at_most(&self, units: &Range<u64>) -> Bytes {
+        match self {
+            Self::Own(_) => Bytes(0),
+            Self::Away(file) => file.manifest_at_most(units),
         }
     }
 

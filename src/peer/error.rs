@@ -6,6 +6,7 @@ use crate::lafs::manifest::ManifestError;
 use crate::peer::dial::DialError;
 use crate::peer::refusal::{Refusal, RefusalCode};
 use crate::record::RecordError;
+use crate::units::Bytes;
 use std::error::Error;
 use std::io;
 
@@ -154,6 +155,11 @@ impl PeerError {
     /// Whether the lane that was named is open no more, so that another one is to be opened.
     pub fn is_lane_closed(&self) -> bool {
         self.refusal().is_some_and(|refusal| refusal.code == RefusalCode::LaneClosed)
+    }
+
+    /// How many octets what was asked for has, where that is more than were wanted.
+    pub fn longer(&self) -> Option<Bytes> {
+        self.refusal().filter(|refusal| refusal.status == 413)?.octets.map(Bytes)
     }
 
     /// The refusal, where it is one.

@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// The header in which a manifest's request says, as `Range` would, which octets of the ciphertext are asked for next.
 pub const THEN_RANGE: HeaderName = HeaderName::from_static("then-range");
 
+/// The header in which a manifest's request says how many octets it may have. A longer one is refused, and how long it is told.
+pub const AT_MOST: HeaderName = HeaderName::from_static("at-most");
+
 /// The size of a segment where nobody has chosen another: Tahoe-LAFS's own.
 pub const USUAL_UNIT: u64 = 131_072;
 /// How many units a reader asks to have the manifest of at once, of what never changes.
@@ -54,6 +57,31 @@ impl GatewayClient {
         then: Option<Range<u64>>,
         payer: Option<&dyn Payer>,
     ) -> Result<Manifest, PeerError> {
+        self.manifest_asked(grid, cap, units, then.as_ref().and_then(then_range), payer).await
+    }
+
+    /// The manifest of these `units`, at most [`MAX_UNITS`], if it has no more than so many octets; a longer one costs nothing, and
+    /// [`PeerError::longer`] says how long it is. A gateway that does not know of that takes no notice.
+    pub async fn manifest_within(
+        &self,
+        grid: &GridId,
+        cap: &Capability,
+        units: Range<u64>,
+        most: Octets,
+        payer: Option<&dyn Payer>,
+    ) -> Result<Manifest, PeerError> {
+        let most = (AT_MOST, HeaderValue::from(most.0));
+        self.manifest_asked(grid, cap, units, Some(most), payer).await
+    }
+
+    async fn manifest_asked(
+        &self,
+        grid: &GridId,
+        cap: &Capability,
+        units: Range<u64>,
+        with: Option<(HeaderName, HeaderValue)>,
+        payer: Option<&dyn Payer>,
+    ) -> Result<Manifest, PeerError> {
         let (first, count) = (units.start, units.end.saturating_sub(units.start));
         let (file, limit) = self.asked_for(cap)?;
         let count = count.clamp(1, MAX_UNITS);
@@ -67,7 +95,7 @@ impl GatewayClient {
                 None => None,
             };
             let lane = paid.iter().map(|paid| lane_header(&paid.lane()));
-            let headers: Vec<_> = lane.chain(then.as_ref().and_then(then_range)).collect();
+            let headers: Vec<_> = lane.chain(with.clone()).collect();
             match self.get_whole(&path, &headers, limit).await {
                 Ok((_, body)) => break (body, paid),
                 // The lane has ended meanwhile: another one does.

@@ -25,7 +25,7 @@ mod units;
 pub use client::{GatewayClient, GatewayGreeting, Welcome, WelcomedAs, ask_gateway};
 pub use dial::{DialError, DialGuard, Named};
 pub use error::PeerError;
-pub use files::{PAGE_UNITS, THEN_RANGE, USUAL_UNIT, manifest_estimate, pages_of_manifest};
+pub use files::{AT_MOST, PAGE_UNITS, THEN_RANGE, USUAL_UNIT, manifest_estimate, pages_of_manifest};
 pub use identity::{IdentityError, TlsIdentity};
 pub use payment::{Came, FreeOnly, LANE, PaidRequest, Payer, Purchase};
 pub use place::{CallerIdentity, CurrentRecord, GatewayPlace};

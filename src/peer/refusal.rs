@@ -58,6 +58,8 @@ pub struct Refusal {
     pub retry_after: Option<Seconds>,
     /// What it offers to be paid by, with status 402, as it stands in the document.
     pub offers: Option<serde_json::Value>,
+    /// How many octets what was asked for has, with status 413.
+    pub octets: Option<u64>,
 }
 
 struct Detail<'t>(&'t str);
@@ -74,12 +76,13 @@ struct Document {
     detail: Option<String>,
     hint: Option<String>,
     offers: Option<serde_json::Value>,
+    octets: Option<u64>,
 }
 
 impl Refusal {
     /// The refusal that this answer is.
     pub(super) fn new(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
-        let empty = Document { code: None, detail: None, hint: None, offers: None };
+        let empty = Document { code: None, detail: None, hint: None, offers: None, octets: None };
         let document = serde_json::from_slice(body).unwrap_or(empty);
         let retry_after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         Self {
@@ -89,6 +92,7 @@ impl Refusal {
             hint: document.hint.as_deref().map(plain),
             retry_after: retry_after.map(Seconds),
             offers: document.offers,
+            octets: document.octets,
         }
     }
 }

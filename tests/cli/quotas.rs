@@ -3,7 +3,7 @@
 use crate::cheaper::reader;
 use crate::paid::Testnet;
 use crate::place::Place;
-use crate::priced::{POLICY, Priced};
+use crate::priced::{POLICY, Priced, ok};
 use futures::StreamExt;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::clearing::{Budget, ClientJudge, Purse, PurseParts};
@@ -173,4 +173,23 @@ fn what_verifies_the_later_parts_of_a_long_file_does_not_pass_the_ceiling_of_its
     let (_, from_grids) = used(&priced.place.run("usage -d home --json").json());
     assert!(from_grids <= CEILING, "{from_grids} of {CEILING}");
     assert!(from_grids > CEILING / 2, "{from_grids} of {CEILING}");
+}
+
+#[test]
+fn the_first_manifest_of_a_file_in_small_segments_does_not_pass_the_ceiling_of_its_grid() {
+    // What is usual is 3,000 octets; of segments of 1 KiB 1,024 hashes come at once.
+    let priced = Priced::in_segments(3_000_000, Bytes(1_024), "5 USD/GiB");
+    let policy = |octets: u64| {
+        priced.place.write("home/policy.toml", format!("{POLICY}grid-ceiling = [\"{octets} B/day\"]\n"));
+    };
+    policy(20_000);
+    let refused = priced.get("file");
+    assert_eq!(refused.status, 4, "{}", refused.stderr);
+    assert!(refused.stderr.contains("what comes next is 3"), "{}", refused.stderr);
+    let usage = priced.place.run("usage -d home --json").json();
+    assert_eq!(used(&usage), (0, 0), "{usage}");
+    // Where there is enough for it, it is read.
+    policy(4_000_000);
+    ok(priced.get("file"));
+    priced.agree();
 }

@@ -46,6 +46,16 @@ fn every_command_shows_an_example() {
 }
 
 #[test]
+fn a_client_who_asks_for_a_nodes_bill_is_told_where_its_own_is() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("me")).unwrap();
+    place.write("me/client.toml", "");
+    let ended = place.run("statement -d me");
+    assert_eq!(ended.status, 3, "{}", ended.stderr);
+    assert!(ended.stderr.contains("`clearinghouse usage -d me` says what was read"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_wrong_word_ends_with_2_and_says_what_to_try() {
     let place = Place::new();
     place.run("").is(

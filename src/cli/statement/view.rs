@@ -206,7 +206,10 @@ impl fmt::Display for StatementsView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "From {} to {}", self.from_unix_seconds, self.until_unix_seconds)?;
         if self.statements.is_empty() {
-            writeln!(f, "\nNothing was booked.")?;
+            writeln!(
+                f,
+                "\nNothing was booked: what is free is on no bill. `clearinghouse usage` says who has read how much."
+            )?;
         }
         for bill in &self.statements {
             let mut table = Table::new();

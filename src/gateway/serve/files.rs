@@ -11,13 +11,13 @@ use crate::gateway::serve::lanes::wanted_lane;
 use crate::gateway::serve::leases::Payer;
 use crate::gateway::serve::range;
 use crate::gateway::serve::refusal::{Code, Refusal};
-use crate::gateway::serve::room::Room;
+use crate::gateway::serve::room::{Room, Taken};
 use crate::gateway::serve::sending::{Answer, Leased, begin, kind};
 use crate::gateway::serve::shared::Shared;
 use crate::gateway::traffic::Way as Direction;
 use crate::keys::GridId;
 use crate::lafs::manifest::{MAX_UNITS, UnitLayout};
-use crate::peer::{Came, USUAL_UNIT, manifest_estimate};
+use crate::peer::{AT_MOST, Came, USUAL_UNIT, manifest_estimate};
 use crate::units::{Bytes as Octets, Seconds};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -28,6 +28,8 @@ use serde::Deserialize;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// How often a manifest may turn out to be longer than what was held for it: once, and as often as a file changes meanwhile.
+const LONGER: u32 = 3;
 /// When somebody may come again who found too many being served.
 const BUSY: Seconds = Seconds(2);
 
@@ -57,8 +59,8 @@ pub(super) async fn manifest(
     let allowance = Allowance::of(&shared, &admitted).await?;
     let room = Room::of(&shared, &admitted, &grid, allowance)?;
     let asked = first..first.saturating_add(count);
-    let expected = room.expect(manifest_bytes(&cap, count)).await?;
-    let file = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked).await?;
+    let most = wanted_length(&headers)?;
+    let (file, expected) = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked, room.allowance()).await?;
     let units = file.layout().units();
     // Of an empty file too there is a manifest: it says that it is empty.
     if first > 0 && first >= units {
@@ -71,6 +73,10 @@ pub(super) async fn manifest(
     let units = first..first.saturating_add(count).min(units);
     let bytes = file.manifest(units.clone()).await.map_err(|error| error.refusal())?;
     drop(expected);
+    let size = Octets(bytes.len() as u64);
+    if let Some(most) = most.filter(|most| size > *most) {
+        return Err(Refusal::longer(size, most));
+    }
     // What strangers read is read when their share of the pool is taken, and what has a quota is counted as it goes out.
     if matches!(admitted.payer, Payer::Client(_)) && room.held().is_none() {
         begin_next(
@@ -82,7 +88,6 @@ pub(super) async fn manifest(
             &room,
         );
     }
-    let size = Octets(bytes.len() as u64);
     let mut place = room.reserve(&index(&cap), Came::Manifest { first }, size, size).await?;
     place.goes_out();
     room.finish();
@@ -132,8 +137,8 @@ pub(super) async fn ciphertext(
     }
     // What was read of it a moment ago is at hand.
     let is_kept = shared.away.layout_of(&grid, &cap).is_some();
-    let expected = if is_kept { None } else { room.expect(manifest_bytes(&cap, page_units(&cap))).await? };
-    let file = opened(&shared, &admitted, &cap, tag, 0..page_units(&cap)).await?;
+    let allowance = room.allowance().filter(|_| !is_kept);
+    let (file, expected) = opened(&shared, &admitted, &cap, tag, 0..page_units(&cap), allowance).await?;
     drop(expected);
     let (layout, version) = (file.layout(), file.etag());
     let size = layout.size.0;
@@ -172,27 +177,48 @@ pub(super) async fn ciphertext(
     Ok(response)
 }
 
+/// Opens a file with what its manifest says of `units`. Where that comes from another grid so much is held of the quotas for it, if
+/// there are any, as it has, before it is owed for; until what is returned is dropped.
 pub(super) async fn opened(
     shared: &Shared,
     admitted: &Admitted,
     cap: &Capability,
     tag: Option<String>,
     units: Range<u64>,
-) -> Result<Opened, Refusal> {
-    match (admitted.way, &shared.files) {
-        (Way::Own, Some(files)) => files.open(cap, tag).await.map(Opened::Own).map_err(|error| error.refusal()),
-        (Way::Own, None) => Err(Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            Code::Unreachable,
-            "this gateway has no storage servers to read from",
-        )
-        .hint("its operator names a Tahoe-LAFS node in `tahoe-node`")),
-        (Way::Away(grid), _) => {
-            let reader = match &admitted.payer {
-                Payer::Client(key) => *key,
-                Payer::Stranger(stranger) => *stranger.grid.key(),
-            };
-            shared.away.open(&grid, cap, tag, units, reader).await.map(Opened::Away).map_err(|error| error.refusal())
+    allowance: Option<&Arc<Allowance>>,
+) -> Result<(Opened, Option<Taken>), Refusal> {
+    let grid = match (admitted.way, &shared.files) {
+        (Way::Own, Some(files)) => {
+            let file = files.open(cap, tag).await.map_err(|error| error.refusal())?;
+            return Ok((Opened::Own(file), None));
+        }
+        (Way::Own, None) => {
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unreachable,
+                "this gateway has no storage servers to read from",
+            )
+            .hint("its operator names a Tahoe-LAFS node in `tahoe-node`"));
+        }
+        (Way::Away(grid), _) => grid,
+    };
+    let reader = match &admitted.payer {
+        Payer::Client(key) => *key,
+        Payer::Stranger(stranger) => *stranger.grid.key(),
+    };
+    let (mut about, mut tries) = (manifest_bytes(cap, units.end - units.start), 0..LONGER);
+    loop {
+        let expected = match allowance {
+            Some(allowance) => Some(Taken::expected(allowance, about).await?),
+            None => None,
+        };
+        let most = allowance.filter(|allowance| allowance.held().is_some()).map(|_| about);
+        match shared.away.open(&grid, cap, tag.clone(), (units.clone(), most), reader).await {
+            Ok(file) => return Ok((Opened::Away(file), expected)),
+            Err(error) => match error.longer().filter(|longer| *longer > about && tries.next().is_some()) {
+                Some(longer) => about = longer,
+                None => return Err(error.refusal()),
+            },
         }
     }
 }
@@ -220,6 +246,16 @@ fn index(cap: &Capability) -> [u8; 16] {
 fn manifest_bytes(cap: &Capability, count: u64) -> Octets {
     let size = cap.size().unwrap_or(Octets(count.saturating_mul(USUAL_UNIT)));
     manifest_estimate(size, Octets(USUAL_UNIT), count)
+}
+
+/// How many octets of a manifest are wanted at most.
+fn wanted_length(headers: &HeaderMap) -> Result<Option<Octets>, Refusal> {
+    let mut values = headers.get_all(AT_MOST).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str().ok().and_then(|text| text.parse().ok()), values.next()) {
+        (Some(octets), None) => Ok(Some(Octets(octets))),
+        _ => Err(Refusal::malformed("`At-Most` takes one number of octets")),
+    }
 }
 
 /// The tag of the version that is asked for.

@@ -11,7 +11,7 @@ use crate::gateway::serve::files::{named, opened};
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::rules::ruled;
 use crate::gateway::serve::shared::Shared;
-use crate::peer::{USUAL_UNIT, manifest_estimate, pages_of_manifest};
+use crate::peer::{USUAL_UNIT, pages_of_manifest};
 use crate::policy::{Confirmed, Outcome};
 use crate::rate::{Asset, Money};
 use crate::session::Caller;
@@ -35,7 +35,7 @@ pub(super) async fn quote(
     if admitted.way == Way::Own {
         let file = match cap.size() {
             Some(size) => Weight::of(size, Octets(USUAL_UNIT)),
-            None => Weight::of_opened(&opened(&shared, &admitted, &cap, None, 0..1).await?, &cap).await?,
+            None => Weight::of_opened(&opened(&shared, &admitted, &cap, None, 0..1, None).await?.0, &cap).await?,
         };
         let free = || Money::new(Asset::FREE, MinorUnits(0));
         return Ok(Json(Quote {
@@ -60,9 +60,8 @@ pub(super) async fn quote(
         (None, _) => {
             let page = page_units(&cap);
             let (allowance, _) = Allowance::new(&shared, &key, &grid, Confirmed::Yes).await?;
-            let about = manifest_estimate(Octets(page * USUAL_UNIT), Octets(USUAL_UNIT), page);
-            allowance.hold(about, about).await?;
-            let opened = opened(&shared, &admitted, &cap, None, 0..page).await?;
+            let allowance = Arc::new(allowance);
+            let (opened, _expected) = opened(&shared, &admitted, &cap, None, 0..page, Some(&allowance)).await?;
             Weight::of_opened(&opened, &cap).await?
         }
     };

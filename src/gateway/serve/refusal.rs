@@ -1,7 +1,7 @@
 //! Answers that refuse: RFC 9457 problems whose `code` is a name of the program's exit codes.
 
 use crate::ledger::LedgerError;
-use crate::units::Seconds;
+use crate::units::{Bytes, Seconds};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -50,6 +50,7 @@ pub(crate) struct Refusal {
     hint: Option<String>,
     retry_after: Option<Seconds>,
     offers: Option<serde_json::Value>,
+    octets: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -62,12 +63,14 @@ struct Document {
     hint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offers: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    octets: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal in words of its own.
     pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None, retry_after: None, offers: None }
+        Self { status, code, detail: detail.into(), hint: None, retry_after: None, offers: None, octets: None }
     }
 
     /// A refusal that an error explains, with all its causes.
@@ -107,6 +110,13 @@ impl Refusal {
         self
     }
 
+    /// 413: what is asked for has more octets than are wanted.
+    pub(crate) fn longer(octets: Bytes, most: Bytes) -> Self {
+        let detail = format!("what is asked for has {octets}, and at most {most} are wanted");
+        let refusal = Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::Refused, detail);
+        Self { octets: Some(octets.0), ..refusal }
+    }
+
     /// The status.
     #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
@@ -128,9 +138,9 @@ impl From<LedgerError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, code, detail, hint, retry_after, offers } = self;
+        let Self { status, code, detail, hint, retry_after, offers, octets } = self;
         let title = status.canonical_reason().unwrap_or("Error");
-        let document = Document { status: status.as_u16(), title, detail, code, hint, offers };
+        let document = Document { status: status.as_u16(), title, detail, code, hint, offers, octets };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -88,12 +88,17 @@ impl Room {
         Ok(Place { lease, delivery, taken })
     }
 
-    /// Holds of the quotas what is about to be asked of the other grid before anybody knows how much it is, until it has come and
-    /// counts there.
-    pub(super) async fn expect(&self, about: Bytes) -> Result<Option<Taken>, Refusal> {
-        let Some(allowance) = &self.allowance else { return Ok(None) };
-        allowance.take(about, about).await?;
-        Ok(Some(Taken { allowance: Arc::clone(allowance), unit: about, out: true }))
+    /// What the quotas give it.
+    pub(super) fn allowance(&self) -> Option<&Arc<Allowance>> {
+        self.allowance.as_ref()
+    }
+
+    /// Holds of the quotas what is about to be asked of the other grid, until it has come and counts there.
+    pub(super) async fn expect(&self, octets: Bytes) -> Result<Option<Taken>, Refusal> {
+        match &self.allowance {
+            Some(allowance) => Taken::expected(allowance, octets).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// How much may be asked of the other grid at once, what [`Room::reserve`] has given included; `None`: as much as one likes.
@@ -136,6 +141,14 @@ impl Place {
             taken.out = true;
         }
         self.taken = None;
+    }
+}
+
+impl Taken {
+    /// Holds so much of the quotas for what is about to be asked of the other grid, until this is dropped.
+    pub(super) async fn expected(allowance: &Arc<Allowance>, octets: Bytes) -> Result<Self, Refusal> {
+        allowance.take(octets, octets).await?;
+        Ok(Self { allowance: Arc::clone(allowance), unit: octets, out: true })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::gateway::traffic::{Counterparty, Way as Direction};
 use crate::gateway::unit::Unit;
 use crate::keys::GridId;
 use crate::lafs::manifest::UnitLayout;
-use crate::peer::{Came, manifest_estimate};
+use crate::peer::Came;
 use crate::units::Bytes as Octets;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
@@ -72,7 +72,7 @@ async fn part(room: &Room, file: &Opened, units: Range<u64>) -> Result<(Range<u6
     if file.covers(all.clone()) {
         return Ok((all, None));
     }
-    let about = manifest_estimate(layout.size, layout.unit, all.end - all.start);
+    let about = file.manifest_at_most(&all);
     let expected = room.expect(about).await?;
     let held = room.held().map_or(u64::MAX, |held| held.0.saturating_sub(about.0));
     Ok((within(held), expected))

@@ -5,6 +5,7 @@ use super::error::{ManifestError, UnitMismatch, WrongCap};
 use super::layout::UnitLayout;
 #[cfg(feature = "node")]
 use super::mutable::{MutableClaim, MutableManifest};
+use super::wire::MAX_UNCLES;
 use crate::capability::{Capability, FileCap, MutableRead};
 use crate::cbor::Reader;
 use crate::lafs::cipher::Cipher;
@@ -23,6 +24,11 @@ pub enum Manifest {
     #[cfg(feature = "node")]
     Mutable(MutableManifest),
 }
+
+const HASH_BYTES: u64 = 32;
+const SALT_BYTES: u64 = 16;
+/// What the lengths of lists take in all that is said of a share.
+const LENGTHS: u64 = 32;
 
 impl Manifest {
     /// Reads a manifest and verifies all of it to `cap`, a verify cap.
@@ -49,6 +55,22 @@ impl Manifest {
             #[cfg(feature = "node")]
             Self::Mutable(manifest) => manifest.claim().encode(),
         }
+    }
+
+    /// How many octets one of `count` other units of the same file has at most.
+    pub fn at_most(&self, count: u64) -> u64 {
+        let shares = match self {
+            Self::Chk(_) => 1,
+            #[cfg(feature = "node")]
+            Self::Mutable(manifest) => u64::from(manifest.claim().prefix().shares().needed()),
+        };
+        // Beside what this one has: a hash for each share and a salt of each unit that it is not of, and for each share uncles and
+        // longer lengths.
+        let more = count.saturating_sub(self.units().end - self.units().start);
+        let of_units = more.saturating_mul(HASH_BYTES * shares + SALT_BYTES);
+        (self.encode().len() as u64)
+            .saturating_add(of_units)
+            .saturating_add(shares * (HASH_BYTES * MAX_UNCLES as u64 + LENGTHS))
     }
 
     /// How the whole file is cut.

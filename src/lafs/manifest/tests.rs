@@ -84,6 +84,21 @@ fn each_page_checks_and_decrypts_its_units_alone() {
 }
 
 #[test]
+fn no_page_is_longer_than_another_page_of_its_file_says() {
+    let file = file();
+    let pages = [0..UNITS, 0..1, 3..7, 4..5, 10..11, 8..UNITS];
+    for first in &pages {
+        let first = file.manifest(first.clone());
+        for page in &pages {
+            let (length, count) = (file.manifest(page.clone()).encode().len() as u64, page.end - page.start);
+            assert!(length <= first.at_most(count), "{length} of {page:?}");
+        }
+    }
+    // A hash for each unit, and a little: not many times as much.
+    assert!(file.manifest(0..1).at_most(MAX_UNITS) < 64 * MAX_UNITS);
+}
+
+#[test]
 fn a_unit_in_anothers_place_or_of_another_length_is_none() {
     let file = file();
     let manifest = file.manifest(0..UNITS);
