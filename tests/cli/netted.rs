@@ -364,7 +364,10 @@ fn a_second_netting_goes_on_in_the_chains_of_the_first_and_each_grid_is_asked_fo
     }
     assert_eq!(positions(&trio)[0], numbers[0], "as many");
     let (_, told) = trio.statements("payer");
-    assert!(told.contains("which we were given, is not in the history that is shown now"), "{told}");
+    let (payee, third) = (trio.grid("payee"), trio.grid("third"));
+    let says =
+        format!("positions with {payee}: position {} of {third}, which we were given, is not in the", numbers[0]);
+    assert!(told.contains(&says), "{says}: {told}");
     trio.kill("third");
     restore(&trio.place, "third", "second.sqlite");
     trio.revive("third");

@@ -49,9 +49,11 @@ fn a_rule_or_a_removed_client_stops_a_file_within_one_window_and_says_so() {
     assert_eq!(ended.status, 4, "{}", ended.stderr);
     assert!(ended.stderr.contains("the home gateway says: not that one"), "{}", ended.stderr);
     assert!(octets <= WINDOW + FRAMES, "{octets}");
-    // A quota that leaves so many MiB from here on: what was read so far depends on what was on its way.
+    // A quota that leaves so many MiB from here on, and less than one more: what was read so far depends on what was on its way, and
+    // the home has paid for what its client did not take.
     let leaves = |quota: &str, mib: i128| {
-        let (_, paid) = priced.agree();
+        let (by_client, abroad) = priced.agree();
+        let paid = if quota == "client-quota" { by_client } else { abroad };
         format!("{POLICY}{quota} = [\"{} MiB/day\"]\n", paid * 1_024 / PRICE + mib)
     };
 
