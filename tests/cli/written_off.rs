@@ -63,10 +63,18 @@ impl Taking {
         [home, abroad].into_iter().for_each(|node| node.is_ahead(*ahead, place));
     }
 
-    /// The other grid's node is killed, and started again.
+    /// The other grid's node is killed, and started again; until it knows its own record it sells nothing.
     fn restarts(&mut self) {
         self.priced.abroad.kill();
         self.priced.abroad.start_at(self.ahead, &self.priced.place);
+        let Self { priced, key, .. } = self;
+        eventually("it proposes lanes", || {
+            let proposed = self.runtime.block_on(async {
+                let client = called_ahead(priced, key, self.ahead).await;
+                HandLane::proposed(&client, priced.abroad.grid, u8::MAX, None).await
+            });
+            (!matches!(proposed, Err((503, _)))).then_some(())
+        });
     }
 
     /// Takes the file on one lane after the other, each on a connection of its own, until one brings no unit, and on so many at most;
