@@ -40,15 +40,21 @@ pub struct Delivery {
 }
 
 impl LaneUse {
-    /// Waits for room for so many octets of the file with this storage index. What is about to be sent is in the books when this
+    /// Waits for room for so many octets of the file with this storage index; `ahead` may follow on the same lane, these included. What is about to be sent is in the books when this
     /// returns. Dropping the future gives the place in the queue up.
-    pub async fn reserve(&self, storage_index: &[u8; 16], came: Came, octets: Bytes) -> Result<Delivery, TillError> {
-        let (delivery, turn) = match self.ask(storage_index, came, octets)? {
+    pub async fn reserve(
+        &self,
+        storage_index: &[u8; 16],
+        came: Came,
+        octets: Bytes,
+        ahead: Bytes,
+    ) -> Result<Delivery, TillError> {
+        let (delivery, turn) = match self.ask(storage_index, came, octets, ahead)? {
             Ok(asked) => asked,
             Err(LaneRefusal::Credit { .. }) => {
                 // Something may have been settled meanwhile.
                 self.till.remember_settled(self.account).await?;
-                match self.ask(storage_index, came, octets)? {
+                match self.ask(storage_index, came, octets, ahead)? {
                     Ok(asked) => asked,
                     Err(refusal) => return Err(self.till.refusal(self.lane, self.account, refusal)),
                 }
@@ -66,11 +72,13 @@ impl LaneUse {
         storage_index: &[u8; 16],
         came: Came,
         octets: Bytes,
+        ahead: Bytes,
     ) -> Result<Result<Asked, LaneRefusal>, TillError> {
         let file = self.till.file(storage_index);
         let asked = self.till.with_account(self.account, |lanes, account, now| {
             let Some(lane) = lanes.get_mut(&self.lane) else { return (Err(TillError::NoLane), Vec::new()) };
             let served = served(lane.object(storage_index, file), came, octets);
+            account.pair.expect(self.lane, Bytes(ahead.0.saturating_sub(octets.0)));
             let (ticket, effects) = account.pair.ask(self.lane, served, now);
             let asked = ticket.map(|ticket| {
                 let turn = account.wait(ticket);

@@ -15,11 +15,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, warn};
 
-/// After how long without anything new a voucher is signed for less.
-const IDLE: Duration = Duration::from_secs(1);
+/// How long what was verified waits for its voucher at most: requests in a row share one, and who is killed leaves what came in so
+/// much time.
+const BEAT: Duration = Duration::from_millis(250);
 /// How long it is waited before a voucher is written down or sent again; doubled each time.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often that is done in a row: a minute, in which a node is started again or somebody makes room on a disk. After that the
@@ -48,6 +49,8 @@ struct State {
     wants: VecDeque<PayerEffect>,
     /// All octets that were verified on it.
     verified: u64,
+    /// When the first of it came that is in no voucher.
+    waits_since: Instant,
     /// What was verified and is not in the books.
     readings: VecDeque<Reading>,
     requests: usize,
@@ -83,6 +86,7 @@ impl PurseLane {
             machine: PayerLane::new(open.identity(), open.body().price, window, None),
             wants: VecDeque::new(),
             verified: 0,
+            waits_since: Instant::now(),
             readings: VecDeque::new(),
             requests: 0,
             closed: false,
@@ -269,18 +273,19 @@ impl PurseLane {
 
     /// Waits until there is something to do.
     async fn news(&self, purse: &Inner) {
-        let (wants, unvouched) = {
+        let (wants, unvouched, waited) = {
             let state = self.state();
-            (!state.wants.is_empty(), state.machine.unvouched().0 > 0)
+            (!state.wants.is_empty(), state.machine.unvouched().0 > 0, state.waits_since.elapsed())
         };
         if wants {
             return;
         }
         let now = purse.clock.now();
         let left = Duration::from_secs(self.0.open.body().not_after.0.saturating_sub(now.0).max(1));
-        if timeout(if unvouched { IDLE } else { left }, self.0.news.notified()).await.is_err() {
+        let rest = if unvouched { BEAT.saturating_sub(waited) } else { left };
+        if timeout(rest, self.0.news.notified()).await.is_err() {
             if unvouched {
-                // Nothing new for a while: then for what there is.
+                self.state().waits_since = Instant::now();
                 self.then(|machine| machine.flush(now));
             } else {
                 self.state().closed = true;
@@ -399,6 +404,9 @@ impl PaidRequest for Use {
         let body = self.lane.0.open.body();
         let mut state = self.lane.state();
         let is_first = state.machine.unvouched().0 == 0;
+        if is_first {
+            state.waits_since = Instant::now();
+        }
         match state.machine.verified(delivered, self.purse.clock.now()) {
             Ok(wants) => state.wants.extend(wants),
             Err(error) => {
@@ -432,11 +440,7 @@ impl Drop for Use {
     fn drop(&mut self) {
         // However it ended: what came is owed for.
         self.purse.spent().release(self.reserved);
-        let mut state = self.lane.state();
-        state.requests -= 1;
-        let wants = state.machine.flush(self.purse.clock.now());
-        state.wants.extend(wants);
-        drop(state);
+        self.lane.state().requests -= 1;
         self.lane.0.news.notify_one();
     }
 }

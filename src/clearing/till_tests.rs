@@ -111,7 +111,8 @@ impl Shop {
     /// Sends one delivery on a request of its own.
     async fn sends(&self, lane: &Lane, offset: u64, mib: u64) -> Result<(), TillError> {
         let request = self.till.take(lane.id(), &payer(), &grid(2)).unwrap();
-        let room: Delivery = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(mib * MIB)).await?;
+        let room: Delivery =
+            request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(mib * MIB), Bytes(mib * MIB)).await?;
         room.goes_out();
         request.finish();
         Ok(())
@@ -162,7 +163,7 @@ async fn several_requests_are_served_on_a_lane_at_once_and_acknowledged_in_any_o
     let first = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
     let second = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
     for (request, offset) in [(&first, 0), (&second, 10), (&first, 1), (&second, 11)] {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB)).await.unwrap();
+        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
         room.goes_out();
     }
     let best = shop.acknowledges(&mut lane, &[(10, 1), (0, 1), (11, 1)]).await.unwrap();
@@ -201,10 +202,10 @@ async fn a_request_that_breaks_off_leaves_its_lane_open_and_what_it_brought_is_a
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
     let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
     for offset in 0..2 {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB)).await.unwrap();
+        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
         room.goes_out();
     }
-    let never = request.reserve(&INDEX, Came::Ciphertext { offset: 2 }, Bytes(MIB)).await.unwrap();
+    let never = request.reserve(&INDEX, Came::Ciphertext { offset: 2 }, Bytes(MIB), Bytes(MIB)).await.unwrap();
     drop(request);
     drop(never);
     shop.acknowledges(&mut lane, &[(0, 1)]).await.unwrap();
@@ -229,7 +230,7 @@ async fn what_a_request_brought_that_broke_off_is_told_apart_from_what_is_under_
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
     let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
     for offset in 0..3 {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB)).await.unwrap();
+        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
         room.goes_out();
     }
     assert_eq!(shop.till.broken_off(&payer()), None, "it is under way");
@@ -270,19 +271,19 @@ async fn a_restart_gives_nobody_the_days_write_off_again() {
 async fn a_payer_shows_after_a_restart_what_it_had_acknowledged_and_has_room_again() {
     let shop = Shop::start().await;
     let mut lane = shop.open(Shop::limits(64 * MIB, Some(1_000))).await;
-    shop.sends(&lane, 0, 40).await.unwrap();
-    let (entries, id) = ([lane.served(0, 40)], lane.id());
+    shop.sends(&lane, 0, 20).await.unwrap();
+    let (entries, id) = ([lane.served(0, 20)], lane.id());
     let voucher = lane.voucher(&entries);
     let shop = shop.restart().await;
     let fresh = shop.open(Shop::limits(64 * MIB, Some(1_000))).await;
-    // The old lane's 40 MiB, and no more than 16 MiB of them written off.
+    // The old lane's 20 MiB and as many that were noted ahead, and no more than 16 MiB of them written off.
     let refused = shop.sends(&fresh, 0, 60).await;
     assert!(matches!(refused, Err(TillError::Window(WindowRefusal::Adrift { .. }))), "{refused:?}");
     let closed = shop.till.take(id, &payer(), &grid(2)).unwrap_err();
     assert!(matches!(closed, TillError::Closed(_)), "{closed:?}");
     let best = shop.till.voucher(&payer(), id, voucher.bytes(), None).await.unwrap();
     assert_eq!(best.bytes(), voucher.bytes());
-    assert_eq!(shop.owed().await, 40);
+    assert_eq!(shop.owed().await, 20);
     shop.sends(&fresh, 0, 60).await.unwrap();
     assert!(matches!(shop.till.voucher(&public(9), id, voucher.bytes(), None).await, Err(TillError::NoLane)));
 }
@@ -354,10 +355,10 @@ async fn a_lane_that_is_closed_stops_a_request_in_the_middle_and_what_came_is_ac
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
     let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
     for offset in 0..4 {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(4 * MIB)).await.unwrap();
+        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(4 * MIB), Bytes(4 * MIB)).await.unwrap();
         room.goes_out();
     }
-    let mut waits = Box::pin(request.reserve(&INDEX, Came::Ciphertext { offset: 4 }, Bytes(4 * MIB)));
+    let mut waits = Box::pin(request.reserve(&INDEX, Came::Ciphertext { offset: 4 }, Bytes(4 * MIB), Bytes(4 * MIB)));
     assert!((&mut waits).now_or_never().is_none());
     shop.till.close(&payer(), lane.id()).unwrap();
     let refused = timeout(SOON, waits).await.expect("an answer");

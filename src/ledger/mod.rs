@@ -13,6 +13,7 @@ mod entries;
 mod error;
 mod evidence;
 mod export;
+mod gather;
 mod handle;
 mod lanes;
 mod location;

@@ -3,6 +3,7 @@
 use crate::causes::chain;
 use crate::ledger::act::{Act, Answer, perform};
 use crate::ledger::error::LedgerError;
+use crate::ledger::gather::Gather;
 use crate::ledger::location::Location;
 use crate::ledger::lock::FileLock;
 use crate::ledger::sql::Sql;
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// nearly all of them one of 256 octets.
 pub(super) const QUEUE: usize = 1_024;
 /// How many are committed at once.
-const BATCH: usize = 1_024;
+pub(super) const BATCH: usize = 1_024;
 
 /// An act and who waits for it.
 pub(super) struct Job {
@@ -32,7 +33,9 @@ pub(super) async fn write(
 ) {
     let mut waiting = Vec::with_capacity(BATCH);
     let mut database = Database { pool, location, kept: None };
+    let mut gather = Gather::default();
     while jobs.recv_many(&mut waiting, BATCH).await > 0 {
+        gather.more(&mut jobs, &mut waiting).await;
         let (acts, asked): (Vec<Act>, Vec<_>) = waiting.drain(..).map(|job| (job.act, job.answer)).unzip();
         let answers = database.commit(acts).await;
         let refused = answers.iter().find_map(|answer| answer.as_ref().err().filter(|error| error.is_full()));

@@ -3,6 +3,7 @@
 use super::{AnyError, PATIENCE};
 use crate::leash::line_of;
 use lafs_clearinghouse::clearing::ReadOn;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -20,7 +21,21 @@ pub(super) struct Process(pub(super) u32);
 impl Process {
     /// The processor's time it has taken, its ended children's not included.
     pub(super) fn cpu(self) -> Result<Duration, AnyError> {
-        self.times(11)
+        Ok(self.tasks()?.into_values().sum())
+    }
+
+    /// The processor's time that each of its threads has taken, in nanoseconds as the scheduler counts them.
+    pub(super) fn tasks(self) -> Result<BTreeMap<u32, Duration>, AnyError> {
+        let mut tasks = BTreeMap::new();
+        for task in std::fs::read_dir(self.place("task"))? {
+            let name = task?.file_name();
+            let id = name.to_str().and_then(|name| name.parse().ok()).ok_or("a thread is called by a number")?;
+            // One that has ended meanwhile is not there.
+            let Ok(times) = self.read(&format!("task/{id}/schedstat")) else { continue };
+            let time = times.split_whitespace().next().and_then(|time| time.parse().ok());
+            tasks.insert(id, Duration::from_nanos(time.ok_or("the kernel tells no times of a thread")?));
+        }
+        Ok(tasks)
     }
 
     /// What its children have taken that have ended.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// What may be delivered to a grid, and to a client, and not vouched for, where nobody has agreed on less.
 const PAIR_WINDOW: u64 = 64 << 20;
-const CLIENT_WINDOW: u64 = 16 << 20;
+const CLIENT_WINDOW: u64 = 64 << 20;
 
 /// What came of it.
 #[derive(Debug, Default)]

@@ -34,7 +34,12 @@ fn a_gateway_goes_into_the_record_by_itself_and_keeps_its_name() {
     // Nothing to serve from: it spends for its own clients, and says no more.
     assert_eq!(record["gateways"][0]["roles"], serde_json::json!(["spend"]), "{record}");
     assert_eq!(place.run("gateway url -d node").stdout, before.stdout);
-    assert_eq!(place.run("status -d node --json").json()["gateway_nurl"], nurl);
+    // Its record is there before it can be asked.
+    let status = eventually("a status", || {
+        let status = place.run("status -d node --json");
+        (status.status == 0).then(|| status.json())
+    });
+    assert_eq!(status["gateway_nurl"], nurl);
     assert_eq!(running.terminate(), 0);
 }
 

@@ -3,7 +3,6 @@
 use crate::clock::Clock;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::keys::PublicKey;
-use crate::tariff::lane::WriteOff;
 use crate::tariff::{Ask, Pool, PoolRefusal, Stranger, Ticket, Window, WindowRefusal};
 use crate::units::{Bytes, Seconds};
 use axum::http::StatusCode;
@@ -12,8 +11,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// How much is under way to one client at most.
-pub(crate) const CLIENT_WINDOW: Bytes = WriteOff::CLIENT_WINDOW;
+/// How much is under way to one client at most that reads on no lane.
+pub(crate) const CLIENT_WINDOW: Bytes = Bytes(16 << 20);
 /// When somebody who found too many waiting may come again.
 const CROWDED: Seconds = Seconds(5);
 

@@ -82,7 +82,7 @@ impl Room {
         let pooled = self.lane.as_ref().and_then(LaneUse::window).is_none();
         let lease = if pooled { Some(self.leases.reserve(&self.payer, unit).await?) } else { None };
         let delivery = match &self.lane {
-            Some(lane) => Some(lane.reserve(storage_index, came, unit).await.map_err(|error| refusal(&error))?),
+            Some(lane) => Some(lane.reserve(storage_index, came, unit, ahead).await.map_err(|error| refusal(&error))?),
             None => None,
         };
         Ok(Place { lease, delivery, taken })

@@ -1,7 +1,6 @@
 //! At what price and under which terms a caller is served.
 
 use crate::clearing::Sale;
-use crate::gateway::serve::leases::CLIENT_WINDOW;
 use crate::gateway::serve::refusal::{Code, Refusal};
 use crate::gateway::serve::rules::{allowed, ruled};
 use crate::gateway::serve::shared::Shared;
@@ -188,7 +187,7 @@ async fn to_client(
         terms: None,
         grant,
         not_after,
-        limits: Limits { window: Some(CLIENT_WINDOW), credit: None, write_off: WriteOff::KNOWN }
+        limits: Limits { window: Some(WriteOff::CLIENT_WINDOW), credit: None, write_off: WriteOff::KNOWN }
             .split(gateways(shared, Roles::SERVE.and(Roles::SPEND)), Counted::Apart),
     };
     Ok((sale, deck))

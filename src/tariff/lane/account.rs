@@ -68,8 +68,8 @@ impl WriteOff {
     pub const DAILY: Bytes = Bytes(16 << 20);
     /// The window of a pair of grids with terms that say no other.
     pub const PAIR_WINDOW: Bytes = Bytes(64 << 20);
-    /// The window of a client.
-    pub const CLIENT_WINDOW: Bytes = Bytes(16 << 20);
+    /// The window of a client, on its lanes.
+    pub const CLIENT_WINDOW: Bytes = Bytes(64 << 20);
 }
 
 /// What the disk has of a counterparty beside its lanes.

@@ -22,6 +22,6 @@ pub use account::{Account, Counted, Limits, WriteOff};
 pub use effect::{Durable, LaneRefusal, Left, PairEffect};
 pub use late::{SHOWN_FOR, is_too_late};
 pub use pair::Pair;
-pub use payee::{LaneState, SENT_AHEAD, VoucherFault};
+pub use payee::{LaneState, VoucherFault};
 pub use payer::{MAX_ENTRIES, NoCharge, PayerEffect, PayerLane, VOUCHER_EVERY, WriteId};
 pub use transcript::{LaneSecret, Served, ServedKind, Transcript};

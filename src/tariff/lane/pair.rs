@@ -12,7 +12,7 @@ use crate::tariff::lane::transcript::Served;
 use crate::tariff::window::{Ask, Ticket, Window};
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The account of one counterparty in one asset.
 #[derive(Debug)]
@@ -69,6 +69,13 @@ impl Pair {
         self.lanes.entry(lane).or_insert_with(|| Counter::new(LaneState::new(lane, price, not_after))).open = true;
     }
 
+    /// So much will be asked for on `lane`, if nothing comes between.
+    pub fn expect(&mut self, lane: LaneId, octets: Bytes) {
+        if let Some(counter) = self.lanes.get_mut(&lane) {
+            counter.expected = octets;
+        }
+    }
+
     /// Asks for room for one delivery on `lane`. What comes of it is in the effects: [`PairEffect::Start`] now or later. Whoever
     /// gives up says [`Pair::over`]. There may be effects beside a refusal.
     pub fn ask(
@@ -123,22 +130,25 @@ impl Pair {
     /// A voucher has come, with the deliveries that it acknowledges since the last one that its payer knows to be counted. Its
     /// signature was verified.
     pub fn voucher(&mut self, body: &VoucherBody, entries: &[Served]) -> Result<Vec<PairEffect>, VoucherFault> {
+        let free = self.free();
         let counter = self.lanes.get_mut(&body.lane).ok_or(VoucherFault::NoLane)?;
         let deliveries = &self.deliveries;
-        let find = |served: &Served, taken: &[Ticket]| {
-            let fits = |ticket: &Ticket, delivery: &Delivery| {
-                let alike = delivery.lane == body.lane && delivery.served == *served;
-                alike && delivery.stage >= Stage::Leaves && !taken.contains(ticket)
-            };
-            // Of two that are alike, the one that holds the window.
-            let found = deliveries.iter().filter(|(ticket, delivery)| fits(ticket, delivery));
-            found.map(|(ticket, delivery)| (delivery.stage, *ticket)).min().map(|(_, ticket)| ticket)
+        let find = |entries: &[Served], taken: &HashSet<Ticket>| {
+            let mut alike: HashMap<Served, Vec<(Stage, Ticket)>> = HashMap::new();
+            for (ticket, Delivery { lane, served, stage }) in deliveries {
+                if *lane == body.lane && *stage >= Stage::Leaves && !taken.contains(ticket) {
+                    alike.entry(*served).or_default().push((*stage, *ticket));
+                }
+            }
+            // Of two that are alike, the one that holds the window is taken first: the last one here.
+            alike.values_mut().for_each(|tickets| tickets.sort_unstable_by(|one, other| other.cmp(one)));
+            entries.iter().map(|served| Some(alike.get_mut(served)?.pop()?.1)).collect()
         };
         let writes = &mut self.writes;
         let taken = counter.take(body, entries, find, || next(writes))?;
         let is_held = self.limits.window.is_some();
         let ceiling = matches!(taken, Taken::Write(_)) && is_held && counter.open;
-        let ceiling = ceiling.then(|| counter.raise_with(body, self.window.whole(), || next(writes))).flatten();
+        let ceiling = ceiling.then(|| counter.raise_with(body, free, || next(writes))).flatten();
         let mut effects = self.taken(body, &taken);
         effects.extend(ceiling.map(|(id, ceiling)| PairEffect::Persist(id, Durable::Sent(body.lane, ceiling))));
         Ok(effects)
@@ -221,11 +231,11 @@ impl Pair {
     pub fn persisted(&mut self, id: WriteId, now: UnixSeconds) -> Vec<PairEffect> {
         let mut effects = self.write_off(now);
         let mut ended = Vec::new();
-        let window = self.window.whole();
+        let free = self.free();
         for (lane, counter) in &mut self.lanes {
             let writes = &mut self.writes;
-            let (free, write) = counter.ceiling_persisted(id, window, || next(writes));
-            for ticket in free {
+            let (start, write) = counter.ceiling_persisted(id, free, || next(writes));
+            for ticket in start {
                 self.deliveries.entry(ticket).and_modify(|delivery| delivery.stage = Stage::Leaves);
                 effects.push(PairEffect::Start(ticket));
             }
@@ -309,6 +319,11 @@ impl Pair {
         u128::from(self.account.booked.0) + lanes.sum::<u128>()
     }
 
+    /// What of the window is not adrift.
+    fn free(&self) -> Bytes {
+        Bytes(self.window.whole().0.saturating_sub(self.window.adrift().0))
+    }
+
     /// What holds the window: under way, and delivered before and never acknowledged.
     pub fn out(&self) -> Bytes {
         Bytes(self.window.out().0.saturating_add(self.window.adrift().0))
@@ -360,6 +375,7 @@ impl Pair {
     }
 
     fn granted(&mut self, ticket: Ticket, effects: &mut Vec<PairEffect>) {
+        let free = self.free();
         let Some(delivery) = self.deliveries.get_mut(&ticket) else { return };
         let Some(counter) = self.lanes.get_mut(&delivery.lane) else { return };
         counter.waiting -= delivery.served.length.0;
@@ -371,7 +387,7 @@ impl Pair {
             return;
         }
         let writes = &mut self.writes;
-        let granted = counter.granted(ticket, delivery.served.length.0, self.window.whole(), || next(writes));
+        let granted = counter.granted(ticket, delivery.served.length.0, free, || next(writes));
         delivery.stage = if matches!(granted, Granted::Start) { Stage::Leaves } else { Stage::Held };
         effects.extend(match granted {
             Granted::Start => Some(PairEffect::Start(ticket)),

@@ -5,14 +5,12 @@ use crate::tariff::lane::transcript::{Served, Transcript};
 use crate::tariff::window::Ticket;
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-/// How far ahead of what is sent the disk is told at most: after a crash so much is charged that never left. Twice of what a
-/// client acknowledges at once, so that what is told with one voucher lasts until the next one comes, a little late. Of a
-/// smaller window half at most.
-pub const SENT_AHEAD: Bytes = Bytes(8 << 20);
-/// How far, where something waits for it and no voucher is written.
-const SENT_AHEAD_ALONE: Bytes = Bytes(4 << 20);
+/// How far ahead of what is sent the disk is told at least, where there is room: after a crash so much is charged that never left.
+const SENT_AHEAD: Bytes = Bytes(4 << 20);
+/// And at most for what is expected to follow: who waits for the disk before the first voucher does so seldom.
+const EXPECTED_AHEAD: Bytes = Bytes(16 << 20);
 
 /// What a payee's disk has of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +74,8 @@ pub(super) struct Counter {
     pub(super) live: u64,
     /// What waits for room.
     pub(super) waiting: u64,
+    /// What is expected to be asked for next.
+    pub(super) expected: Bytes,
     /// A new ceiling that is being written.
     ceiling: Option<(WriteId, u64)>,
     /// Has room, and waits until the disk's ceiling is above it.
@@ -86,7 +86,17 @@ pub(super) struct Counter {
 impl Counter {
     pub(super) fn new(state: LaneState) -> Self {
         let sent = state.sent.0;
-        Self { state, queue: VecDeque::new(), sent, live: 0, waiting: 0, ceiling: None, held: Vec::new(), open: true }
+        Self {
+            state,
+            queue: VecDeque::new(),
+            sent,
+            live: 0,
+            waiting: 0,
+            expected: Bytes(0),
+            ceiling: None,
+            held: Vec::new(),
+            open: true,
+        }
     }
 
     /// The octets of the highest voucher that counts.
@@ -111,12 +121,13 @@ impl Counter {
         self.state.price.charge(Bytes(octets))
     }
 
-    /// A delivery has room. Whether it may leave now, and the ceiling that has to be written for it.
+    /// A delivery has room. Whether it may leave now, and the ceiling that has to be written for it. `free` is what of the window is
+    /// not adrift.
     pub(super) fn granted(
         &mut self,
         ticket: Ticket,
         length: u64,
-        window: Bytes,
+        free: Bytes,
         next: impl FnOnce() -> WriteId,
     ) -> Granted {
         self.sent += length;
@@ -125,28 +136,34 @@ impl Counter {
             return Granted::Start;
         }
         self.held.push((ticket, self.sent));
-        self.raise(window, next).map_or(Granted::Held, |(id, ceiling)| Granted::Write(id, ceiling))
+        self.raise(free, next).map_or(Granted::Held, |(id, ceiling)| Granted::Write(id, ceiling))
     }
 
-    fn raise(&mut self, window: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
-        if self.held.is_empty() { None } else { self.raise_by(SENT_AHEAD_ALONE, window, next) }
+    /// The ceiling to write for what is held: the more is expected, and the more of the lane is not acknowledged, the further ahead, so
+    /// that few are written before the first voucher comes.
+    fn raise(&mut self, free: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
+        let unvouched = self.sent.saturating_sub(self.counted());
+        let ahead = Bytes(unvouched / 2).max(self.expected.min(EXPECTED_AHEAD));
+        if self.held.is_empty() { None } else { self.raise_by(ahead, free, next) }
     }
 
-    /// The ceiling to write with a voucher, so that what leaves after it seldom waits for a write of its own. None where that
-    /// voucher acknowledges all that is under way: perhaps nothing more will leave.
+    /// The ceiling to write with a voucher: as far ahead as twice what it acknowledges, so that it lasts until the next one comes,
+    /// a little late, and nothing waits for a write of its own. None where that voucher acknowledges all that is under way:
+    /// perhaps nothing more will leave.
     pub(super) fn raise_with(
         &mut self,
         voucher: &VoucherBody,
-        window: Bytes,
+        free: Bytes,
         next: impl FnOnce() -> WriteId,
     ) -> Option<(WriteId, Bytes)> {
         let acknowledged = voucher.cum_bytes.0.saturating_sub(self.counted());
-        if self.live <= acknowledged { None } else { self.raise_by(SENT_AHEAD, window, next) }
+        if self.live <= acknowledged { None } else { self.raise_by(Bytes(acknowledged.saturating_mul(2)), free, next) }
     }
 
-    fn raise_by(&mut self, ahead: Bytes, window: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
-        // What a crash leaves charged holds the window: never all of it, or nothing would be delivered any more.
-        let ceiling = self.sent.saturating_add(ahead.0.min(window.0 / 2));
+    fn raise_by(&mut self, ahead: Bytes, free: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
+        // What a crash leaves charged holds the window: never all that is left of it, or nothing would be delivered any more.
+        let ahead = ahead.max(SENT_AHEAD).0.min(free.0 / 4 * 3);
+        let ceiling = self.sent.saturating_add(ahead);
         if self.ceiling.is_some() || ceiling <= self.state.sent.0 {
             return None;
         }
@@ -159,13 +176,13 @@ impl Counter {
     pub(super) fn ceiling_persisted(
         &mut self,
         id: WriteId,
-        window: Bytes,
+        free: Bytes,
         next: impl FnOnce() -> WriteId,
     ) -> (Vec<Ticket>, Option<(WriteId, Bytes)>) {
         let Some((_, ceiling)) = self.ceiling.take_if(|(written, _)| *written <= id) else { return Default::default() };
         self.state.sent = self.state.sent.max(Bytes(ceiling));
-        let free = self.held.extract_if(.., |(_, sent)| *sent <= ceiling).map(|(ticket, _)| ticket).collect();
-        (free, self.raise(window, next))
+        let start = self.held.extract_if(.., |(_, sent)| *sent <= ceiling).map(|(ticket, _)| ticket).collect();
+        (start, self.raise(free, next))
     }
 
     /// A delivery has room, and leaves: no window holds the lane.
@@ -223,12 +240,13 @@ impl Counter {
         }
     }
 
-    /// Takes a voucher to be written, if it follows the one before it and acknowledges what is under way.
+    /// Takes a voucher to be written, if it follows the one before it and acknowledges what is under way. `find` names
+    /// deliveries that are like these, none twice and none of those that are acknowledged by a voucher that is being written.
     pub(super) fn take(
         &mut self,
         body: &VoucherBody,
         entries: &[Served],
-        find: impl FnMut(&Served, &[Ticket]) -> Option<Ticket>,
+        find: impl FnOnce(&[Served], &HashSet<Ticket>) -> Option<Vec<Ticket>>,
         next: impl FnOnce() -> WriteId,
     ) -> Result<Taken, VoucherFault> {
         let last = self.queue.back().map(|(_, body, _)| body).or(self.state.best.as_ref());
@@ -258,8 +276,8 @@ impl Counter {
         if new.iter().fold(transcript, Transcript::and).0 != body.transcript {
             return Err(VoucherFault::Transcript);
         }
-        let taken: Vec<Ticket> = self.queue.iter().flat_map(|(_, _, tickets)| tickets).copied().collect();
-        let tickets = deliveries(new, taken, find).ok_or(VoucherFault::Transcript)?;
+        let taken = self.queue.iter().flat_map(|(_, _, tickets)| tickets).copied().collect();
+        let tickets = find(new, &taken).ok_or(VoucherFault::Transcript)?;
         let id = next();
         self.queue.push_back((id, body.clone(), tickets));
         Ok(Taken::Write(id))
@@ -300,20 +318,6 @@ impl Counter {
     pub(super) fn is_done(&self) -> bool {
         !self.open && self.live == 0 && self.waiting == 0 && self.queue.is_empty() && self.ceiling.is_none()
     }
-}
-
-/// The tickets of `entries`, no delivery twice and none of those `taken`.
-fn deliveries(
-    entries: &[Served],
-    taken: Vec<Ticket>,
-    mut find: impl FnMut(&Served, &[Ticket]) -> Option<Ticket>,
-) -> Option<Vec<Ticket>> {
-    let old = taken.len();
-    let mut all = taken;
-    for served in entries {
-        all.push(find(served, &all)?);
-    }
-    Some(all.split_off(old))
 }
 
 /// What came of a voucher.

@@ -4,8 +4,8 @@ use crate::tariff::lane::transcript::{Served, Transcript};
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 
-/// After how much verified a voucher is due at the latest, if nothing ends before.
-pub const VOUCHER_EVERY: Bytes = Bytes(16 << 20);
+/// After how much verified a voucher is due at the latest.
+pub const VOUCHER_EVERY: Bytes = Bytes(32 << 20);
 
 /// How many deliveries a voucher acknowledges at most beyond the one before it: one more makes it due.
 pub const MAX_ENTRIES: usize = 1_024;
@@ -40,6 +40,8 @@ pub struct PayerLane {
     price: PricePerGib,
     /// After how much a voucher is due.
     every: Bytes,
+    /// A larger delivery is acknowledged at once: the payee lets such a one leave only when nothing else is out.
+    large: Bytes,
     /// The highest voucher that the disk has.
     best: Option<VoucherBody>,
     /// One that is being written, and what it acknowledges beyond `best`.
@@ -65,16 +67,17 @@ enum Wanted {
 }
 
 impl PayerLane {
-    /// A lane in a window of so many octets, with the highest voucher that the disk has. A quarter of the window is acknowledged
-    /// at once, so that the payee never waits for the rest.
+    /// A lane in a window of so many octets, with the highest voucher that the disk has. Half of the window is acknowledged at once,
+    /// so that the other half may be under way meanwhile.
     pub fn new(lane: LaneId, price: PricePerGib, window: Bytes, best: Option<VoucherBody>) -> Self {
-        let every = Bytes(VOUCHER_EVERY.0.min(window.0 / 4).max(1));
+        let (every, large) = (Bytes(VOUCHER_EVERY.0.min(window.0 / 2).max(1)), Bytes(window.0 / 4));
         let confirmed = best.as_ref().map_or(Bytes(0), |best| best.cum_bytes);
         let (verified, unconfirmed) = (Vec::new(), Vec::new());
         Self {
             lane,
             price,
             every,
+            large,
             best,
             pending: None,
             verified,
@@ -104,10 +107,10 @@ impl PayerLane {
             return Err(NoCharge { octets });
         }
         self.verified.push(served);
-        Ok(if self.is_due() { self.issue(now) } else { Vec::new() })
+        Ok(if self.is_due() || served.length > self.large { self.flush(now) } else { Vec::new() })
     }
 
-    /// A request ended, the lane closes, or nothing came for a second: what is verified is acknowledged now.
+    /// The lane closes, or something has waited to be acknowledged for long enough: what is verified is acknowledged now.
     pub fn flush(&mut self, now: UnixSeconds) -> Vec<PayerEffect> {
         if self.wanted == Wanted::Nothing {
             self.wanted = Wanted::Voucher;

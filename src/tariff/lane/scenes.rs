@@ -3,7 +3,7 @@
 use crate::signed::Identity;
 use crate::tariff::lane::{
     Account, Counted, Durable, LaneRefusal, LaneSecret, LaneState, Left, Limits, MAX_ENTRIES, NoCharge, Pair,
-    PairEffect, PayerEffect, PayerLane, SENT_AHEAD, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
+    PairEffect, PayerEffect, PayerLane, Served, ServedKind, Transcript, VoucherFault, WriteId, WriteOff,
 };
 use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::tariff::{Ticket, WindowRefusal};
@@ -317,12 +317,20 @@ fn terms_that_end_refuse_what_waits_and_what_left_is_acknowledged() {
     assert_eq!(pair.vouched(), u128::from(10 * MIB), "folded away and found again, it is the same");
 }
 
-/// A part of a window that several gateways split would be gone with the first crash.
+/// A part of a window that several gateways split would be gone with the first crash, and a whole one with the second.
 #[test]
-fn what_is_noted_ahead_is_half_of_a_small_window_at_most() {
+fn what_is_noted_ahead_leaves_a_quarter_of_what_the_window_has_left() {
     let mut pair = pair(Limits { window: Some(Bytes(4 * MIB)), ..limits(u64::MAX) });
     let (_, effects) = pair.ask(LANE, unit(0, MIB), NOW);
-    assert!(matches!(effects[..], [PairEffect::Persist(_, Durable::Sent(LANE, Bytes(ceiling)))] if ceiling == 3 * MIB));
+    assert!(matches!(effects[..], [PairEffect::Persist(_, Durable::Sent(LANE, Bytes(ceiling)))] if ceiling == 4 * MIB));
+    pair = Pair::new(
+        Limits { window: Some(Bytes(4 * MIB)), write_off: WriteOff::Nothing, ..limits(u64::MAX) },
+        Account::default(),
+        [LaneState { sent: Bytes(2 * MIB), ..LaneState::new(LANE, PRICE, NOW.plus(Seconds(1))) }],
+    );
+    let (_, effects) = pair.ask(LANE, unit(0, MIB), NOW);
+    let ahead = |effect: &PairEffect| matches!(effect, PairEffect::Persist(_, Durable::Sent(LANE, Bytes(ceiling))) if *ceiling == 3 * MIB + MIB * 3 / 2);
+    assert!(effects.iter().any(ahead), "{effects:?}");
 }
 
 #[test]
@@ -338,7 +346,7 @@ fn what_leaves_after_a_voucher_waits_for_no_write_of_its_own() {
     else {
         panic!("{effects:?}")
     };
-    assert_eq!(ceiling, Bytes(8 * MIB + SENT_AHEAD.0));
+    assert_eq!(ceiling, Bytes(16 * MIB), "twice of what it acknowledges");
     pair.persisted(id.max(with_it), NOW);
     for offset in 8..16 {
         let (ticket, effects) = pair.ask(LANE, unit(offset, MIB), NOW);
@@ -349,6 +357,18 @@ fn what_leaves_after_a_voucher_waits_for_no_write_of_its_own() {
         matches!(effects[..], [PairEffect::Persist(_, Durable::Sent(..))]),
         "beyond it the disk comes first: {effects:?}"
     );
+}
+
+/// Or the start of a fast line would wait for the disk again and again.
+#[test]
+fn what_is_expected_to_follow_is_noted_ahead_before_the_first_voucher_comes() {
+    for (expected, ceiling) in [(0, 5 * MIB), (MIB, 5 * MIB), (10 * MIB, 11 * MIB), (100 * MIB, 17 * MIB)] {
+        let mut pair = pair(Limits { window: Some(Bytes(64 * MIB)), ..limits(u64::MAX) });
+        pair.expect(LANE, Bytes(expected));
+        let (_, effects) = pair.ask(LANE, unit(0, MIB), NOW);
+        let written = |effect: &PairEffect| matches!(effect, PairEffect::Persist(_, Durable::Sent(LANE, written)) if written.0 == ceiling);
+        assert!(effects.iter().any(written), "{expected}: {effects:?}");
+    }
 }
 
 #[test]
@@ -375,8 +395,22 @@ fn many_small_deliveries_make_a_voucher_due() {
     let effects = payer.verified(unit(0, 1), NOW).unwrap();
     assert!(matches!(&effects[..], [PayerEffect::Persist(_, body)] if body.cum_bytes.0 == MAX_ENTRIES as u64));
     let mut payer = PayerLane::new(LANE, PRICE, Bytes(MIB), None);
-    assert_eq!(payer.verified(unit(0, MIB / 8), NOW), Ok(vec![]));
-    assert_eq!(payer.verified(unit(1, MIB / 8), NOW).unwrap().len(), 1, "a quarter of a small window");
+    for offset in 0..3 {
+        assert_eq!(payer.verified(unit(offset, MIB / 8), NOW), Ok(vec![]));
+    }
+    assert_eq!(payer.verified(unit(3, MIB / 8), NOW).unwrap().len(), 1, "half of a small window");
+}
+
+/// Its payee lets another one leave only when nothing is out.
+#[test]
+fn a_delivery_above_a_quarter_of_the_window_is_acknowledged_at_once() {
+    let mut payer = PayerLane::new(LANE, PRICE, Bytes(MIB), None);
+    let effects = payer.verified(unit(0, MIB / 4 + 1), NOW).unwrap();
+    let [PayerEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    // Nor is the next one forgotten while that is being written.
+    assert_eq!(payer.verified(unit(1, MIB / 4 + 1), NOW), Ok(vec![]));
+    let effects = payer.persisted(id, NOW);
+    assert!(matches!(effects[..], [PayerEffect::Send(..), PayerEffect::Persist(..)]), "{effects:?}");
 }
 
 #[test]

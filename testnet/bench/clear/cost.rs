@@ -26,6 +26,7 @@ use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::peer::DialGuard;
 use lafs_clearinghouse::reader::{CapPath, Reader};
 use lafs_clearinghouse::units::{MinorUnits, UnixSeconds};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,9 @@ struct Abroader {
 
 /// Something of what a reading took.
 type Measure<'m> = &'m dyn Fn(&Taken) -> Duration;
+
+/// The processor's time of each thread of a process.
+type Tasks = BTreeMap<u32, Duration>;
 
 /// What one reading took.
 struct Taken {
@@ -156,6 +160,11 @@ fn report(rounds: &[Vec<Taken>; 3], size: u64, table: &mut Table) {
     }
 }
 
+/// What the threads of a process took between two times. One that has ended meanwhile was idle before it did.
+fn taken(before: &Tasks, after: &Tasks) -> Duration {
+    after.iter().map(|(task, time)| time.saturating_sub(before.get(task).copied().unwrap_or_default())).sum()
+}
+
 fn median(figures: impl Iterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.collect();
     figures.sort_unstable_by(f64::total_cmp);
@@ -207,7 +216,7 @@ impl Abroader {
         }
         let mut cpu = [Duration::ZERO; PARTIES.len()];
         for (party, cpu) in cpu.iter_mut().enumerate() {
-            *cpu = after[party] - before[party];
+            *cpu = taken(&before[party], &after[party]);
         }
         Ok(Taken { time, cpu })
     }
@@ -221,9 +230,9 @@ impl Abroader {
         Ok([of(Part::Payer), of(Part::Payee)])
     }
 
-    fn cpu(&self) -> Result<[Duration; PARTIES.len()], AnyError> {
+    fn cpu(&self) -> Result<[Tasks; PARTIES.len()], AnyError> {
         let (home, foreign) = (self.pair.home.node.process()?, self.pair.foreign.node.process()?);
-        Ok([Process(0).cpu()?, home.cpu()?, foreign.cpu()?])
+        Ok([Process(0).tasks()?, home.tasks()?, foreign.tasks()?])
     }
 
     async fn end(self) -> Result<(), AnyError> {
