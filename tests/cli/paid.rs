@@ -1,6 +1,6 @@
 //! A file that has a price, from one grid to a client of another: both hops on lanes, and both books agree.
 
-use crate::place::Place;
+use crate::place::{Place, at_rest};
 use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::rate::Asset;
@@ -124,7 +124,7 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
 
     let got = get("letter.txt", &["--max-price", "1 USD"]);
     assert_eq!(got.status, 0, "{}{}", got.stdout, got.stderr);
-    let payer = owed(&testnet.node_dir(0), Part::Payer, home, abroad);
+    let payer = at_rest("what the home owes", || Some(owed(&testnet.node_dir(0), Part::Payer, home, abroad)));
     let payee = owed(&testnet.node_dir(1), Part::Payee, home, abroad);
     assert!(payer > 0, "something is owed");
     assert_eq!(payer, payee);

@@ -120,6 +120,25 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
+/// What `look` finds when it has found the same for longer than something verified waits for its voucher: books that agree may do so
+/// because neither has what is vouched for in a moment.
+#[track_caller]
+pub(crate) fn at_rest<T: PartialEq>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let mut last: Option<(T, Instant)> = None;
+    eventually(what, || {
+        let now = look();
+        let since = match last.take() {
+            Some((before, since)) if now.as_ref() == Some(&before) => since,
+            _ => Instant::now(),
+        };
+        last = now.map(|now| (now, since));
+        last.take_if(|_| since.elapsed() > BEATS).map(|(now, _)| now)
+    })
+}
+
+/// Two beats of a payer.
+const BEATS: Duration = Duration::from_millis(500);
+
 /// How long a condition may take before the test gives up: far beyond what a loaded machine needs.
 const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -2,7 +2,7 @@
 //! behind a wire that lets through what a test says.
 
 use crate::grid_files::GridFiles;
-use crate::place::{Ended, Place, Running, eventually, set_clock};
+use crate::place::{Ended, Place, Running, at_rest, eventually, set_clock};
 use crate::valve::Valve;
 use lafs_clearinghouse::address::PrivateAddresses;
 use lafs_clearinghouse::capability::ShareCounts;
@@ -19,7 +19,6 @@ use lafs_clearinghouse::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// What the first grid's rules are before a test changes them: everybody may have everything, at what it costs abroad.
 pub(crate) const POLICY: &str = "\
@@ -216,17 +215,9 @@ impl Priced {
     /// Waits until all books agree, which are then verified; what the client and what the first grid owes.
     #[track_caller]
     pub(crate) fn agree(&self) -> (i128, i128) {
-        // Books that agree may do so because neither has what is vouched for in a moment: they do for longer than that takes.
-        let mut last = None;
-        let agreed = eventually("the books agree", || {
+        let agreed = at_rest("the books agree", || {
             let (at_home, abroad) = (self.owed_at_home("me"), self.owed_abroad());
-            let now = (at_home.0 == at_home.1 && abroad.0 == abroad.1).then_some((at_home.0, abroad.0))?;
-            let (since, books) = *last.get_or_insert((Instant::now(), now));
-            if books != now {
-                last = None;
-                return None;
-            }
-            (since.elapsed() > BEATS).then_some(now)
+            (at_home.0 == at_home.1 && abroad.0 == abroad.1).then_some((at_home.0, abroad.0))
         });
         for dir in ["home", "abroad"] {
             ok(self.place.run(&format!("ledger verify -d {dir}")));
@@ -234,9 +225,6 @@ impl Priced {
         agreed
     }
 }
-
-/// Longer than what was verified waits for its voucher.
-const BEATS: Duration = Duration::from_millis(500);
 
 /// A `get` that runs; killed when dropped.
 pub(crate) struct Getting(Option<Child>);
