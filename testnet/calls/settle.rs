@@ -43,6 +43,7 @@ impl CallStage {
     /// What every grid's statements say once all is claimed and fetched.
     pub(super) async fn statements(&self) -> Result<Vec<Vec<Value>>, AnyError> {
         let all = || futures::future::try_join_all(self.grids.numbers().map(|grid| self.statements_of(grid)));
+        self.grids.vouch().await;
         // What others claim comes in with the second round.
         all().await?;
         all().await
