@@ -105,17 +105,20 @@ pub(super) async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table
     let mut free = Abroader::of(OurGrid::make(folder, 1, &servers)?.raise(None).await?, &cap).await?;
     let mut priced = Abroader::of(OurGrid::make(folder, 2, &servers)?.raise(Some(PRICE)).await?, &cap).await?;
     let mut rounds: [Vec<Taken>; WAYS.len()] = Default::default();
-    // The first of each opens sessions and lanes, and makes terms.
     for round in 0..=bench.rounds {
         say(format_args!("reading it each way, {round} of {}", bench.rounds));
-        for turn in 0..WAYS.len() {
-            // None is always the one that comes after the same other one.
-            let way = if round % 2 == 0 { turn } else { WAYS.len() - 1 - turn };
-            let abroader = if way == PAID { &mut priced } else { &mut free };
-            let taken = abroader.read(size, if way == WITHOUT { ReadOn::Nothing } else { ReadOn::Lanes }).await?;
-            if round > 0 {
-                rounds[way].push(taken);
-            }
+        // The first reading after one by other processes finds cold caches, and the very first opens sessions and lanes, and makes
+        // terms: it is not measured. Of the two that follow neither is always the first.
+        free.read(size, ReadOn::Nothing).await?;
+        let in_turn = if round % 2 == 0 { [WITHOUT, AT_NOTHING] } else { [AT_NOTHING, WITHOUT] };
+        let mut taken = Vec::with_capacity(WAYS.len());
+        for way in in_turn {
+            taken.push((way, free.read(size, if way == WITHOUT { ReadOn::Nothing } else { ReadOn::Lanes }).await?));
+        }
+        priced.read(size, ReadOn::Lanes).await?;
+        taken.push((PAID, priced.read(size, ReadOn::Lanes).await?));
+        for (way, taken) in taken.into_iter().filter(|_| round > 0) {
+            rounds[way].push(taken);
         }
     }
     report(&rounds, size, table);

@@ -45,7 +45,7 @@ pub(crate) struct ClearBench {
     #[arg(long, default_value_t = 100)]
     megabytes: u64,
     /// How many times it is read each way; 0 leaves that part out. A stranger may read 2.5 GiB a day, which bounds both together
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 7)]
     rounds: usize,
     /// An empty PostgreSQL database, as `scripts/bench` starts one; without it SQLite is measured alone
     #[arg(long, value_name = "URL")]
