@@ -55,3 +55,52 @@ fn may_wait(act: &Act, waiting: &[Job]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::vouchers::NewVoucher;
+    use crate::signed::Identity;
+    use crate::tariff::wire::fixtures::{NOW, lane, voucher};
+    use crate::units::Bytes;
+    use futures::{FutureExt, poll};
+    use std::pin::pin;
+    use tokio::sync::oneshot;
+
+    fn job(act: Act) -> Job {
+        Job { act, answer: oneshot::channel().0 }
+    }
+
+    fn vouched(part: Part) -> Job {
+        job(Act::Voucher(NewVoucher { part, voucher: voucher(1), readings: Vec::new(), at: NOW }))
+    }
+
+    fn sent(lane: Identity) -> Job {
+        job(Act::Sent { lane, bytes: Bytes(1) })
+    }
+
+    #[tokio::test]
+    async fn a_voucher_waits_for_one_of_the_other_side_that_came_lately_and_makes_nobody_else_wait() {
+        let (jobs, mut received) = mpsc::channel(8);
+        let mut gather = Gather::default();
+        let mut alone = vec![vouched(Part::Payer)];
+        assert!(gather.more(&mut received, &mut alone).now_or_never().is_some(), "no other side was seen");
+
+        // With what is noted ahead on its own lane.
+        let mut waiting = vec![vouched(Part::Payee), sent(lane().identity())];
+        {
+            let mut more = pin!(gather.more(&mut received, &mut waiting));
+            assert!(poll!(&mut more).is_pending(), "the other side vouched a moment ago");
+            assert!(jobs.send(vouched(Part::Payer)).await.is_ok());
+            more.await;
+        }
+        assert_eq!(waiting.len(), 3);
+        assert!(gather.more(&mut received, &mut waiting).now_or_never().is_some(), "both are there");
+
+        let mut held = vec![vouched(Part::Payee), sent(Identity([9; 32]))];
+        assert!(gather.more(&mut received, &mut held).now_or_never().is_some(), "something waits to leave");
+        let mut nobody = vec![vouched(Part::Payee)];
+        gather.more(&mut received, &mut nobody).await;
+        assert_eq!(nobody.len(), 1, "it goes on without one that does not come");
+    }
+}
