@@ -21,7 +21,7 @@ pub(super) struct Process(pub(super) u32);
 impl Process {
     /// The processor's time it has taken, its ended children's not included.
     pub(super) fn cpu(self) -> Result<Duration, AnyError> {
-        Ok(self.tasks()?.into_values().sum())
+        self.times(11)
     }
 
     /// The processor's time that each of its threads has taken, in nanoseconds as the scheduler counts them.
