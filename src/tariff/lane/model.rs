@@ -638,8 +638,7 @@ impl World {
 
     /// After a crash the disk's ceiling counts, which is ahead of what was sent.
     fn adrift_after_crash(&self) -> u64 {
-        // Three quarters of the window at most.
-        LANES as u64 * 2 * self.window
+        LANES as u64 * (self.window / 4 * 3 + self.window)
     }
 
     /// The network heals and nobody crashes any more: both agree, and a delivery is asked for, made and acknowledged.
