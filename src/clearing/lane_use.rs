@@ -40,8 +40,8 @@ pub struct Delivery {
 }
 
 impl LaneUse {
-    /// Waits for room for so many octets of the file with this storage index; `ahead` may follow on the same lane, these included. What is about to be sent is in the books when this
-    /// returns. Dropping the future gives the place in the queue up.
+    /// Waits for room for so many octets of the file with this storage index; `ahead` may follow on the same lane, these
+    /// included. What is about to be sent is in the books when this returns. Dropping the future gives the place in the queue up.
     pub async fn reserve(
         &self,
         storage_index: &[u8; 16],

@@ -8,7 +8,7 @@ use lafs_clearinghouse::units::{Bytes, PricePerGib};
 const MIB: usize = 1 << 20;
 const SIZE: usize = 8 * MIB;
 const PRICE: PricePerGib = PricePerGib(5_000_000_000);
-/// At which octets of the rest it is killed: in the manifest's voucher, before the first for content, after it, and later.
+/// At which octets of the rest it is killed: about the manifest, before a unit is whole, after it, and later.
 const POINTS: [usize; 4] = [64 << 10, 700 << 10, MIB + (MIB >> 1), 3 * MIB];
 
 fn charge(octets: u64) -> i128 {
