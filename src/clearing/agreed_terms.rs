@@ -8,11 +8,10 @@ use crate::record::{GridRecord, Limit};
 use crate::resolver::ResolveError;
 use crate::session::CLAIM_TOLERANCE;
 use crate::signed::{Identity, ObjectType};
+use crate::tariff::lane::WriteOff;
 use crate::tariff::wire::{Revoke, Revoked, Side, Terms, TermsBody, TermsProposal, WireError};
-use crate::units::{Bytes, Seconds, UnixSeconds};
+use crate::units::{Seconds, UnixSeconds};
 
-/// What a draft offers for its window.
-const WINDOW: Bytes = Bytes(64 << 20);
 /// How often a draft would have it settled, and how long a period may be disputed.
 const WEEK: Seconds = Seconds(7 * 86_400);
 /// How long a draft would hold.
@@ -136,7 +135,7 @@ impl AgreedTerms {
             clearing,
             asset: limit.asset(),
             credit_limit: limit.amount(),
-            window: WINDOW,
+            window: WriteOff::PAIR_WINDOW,
             settle: WEEK,
             dispute: WEEK,
             // In force for a payer too whose clock is behind as far as it may be.

@@ -45,11 +45,12 @@ impl Gather {
     }
 }
 
-/// Whether nobody waits for it. What will have been sent is noted ahead together with a voucher, and for what is held alone.
+/// Whether nobody waits for it. What will have been sent is noted ahead together with a voucher, and for what is held alone; that a
+/// lane is at rest is noted with the last one.
 fn may_wait(act: &Act, waiting: &[Job]) -> bool {
     match act {
         Act::Voucher(_) => true,
-        Act::Sent { lane, .. } => {
+        Act::Sent { lane, .. } | Act::AtRest { lane, .. } => {
             waiting.iter().any(|job| matches!(&job.act, Act::Voucher(new) if new.voucher.body().lane == *lane))
         }
         _ => false,

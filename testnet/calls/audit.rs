@@ -10,8 +10,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What may be delivered to a grid, and to a client, and not vouched for, where nobody has agreed on less.
-const PAIR_WINDOW: u64 = 64 << 20;
-const CLIENT_WINDOW: u64 = 64 << 20;
+const PAIR_WINDOW: u64 = 256 << 20;
+const CLIENT_WINDOW: u64 = 256 << 20;
 
 /// What came of it.
 #[derive(Debug, Default)]

@@ -66,10 +66,11 @@ impl WriteOff {
     pub const KNOWN: Self = Self::Known(NonZeroU32::MIN);
     /// Of a known party, each day, beside the hundredth.
     pub const DAILY: Bytes = Bytes(16 << 20);
-    /// The window of a pair of grids with terms that say no other.
-    pub const PAIR_WINDOW: Bytes = Bytes(64 << 20);
+    /// The window of a pair of grids with terms that say no other: two beats of a very fast line, so that it is the beat that makes
+    /// vouchers due, and not the window.
+    pub const PAIR_WINDOW: Bytes = Bytes(256 << 20);
     /// The window of a client, on its lanes.
-    pub const CLIENT_WINDOW: Bytes = Bytes(64 << 20);
+    pub const CLIENT_WINDOW: Bytes = Bytes(256 << 20);
 }
 
 /// What the disk has of a counterparty beside its lanes.

@@ -147,10 +147,18 @@ impl Pair {
         let writes = &mut self.writes;
         let taken = counter.take(body, entries, find, || next(writes))?;
         let is_held = self.limits.window.is_some();
-        let ceiling = matches!(taken, Taken::Write(_)) && is_held && counter.open;
-        let ceiling = ceiling.then(|| counter.raise_with(body, free, || next(writes))).flatten();
+        let with_it = if matches!(taken, Taken::Write(_)) && is_held && counter.open {
+            let ceiling = counter.raise_with(body, free, || next(writes));
+            let ceiling = ceiling.map(|(id, ceiling)| (id, Durable::Sent(body.lane, ceiling)));
+            ceiling.or_else(|| {
+                let rest = counter.rest_with(body, || next(writes));
+                rest.map(|(id, sent)| (id, Durable::AtRest(body.lane, sent)))
+            })
+        } else {
+            None
+        };
         let mut effects = self.taken(body, &taken);
-        effects.extend(ceiling.map(|(id, ceiling)| PairEffect::Persist(id, Durable::Sent(body.lane, ceiling))));
+        effects.extend(with_it.map(|(id, what)| PairEffect::Persist(id, what)));
         Ok(effects)
     }
 

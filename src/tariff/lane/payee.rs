@@ -139,11 +139,11 @@ impl Counter {
         self.raise(free, next).map_or(Granted::Held, |(id, ceiling)| Granted::Write(id, ceiling))
     }
 
-    /// The ceiling to write for what is held: the more is expected, and the more of the lane is not acknowledged, the further ahead, so
-    /// that few are written before the first voucher comes.
+    /// The ceiling to write for what is held: as far ahead as is expected, or as the lane has come without a voucher where that is more,
+    /// so that few are written before the first one comes.
     fn raise(&mut self, free: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
         let unvouched = self.sent.saturating_sub(self.counted());
-        let ahead = Bytes(unvouched / 2).max(self.expected.min(EXPECTED_AHEAD));
+        let ahead = Bytes(unvouched).max(self.expected.min(EXPECTED_AHEAD));
         if self.held.is_empty() { None } else { self.raise_by(ahead, free, next) }
     }
 
@@ -158,6 +158,20 @@ impl Counter {
     ) -> Option<(WriteId, Bytes)> {
         let acknowledged = voucher.cum_bytes.0.saturating_sub(self.counted());
         if self.live <= acknowledged { None } else { self.raise_by(Bytes(acknowledged.saturating_mul(2)), free, next) }
+    }
+
+    /// The same as [`Counter::at_rest`], to be written with a voucher that acknowledges all that is under way.
+    pub(super) fn rest_with(
+        &mut self,
+        voucher: &VoucherBody,
+        next: impl FnOnce() -> WriteId,
+    ) -> Option<(WriteId, Bytes)> {
+        let is_all = voucher.cum_bytes.0 == self.sent && self.waiting == 0 && self.ceiling.is_none();
+        if !is_all || self.state.sent.0 <= self.sent {
+            return None;
+        }
+        self.state.sent = Bytes(self.sent);
+        Some((next(), self.state.sent))
     }
 
     fn raise_by(&mut self, ahead: Bytes, free: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {

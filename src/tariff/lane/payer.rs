@@ -5,7 +5,7 @@ use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 
 /// After how much verified a voucher is due at the latest.
-pub const VOUCHER_EVERY: Bytes = Bytes(32 << 20);
+pub const VOUCHER_EVERY: Bytes = Bytes(128 << 20);
 
 /// How many deliveries a voucher acknowledges at most beyond the one before it: one more makes it due.
 pub const MAX_ENTRIES: usize = 1_024;
@@ -107,7 +107,7 @@ impl PayerLane {
             return Err(NoCharge { octets });
         }
         self.verified.push(served);
-        Ok(if self.is_due() || served.length > self.large { self.flush(now) } else { Vec::new() })
+        Ok(if served.length > self.large { self.flush(now) } else { self.go_on(now) })
     }
 
     /// The lane closes, or something has waited to be acknowledged for long enough: what is verified is acknowledged now.
@@ -206,6 +206,10 @@ impl PayerLane {
         }
         let later = self.verified.split_off(self.verified.len().min(MAX_ENTRIES));
         let entries = std::mem::replace(&mut self.verified, later);
+        // What comes while it is written waits for its own time, or each voucher would make the next one due.
+        if self.verified.is_empty() && self.wanted == Wanted::Voucher {
+            self.wanted = Wanted::Nothing;
+        }
         let before = self.best.as_ref();
         let cum_bytes = Bytes(before.map_or(0, |best| best.cum_bytes.0) + length(&entries).0);
         let transcript = before.map_or_else(|| Transcript::start(&self.lane), |best| Transcript(best.transcript));

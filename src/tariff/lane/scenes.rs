@@ -231,10 +231,13 @@ fn a_lane_at_rest_is_on_the_disk_as_far_as_it_came() {
     left(&mut before, entries[0]);
     let body = voucher(&entries, PRICE);
     let effects = before.voucher(&body, &entries).unwrap();
-    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
-    let effects = before.persisted(id, NOW);
-    let at_rest = |effect: &PairEffect| matches!(effect, PairEffect::Persist(_, Durable::AtRest(_, Bytes(MIB))));
-    assert!(effects.iter().any(at_rest), "{effects:?}");
+    // With the voucher that acknowledges the last of it.
+    let [PairEffect::Persist(_, Durable::Voucher(_)), PairEffect::Persist(id, Durable::AtRest(_, Bytes(MIB)))] =
+        effects[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(before.persisted(id, NOW), [PairEffect::Acknowledge(body)]);
     let after = Pair::new(limits(u64::MAX), *before.account(), before.lanes().cloned());
     assert_eq!(after.out(), Bytes(0));
     // What leaves next waits for the disk again.
@@ -253,7 +256,7 @@ fn what_a_full_disk_does_not_take_is_refused_and_counts_for_nobody() {
     left(&mut pair, entries[0]);
     let body = voucher(&entries, PRICE);
     let effects = pair.voucher(&body, &entries).unwrap();
-    let [PairEffect::Persist(id, _)] = effects[..] else { panic!("{effects:?}") };
+    let [PairEffect::Persist(id, Durable::Voucher(_)), ..] = effects[..] else { panic!("{effects:?}") };
     assert_eq!(pair.failed(id), []);
     assert_eq!(pair.vouched(), 0);
     counts(&mut pair, &body, &entries);
@@ -372,6 +375,22 @@ fn what_is_expected_to_follow_is_noted_ahead_before_the_first_voucher_comes() {
 }
 
 #[test]
+fn what_is_noted_ahead_doubles_until_the_first_voucher_comes() {
+    let mut pair = pair(Limits { window: Some(Bytes(256 * MIB)), ..limits(u64::MAX) });
+    pair.expect(LANE, Bytes(200 * MIB));
+    let mut written = Vec::new();
+    for offset in 0..100 {
+        let (_, effects) = pair.ask(LANE, unit(offset, MIB), NOW);
+        for effect in effects {
+            let PairEffect::Persist(id, Durable::Sent(_, ceiling)) = effect else { continue };
+            written.push(ceiling.0 / MIB);
+            pair.persisted(id, NOW);
+        }
+    }
+    assert_eq!(written, [17, 36, 74, 150]);
+}
+
+#[test]
 fn who_is_held_to_no_window_and_no_limit_is_counted_all_the_same() {
     let mut pair = pair(Limits { window: None, credit: None, write_off: WriteOff::Nothing });
     for offset in 0..3 {
@@ -425,6 +444,28 @@ fn a_payer_sends_what_the_disk_has_and_nothing_before() {
     assert_eq!(payer.persisted(WriteId(1), NOW), [PayerEffect::Send(body.clone(), vec![served])]);
     assert_eq!(payer.best(), Some(&body));
     assert_eq!(payer.flush(NOW), [], "nothing new");
+}
+
+#[test]
+fn what_comes_while_a_voucher_is_written_waits_for_its_own_time() {
+    let mut payer = PayerLane::new(LANE, PRICE, Bytes(64 << 20), None);
+    assert_eq!(payer.verified(unit(0, MIB), NOW), Ok(Vec::new()));
+    let effects = payer.flush(NOW);
+    let Some(PayerEffect::Persist(first, _)) = effects.first().cloned() else { panic!("a voucher: {effects:?}") };
+    assert_eq!(payer.verified(unit(MIB, MIB), NOW), Ok(Vec::new()));
+    let effects = payer.persisted(first, NOW);
+    assert!(matches!(effects.as_slice(), [PayerEffect::Send(..)]), "one voucher makes no other due: {effects:?}");
+
+    // Asked for while one is written, it follows.
+    let effects = payer.flush(NOW);
+    let Some(PayerEffect::Persist(second, _)) = effects.first().cloned() else { panic!("a voucher: {effects:?}") };
+    assert_eq!(payer.verified(unit(2 * MIB, MIB), NOW), Ok(Vec::new()));
+    assert_eq!(payer.flush(NOW), Vec::new());
+    let effects = payer.persisted(second, NOW);
+    let [PayerEffect::Send(..), PayerEffect::Persist(_, third)] = effects.as_slice() else {
+        panic!("both: {effects:?}")
+    };
+    assert_eq!(third.cum_bytes, Bytes(3 * MIB));
 }
 
 #[test]
