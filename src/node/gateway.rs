@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::members::Members;
 use crate::node::error::NodeError;
 use crate::node::paying::settler;
-use crate::peer::{CallerIdentity, DialGuard};
+use crate::peer::{CallerIdentity, DialGuard, keep_heap};
 use crate::publisher::Publisher;
 use crate::resolver::Resolver;
 use std::sync::Arc;
@@ -49,6 +49,7 @@ impl OpenGateway {
         (storage, ledger): (Option<Grid>, Ledger),
         clock: Clock,
     ) -> Result<(Gateway, Settler), NodeError> {
+        keep_heap();
         let grid = *publisher.grid();
         let traffic = Traffic::open(home, clock.now())?;
         let fresh = FreshRecords::new(resolver.clone(), clock);

@@ -14,6 +14,7 @@ mod error;
 mod files;
 #[cfg(test)]
 mod fixtures;
+mod heap;
 mod identity;
 mod payment;
 mod place;
@@ -26,6 +27,7 @@ pub use client::{GatewayClient, GatewayGreeting, Welcome, WelcomedAs, ask_gatewa
 pub use dial::{DialError, DialGuard, Named};
 pub use error::PeerError;
 pub use files::{AT_MOST, PAGE_UNITS, THEN_RANGE, USUAL_UNIT, manifest_estimate, pages_of_manifest};
+pub use heap::keep_heap;
 pub use identity::{IdentityError, TlsIdentity};
 pub use payment::{Came, FreeOnly, LANE, PaidRequest, Payer, Purchase};
 pub use place::{CallerIdentity, CurrentRecord, GatewayPlace};

@@ -6,7 +6,9 @@ use crate::clock::Clock;
 use crate::config::Patience;
 use crate::keys::PublicKey;
 use crate::lafs::manifest::{Manifest, UnitCipher};
-use crate::peer::{CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Payer, PeerError, RefusalCode, WelcomedAs};
+use crate::peer::{
+    CallerIdentity, DialGuard, GatewayClient, GatewayPlace, Payer, PeerError, RefusalCode, WelcomedAs, keep_heap,
+};
 use crate::reader::source::{Page, Source, SourceError};
 use crate::reader::target::Target;
 use crate::reader::trouble::Trouble;
@@ -46,6 +48,7 @@ impl GatewaySource {
         patience: Patience,
         purse: Option<Purse>,
     ) -> Self {
+        keep_heap();
         Self { place, me, clock, guard, patience, purse, client: Mutex::default() }
     }
 
