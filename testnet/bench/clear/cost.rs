@@ -2,8 +2,8 @@
 //! and paid on both hops.
 //!
 //! The first two ways are the same processes, which are told to read on lanes or on none, and each round sets what it measures
-//! beside what the same round measured without: what else the machine does, and how a process happens to lie in memory,
-//! is then the same for both.
+//! beside what the same round measured without: what else the machine does is then the same for both. How a process happens to lie
+//! in memory makes as much difference as the vouchers do: so all of them are started anew several times.
 
 use super::{ClearBench, key, usd};
 use crate::bench::fetch::Noise;
@@ -25,6 +25,7 @@ use lafs_clearinghouse::lafs::immutable::{ChkEncoding, ChkKey, encode};
 use lafs_clearinghouse::ledger::{Ledger, Location, Part};
 use lafs_clearinghouse::peer::DialGuard;
 use lafs_clearinghouse::reader::{CapPath, Reader};
+use lafs_clearinghouse::tariff::Pool;
 use lafs_clearinghouse::units::{MinorUnits, UnixSeconds};
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -38,6 +39,8 @@ const PRICE: &str = "0.02 USD/GiB";
 const SERVERS: u16 = 3;
 /// How long the last vouchers of a file take at most.
 const REST: Duration = Duration::from_millis(300);
+/// What a grid gives to one stranger in a day, a quarter of its pool.
+const STRANGERS: u64 = Pool::DAY.0 / 4;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// The three ways to read.
@@ -98,32 +101,47 @@ struct Taken {
 
 pub(super) async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table) -> Result<(), AnyError> {
     let size = bench.megabytes * 1_000_000;
-    say(format_args!("storing {} MB and raising two pairs of nodes", bench.megabytes));
+    // Twice each round, and once each way before them.
+    if (2 * bench.rounds as u64 + 2) * size > STRANGERS {
+        let least =
+            "a stranger is given 2.5 GiB a day: fewer `--rounds`, or fewer `--megabytes`, and more `--pairs` instead";
+        return Err(least.into());
+    }
+    say(format_args!("storing {} MB", bench.megabytes));
     let (shelves, cap) = tokio::task::spawn_blocking(move || stored(size)).await??;
     let servers = shelves.into_iter().map(|shelf| StorageServer::start(Ipv4Addr::LOCALHOST, shelf));
     let servers = servers.collect::<Result<Vec<_>, _>>()?;
-    let mut free = Abroader::of(OurGrid::make(folder, 1, &servers)?.raise(None).await?, &cap).await?;
-    let mut priced = Abroader::of(OurGrid::make(folder, 2, &servers)?.raise(Some(PRICE)).await?, &cap).await?;
     let mut rounds: [Vec<Taken>; WAYS.len()] = Default::default();
-    for round in 0..=bench.rounds {
-        say(format_args!("reading it each way, {round} of {}", bench.rounds));
-        // The first reading after one by other processes finds cold caches, and the very first opens sessions and lanes, and makes
-        // terms: it is not measured. Of the two that follow neither is always the first.
-        free.read(size, ReadOn::Nothing).await?;
-        let in_turn = if round % 2 == 0 { [WITHOUT, AT_NOTHING] } else { [AT_NOTHING, WITHOUT] };
-        let mut taken = Vec::with_capacity(WAYS.len());
-        for way in in_turn {
-            taken.push((way, free.read(size, if way == WITHOUT { ReadOn::Nothing } else { ReadOn::Lanes }).await?));
+    for pair in 0..bench.pairs {
+        say(format_args!("reading it each way, {} of {} times anew", pair + 1, bench.pairs));
+        let at = folder.join(format!("pairs-{pair}"));
+        std::fs::create_dir(&at)?;
+        let mut free = Abroader::of(OurGrid::make(&at, 1, &servers)?.raise(None).await?, &cap).await?;
+        let mut priced = Abroader::of(OurGrid::make(&at, 2, &servers)?.raise(Some(PRICE)).await?, &cap).await?;
+        // The first reading each way opens sessions and lanes, makes terms and finds cold caches: it is not measured.
+        for way in [AT_NOTHING, WITHOUT] {
+            free.read(size, reads_on(way)).await?;
+        }
+        for round in 0..bench.rounds {
+            // Of the two neither is always the first.
+            let in_turn = if (pair + round) % 2 == 0 { [WITHOUT, AT_NOTHING] } else { [AT_NOTHING, WITHOUT] };
+            for way in in_turn {
+                rounds[way].push(free.read(size, reads_on(way)).await?);
+            }
         }
         priced.read(size, ReadOn::Lanes).await?;
-        taken.push((PAID, priced.read(size, ReadOn::Lanes).await?));
-        for (way, taken) in taken.into_iter().filter(|_| round > 0) {
-            rounds[way].push(taken);
+        for _ in 0..bench.rounds {
+            rounds[PAID].push(priced.read(size, ReadOn::Lanes).await?);
         }
+        free.end().await?;
+        priced.end().await?;
     }
     report(&rounds, size, table);
-    free.end().await?;
-    priced.end().await
+    Ok(())
+}
+
+const fn reads_on(way: usize) -> ReadOn {
+    if way == WITHOUT { ReadOn::Nothing } else { ReadOn::Lanes }
 }
 
 fn report(rounds: &[Vec<Taken>; 3], size: u64, table: &mut Table) {
@@ -138,8 +156,8 @@ fn report(rounds: &[Vec<Taken>; 3], size: u64, table: &mut Table) {
         let note = format!("{cpu:.2} ms of the processor for a MiB: {}", parts.collect::<Vec<_>>().join(", "));
         table.push(Row::new(what, "MB/s", size as f64 / 1e6 / each(&|taken| taken.time)).note(note));
     }
-    // Of what a fetch takes with vouchers, what it does not take without, round by round. The processor's time of one reading is
-    // told in steps of a hundredth of a second: there all rounds together say more than the median of them.
+    // Of what a fetch takes with vouchers, what it does not take without, round by round. The processor's time is not disturbed by
+    // who else has it: there all rounds together say more than the median of them.
     let shares = |way: usize, of: Measure<'_>| {
         let pairs = rounds[WITHOUT].iter().zip(&rounds[way]);
         let shares = pairs.map(|(without, with)| 100.0 * (1.0 - of(without).as_secs_f64() / of(with).as_secs_f64()));

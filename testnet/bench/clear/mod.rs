@@ -42,11 +42,14 @@ pub(crate) struct ClearBench {
     #[arg(long, default_value_t = 1_000_000)]
     debts: u32,
     /// The size of the file that is read with vouchers and without, in millions of bytes
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 400)]
     megabytes: u64,
-    /// How many times it is read each way; 0 leaves that part out. A stranger may read 2.5 GiB a day, which bounds both together
-    #[arg(long, default_value_t = 7)]
+    /// How many times each pair of nodes reads it each way
+    #[arg(long, default_value_t = 2)]
     rounds: usize,
+    /// How many pairs of nodes are started for that, one after the other; 0 leaves that part out
+    #[arg(long, default_value_t = 6)]
+    pairs: usize,
     /// An empty PostgreSQL database, as `scripts/bench` starts one; without it SQLite is measured alone
     #[arg(long, value_name = "URL")]
     postgres: Option<Location>,
@@ -77,7 +80,7 @@ pub(crate) async fn clear(bench: ClearBench) -> Result<(), AnyError> {
 
 async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table) -> Result<(), AnyError> {
     books::measure(bench, folder, table).await?;
-    if bench.rounds > 0 {
+    if bench.pairs > 0 && bench.rounds > 0 {
         cost::measure(bench, folder, table).await?;
     }
     Ok(())
