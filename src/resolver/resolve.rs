@@ -20,6 +20,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::debug;
 
 /// For how long a copy is believed without asking again, unless this node holds the whole network's records and hears of
 /// every change.
@@ -246,7 +247,11 @@ impl Resolver {
         if self.floor(record.grid())?.is_none() {
             return Ok(());
         }
-        self.accept(record.signed().clone()).await.map(drop)
+        let record = self.accept(record.signed().clone()).await?;
+        // What the floor asks for from now on is at hand here, though it has not reached those who hold it for everybody.
+        let verdict = self.parts.dht.offer(record.signed()).await;
+        debug!(grid = %record.grid(), ?verdict, "a grid has shown its record");
+        Ok(())
     }
 
     fn floor(&self, grid: &GridId) -> Result<Option<Floor>, FloorFileError> {

@@ -56,6 +56,21 @@ async fn what_was_seen_once_is_the_floor_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_grid_has_shown_is_found_though_nobody_holds_it_yet() {
+    let federation = Federation::new(0);
+    let (published, shown) = (GRID.plain(0), GRID.plain(1));
+    let holder = Scripted::holding(Some(&published)).await;
+    let reader = client(&federation, "reader", &[&holder]).await;
+    assert_eq!(ask(&reader, Policy::Fast).await.unwrap().record, published);
+    reader.resolver.admits_shown(&shown).await.unwrap();
+    for policy in [Policy::Cached, Policy::Fast, Policy::Fresh] {
+        assert_eq!(ask(&reader, policy).await.unwrap().record, shown, "{policy}");
+    }
+    let refused = reader.resolver.admits_shown(&published).await;
+    assert!(matches!(refused, Err(ResolveError::RolledBack { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_records_of_one_rank_the_newer_is_the_floor() {
     let federation = Federation::new(0);
     let mut twins = ["one", "two"].map(|name| GRID.sign(0, |draft| draft.nickname = Some(name.parse().unwrap())));
