@@ -87,15 +87,16 @@ mod tests {
         let mut alone = vec![vouched(Part::Payer)];
         assert!(gather.more(&mut received, &mut alone).now_or_never().is_some(), "no other side was seen");
 
-        // With what is noted ahead on its own lane.
-        let mut waiting = vec![vouched(Part::Payee), sent(lane().identity())];
+        // With what is noted ahead on its own lane, or that it is at rest.
+        let at_rest = Act::AtRest { lane: lane().identity(), bytes: Bytes(1) };
+        let mut waiting = vec![vouched(Part::Payee), sent(lane().identity()), job(at_rest)];
         {
             let mut more = pin!(gather.more(&mut received, &mut waiting));
             assert!(poll!(&mut more).is_pending(), "the other side vouched a moment ago");
             assert!(jobs.send(vouched(Part::Payer)).await.is_ok());
             more.await;
         }
-        assert_eq!(waiting.len(), 3);
+        assert_eq!(waiting.len(), 4);
         assert!(gather.more(&mut received, &mut waiting).now_or_never().is_some(), "both are there");
 
         let mut held = vec![vouched(Part::Payee), sent(Identity([9; 32]))];
