@@ -7,13 +7,10 @@ use crate::calls::stage::CallStage;
 use crate::play::AnyError;
 use crate::storage::{large, letter};
 use futures::{StreamExt, TryStreamExt};
-use lafs_clearinghouse::tariff::lane::VOUCHER_EVERY;
 
 /// Where our files stand among those of a grid.
 const LETTER: usize = 0;
 const LARGE: usize = 1;
-/// The octets of a segment of them at most.
-const UNIT_BYTES: u64 = 1 << 20;
 /// How many reads are under way at once.
 const AT_ONCE: usize = 4;
 /// The most octets of a manifest of one of our files: a URI extension block, and hashes of two dozen segments.
@@ -52,13 +49,6 @@ impl Reading {
         self.at_most += call.content.len() as u64 + MANIFEST_BYTES;
     }
 
-    /// Counts what a home that is killed may have verified and not acknowledged: a client has it, and the other grid is never paid.
-    pub(super) fn count_crash(&mut self, part: Part) {
-        if part == Part::Home {
-            self.lost_at_most += (VOUCHER_EVERY.0 + UNIT_BYTES) * (AT_ONCE as u64 + 1);
-        }
-    }
-
     /// Numbers for so many files; the first of them.
     pub(super) fn numbers(&mut self, files: usize) -> usize {
         let first = self.numbers;
@@ -85,8 +75,13 @@ impl CallStage {
         for (_, victim) in &mut victims {
             victim.cap = self.grids.cap(victim.at, LARGE);
         }
+        if !victims.is_empty() {
+            // So that what is lost is of what is read from here on.
+            self.grids.vouch().await;
+        }
         let ahead = self.grids.ahead;
         let Self { grids, readers, reading, .. } = self;
+        let before = reading.at_most;
         let first = reading.numbers(calls.len() + victims.len());
         let by_chance = futures::stream::iter(calls.iter().enumerate())
             .map(|(number, call)| readers.read(ahead, call, first + number))
@@ -105,7 +100,10 @@ impl CallStage {
         }
         for ((part, call), fetched) in victims.iter().zip(after_crashes) {
             reading.count(call, fetched);
-            reading.count_crash(*part);
+            // A client has what a killed home has verified and not acknowledged yet, and the other grid is never paid for it.
+            if *part == Part::Home {
+                reading.lost_at_most += reading.at_most - before;
+            }
         }
         let octets: usize = calls.iter().map(|call| call.content.len()).sum();
         let killed = reads.crash.iter().map(|part| format!(", {part} killed")).collect::<String>();
