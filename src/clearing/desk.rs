@@ -243,7 +243,11 @@ impl Desk {
                 unposted.lanes,
                 unposted.settled,
             )
-            .ok_or(LedgerError::TooLarge { what: "a position's total" })?;
+            .ok_or_else(|| LedgerError::Beyond {
+                what: format!("a position of {} and {} in {}", pair.first, pair.second, pair.asset),
+                location: parts.ledger.location().clone(),
+                next: "what the two owe stands in the one before it; agree on terms with another clearing node",
+            })?;
             let position = Signed::sign(&body, &parts.key)?;
             parts.ledger.post(position, now).await?;
             info!(first = %pair.first, second = %pair.second, asset = %pair.asset, number = body.number, "signed a position");

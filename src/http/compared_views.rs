@@ -42,7 +42,12 @@ impl fmt::Display for ClosedView {
 impl fmt::Display for ComparedLanesView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let differing = self.lanes.iter().filter(|lane| lane.differ_at_bytes.is_some()).count();
-        writeln!(f, "Compared {} lanes, of which {differing} differ.", self.compared)?;
+        match (self.compared, differing) {
+            (1, 0) => writeln!(f, "Compared one lane, which does not differ.")?,
+            (1, _) => writeln!(f, "Compared one lane, which differs.")?,
+            (lanes, 1) => writeln!(f, "Compared {lanes} lanes, of which one differs.")?,
+            (lanes, differ) => writeln!(f, "Compared {lanes} lanes, of which {differ} differ.")?,
+        }
         self.lanes.iter().try_for_each(|lane| write!(f, "\n{lane}"))?;
         self.not_shown.iter().try_for_each(|it| writeln!(f, "\nLane {} was not compared: {}", it.lane, it.reason))
     }
