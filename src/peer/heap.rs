@@ -29,3 +29,27 @@ fn set() {
 /// Other allocators see to it themselves.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn set() {}
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    /// How many pages this process has touched for the first time.
+    fn touched() -> u64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(7).unwrap().parse().unwrap()
+    }
+
+    fn fill() -> u64 {
+        let before = touched();
+        drop(std::hint::black_box(vec![1_u8; 16 << 20]));
+        touched() - before
+    }
+
+    #[test]
+    fn what_was_let_go_of_is_touched_for_the_first_time_once() {
+        keep_heap();
+        let (first, again) = (fill(), fill());
+        assert!(again < first.div_ceil(8), "{first} pages, and {again} of them again");
+    }
+}

@@ -103,9 +103,10 @@ pub(super) async fn measure(bench: &ClearBench, folder: &Path, table: &mut Table
     let size = bench.megabytes * 1_000_000;
     // Twice each round, and once each way before them.
     if (2 * bench.rounds as u64 + 2) * size > STRANGERS {
-        let least =
-            "a stranger is given 2.5 GiB a day: fewer `--rounds`, or fewer `--megabytes`, and more `--pairs` instead";
-        return Err(least.into());
+        return Err(
+            "a stranger is given 2.5 GiB a day: ask for fewer `--rounds` or `--megabytes`, and for more `--pairs`"
+                .into(),
+        );
     }
     say(format_args!("storing {} MB", bench.megabytes));
     let (shelves, cap) = tokio::task::spawn_blocking(move || stored(size)).await??;
