@@ -8,7 +8,7 @@ use crate::record::{GridRecord, Limit};
 use crate::resolver::ResolveError;
 use crate::session::CLAIM_TOLERANCE;
 use crate::signed::{Identity, ObjectType};
-use crate::tariff::lane::WriteOff;
+use crate::tariff::lane::Limits;
 use crate::tariff::wire::{Revoke, Revoked, Side, Terms, TermsBody, TermsProposal, WireError};
 use crate::units::{Seconds, UnixSeconds};
 
@@ -135,7 +135,7 @@ impl AgreedTerms {
             clearing,
             asset: limit.asset(),
             credit_limit: limit.amount(),
-            window: WriteOff::PAIR_WINDOW,
+            window: Limits::PAIR_WINDOW,
             settle: WEEK,
             dispute: WEEK,
             // In force for a payer too whose clock is behind as far as it may be.

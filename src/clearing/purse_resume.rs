@@ -8,7 +8,7 @@ use crate::clearing::purse::Purse;
 use crate::clearing::purse_lane::{PurseLane, is_final};
 use crate::ledger::{LaneState, LedgerError, Part};
 use crate::peer::{GatewayClient, PeerError};
-use crate::tariff::lane::{PayerEffect, PayerLane, WriteOff};
+use crate::tariff::lane::{Limits, PayerEffect, PayerLane};
 use crate::tariff::wire::{LaneId, Voucher};
 use hyper::Method;
 use tracing::{debug, warn};
@@ -115,7 +115,7 @@ impl Purse {
         let now = self.0.clock.now();
         let best = lane.voucher.as_ref().map(|voucher| voucher.body().clone());
         // Nothing more is read on it: how large its window was makes no difference.
-        let mut machine = PayerLane::new(lane.open.identity(), lane.open.body().price, WriteOff::CLIENT_WINDOW, best);
+        let mut machine = PayerLane::new(lane.open.identity(), lane.open.body().price, Limits::CLIENT_WINDOW, best);
         machine.reconnect(now);
         machine.acknowledged(theirs.body(), now).iter().any(|effect| matches!(effect, PayerEffect::Persist(..)))
     }

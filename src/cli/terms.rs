@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::members::membership_signer;
 use crate::record::{Limit, Nickname};
 use crate::signed::{Identity, ObjectType};
-use crate::tariff::lane::WriteOff;
+use crate::tariff::lane::Limits;
 use crate::tariff::wire::{Revoke, RevokeBody, Revoked, Signed, Terms, TermsBody, TermsProposal};
 use crate::units::{Bytes, Seconds, UnixSeconds};
 use clap::{Args, Subcommand, ValueEnum};
@@ -67,7 +67,7 @@ pub(super) struct ProposeArgs {
     #[arg(long, value_name = "GRID_ID")]
     clearing: Option<GridId>,
     /// MiB that may be delivered and not vouched for, over all lanes
-    #[arg(long, value_name = "MIB", default_value_t = WriteOff::PAIR_WINDOW.0 / MIB, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    #[arg(long, value_name = "MIB", default_value_t = Limits::PAIR_WINDOW.0 / MIB, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     window: u64,
     /// How often is settled, at the latest
     #[arg(long, value_name = "SPAN", default_value = "30d")]

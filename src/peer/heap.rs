@@ -30,7 +30,8 @@ fn set() {
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn set() {}
 
-#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod tests {
     use super::*;
 

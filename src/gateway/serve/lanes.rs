@@ -13,7 +13,7 @@ use crate::gateway::serve::shared::Shared;
 use crate::keys::PublicKey;
 use crate::session::Caller;
 use crate::tariff::WindowRefusal;
-use crate::tariff::lane::{VoucherFault, WriteOff};
+use crate::tariff::lane::{Limits, VoucherFault};
 use crate::tariff::wire::{LaneId, LaneOpen};
 use crate::units::Seconds;
 use axum::Json;
@@ -46,7 +46,7 @@ pub(super) async fn offer(
         proposal_base64url: Octets(proposal.bytes().to_vec()),
         deck_base64url: deck.map(|deck| Octets(deck.bytes().to_vec())),
         // Vouchers of strangers free nothing: they need not come more often than those of a grid with terms.
-        window_bytes: sale.limits.window.unwrap_or(WriteOff::PAIR_WINDOW).0,
+        window_bytes: sale.limits.window.unwrap_or(Limits::PAIR_WINDOW).0,
     }))
 }
 

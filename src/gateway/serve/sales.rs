@@ -187,7 +187,7 @@ async fn to_client(
         terms: None,
         grant,
         not_after,
-        limits: Limits { window: Some(WriteOff::CLIENT_WINDOW), credit: None, write_off: WriteOff::KNOWN }
+        limits: Limits { window: Some(Limits::CLIENT_WINDOW), credit: None, write_off: WriteOff::KNOWN }
             .split(gateways(shared, Roles::SERVE.and(Roles::SPEND)), Counted::Apart),
     };
     Ok((sale, deck))

@@ -37,6 +37,12 @@ pub enum Counted {
 }
 
 impl Limits {
+    /// The window of a pair of grids with terms that say no other: two beats of a very fast line, so that it is the beat that makes
+    /// vouchers due, and not the window.
+    pub const PAIR_WINDOW: Bytes = Bytes(256 << 20);
+    /// The window of a client, on its lanes.
+    pub const CLIENT_WINDOW: Bytes = Bytes(256 << 20);
+
     /// What one of so many gateways of a grid lets be out, so that all of them together keep within these limits.
     ///
     /// Of a credit that is counted apart each has its part. One that is counted together each lends but for what the others may have
@@ -66,11 +72,6 @@ impl WriteOff {
     pub const KNOWN: Self = Self::Known(NonZeroU32::MIN);
     /// Of a known party, each day, beside the hundredth.
     pub const DAILY: Bytes = Bytes(16 << 20);
-    /// The window of a pair of grids with terms that say no other: two beats of a very fast line, so that it is the beat that makes
-    /// vouchers due, and not the window.
-    pub const PAIR_WINDOW: Bytes = Bytes(256 << 20);
-    /// The window of a client, on its lanes.
-    pub const CLIENT_WINDOW: Bytes = Bytes(256 << 20);
 }
 
 /// What the disk has of a counterparty beside its lanes.
