@@ -23,6 +23,9 @@ pub struct LaneUse {
     pub(super) lane: LaneId,
     pub(super) account: AccountKey,
     pub(super) window: Option<Bytes>,
+    /// The file, as the lane has it and as the books have it.
+    pub(super) object: [u8; 32],
+    pub(super) file: [u8; 32],
     /// What went out.
     pub(super) gone: Arc<Mutex<Vec<Ticket>>>,
     pub(super) finished: bool,
@@ -40,21 +43,15 @@ pub struct Delivery {
 }
 
 impl LaneUse {
-    /// Waits for room for so many octets of the file with this storage index; `ahead` may follow on the same lane, these
-    /// included. What is about to be sent is in the books when this returns. Dropping the future gives the place in the queue up.
-    pub async fn reserve(
-        &self,
-        storage_index: &[u8; 16],
-        came: Came,
-        octets: Bytes,
-        ahead: Bytes,
-    ) -> Result<Delivery, TillError> {
-        let (delivery, turn) = match self.ask(storage_index, came, octets, ahead)? {
+    /// Waits for room for so many octets of the file; `ahead` may follow on the same lane, these included. What is about to be sent
+    /// is in the books when this returns. Dropping the future gives the place in the queue up.
+    pub async fn reserve(&self, came: Came, octets: Bytes, ahead: Bytes) -> Result<Delivery, TillError> {
+        let (delivery, turn) = match self.ask(came, octets, ahead)? {
             Ok(asked) => asked,
             Err(LaneRefusal::Credit { .. }) => {
                 // Something may have been settled meanwhile.
                 self.till.remember_settled(self.account).await?;
-                match self.ask(storage_index, came, octets, ahead)? {
+                match self.ask(came, octets, ahead)? {
                     Ok(asked) => asked,
                     Err(refusal) => return Err(self.till.refusal(self.lane, self.account, refusal)),
                 }
@@ -67,17 +64,11 @@ impl LaneUse {
         Ok(delivery)
     }
 
-    fn ask(
-        &self,
-        storage_index: &[u8; 16],
-        came: Came,
-        octets: Bytes,
-        ahead: Bytes,
-    ) -> Result<Result<Asked, LaneRefusal>, TillError> {
-        let file = self.till.file(storage_index);
+    fn ask(&self, came: Came, octets: Bytes, ahead: Bytes) -> Result<Result<Asked, LaneRefusal>, TillError> {
         let asked = self.till.with_account(self.account, |lanes, account, now| {
             let Some(lane) = lanes.get_mut(&self.lane) else { return (Err(TillError::NoLane), Vec::new()) };
-            let served = served(lane.object(storage_index, file), came, octets);
+            lane.knows(self.object, self.file);
+            let served = served(self.object, came, octets);
             account.pair.expect(self.lane, Bytes(ahead.0.saturating_sub(octets.0)));
             let (ticket, effects) = account.pair.ask(self.lane, served, now);
             let asked = ticket.map(|ticket| {

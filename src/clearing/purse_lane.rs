@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 
 /// How long what was verified waits for its voucher at most: requests in a row share one, and who is killed leaves what came in so
 /// much time.
-const BEAT: Duration = Duration::from_millis(250);
+const BEAT: Duration = Duration::from_millis(500);
 /// How long it is waited before a voucher is written down or sent again; doubled each time.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often that is done in a row: a minute, in which a node is started again or somebody makes room on a disk. After that the

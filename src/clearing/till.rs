@@ -107,8 +107,16 @@ impl Till {
         Ok(())
     }
 
-    /// Takes a lane for one request of `payer` for files of `destination`. Several requests may be served on a lane at once.
-    pub fn take(&self, lane: LaneId, payer: &PublicKey, destination: &GridId) -> Result<LaneUse, TillError> {
+    /// Takes a lane for one request of `payer` for the file of `destination` with this storage index. Several requests may be served
+    /// on a lane at once.
+    pub fn take(
+        &self,
+        lane: LaneId,
+        payer: &PublicKey,
+        destination: &GridId,
+        storage_index: &[u8; 16],
+    ) -> Result<LaneUse, TillError> {
+        let file = self.0.files.object(storage_index);
         let state = self.state();
         let Some(of_lane) = state.lanes.get(&lane) else {
             // One from before this process began, or nobody's: either way another one is to be opened.
@@ -127,8 +135,8 @@ impl Till {
         if self.0.clock.now() >= body.not_after {
             return Err(TillError::Closed("its time is over"));
         }
-        let (account, window) = (of_lane.account, of_lane.window);
-        Ok(LaneUse { till: self.clone(), lane, account, window, gone: Arc::default(), finished: false })
+        let (account, window, object) = (of_lane.account, of_lane.window, of_lane.secret.object(storage_index));
+        Ok(LaneUse { till: self.clone(), lane, account, window, object, file, gone: Arc::default(), finished: false })
     }
 
     /// Books a voucher of `payer`, with the deliveries that it acknowledges beyond the last one that was confirmed, or shown
@@ -416,11 +424,6 @@ impl Till {
         if let Some(lane) = self.state().lanes.get_mut(&lane) {
             lane.goes_out(octets);
         }
-    }
-
-    /// The books' name of the file with this storage index.
-    pub(super) fn file(&self, storage_index: &[u8; 16]) -> [u8; 32] {
-        self.0.files.object(storage_index)
     }
 
     /// Asks the machine of an account, and does what it wants done; `None`: the account was forgotten, and its lanes with it.

@@ -74,14 +74,12 @@ impl Lane {
         }
     }
 
-    /// The lane's name of the file with this storage index, which the books call `file`.
-    pub(super) fn object(&mut self, storage_index: &[u8; 16], file: [u8; 32]) -> [u8; 32] {
-        let object = self.secret.object(storage_index);
+    /// What the lane calls `object` the books call `file`.
+    pub(super) fn knows(&mut self, object: [u8; 32], file: [u8; 32]) {
         if self.files.len() >= FILES && !self.files.contains_key(&object) {
             self.files.clear();
         }
         self.files.insert(object, file);
-        object
     }
 
     /// What deliveries were of, the last one first: those that a voucher has acknowledged before stand at the front.

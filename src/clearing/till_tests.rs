@@ -110,9 +110,8 @@ impl Shop {
 
     /// Sends one delivery on a request of its own.
     async fn sends(&self, lane: &Lane, offset: u64, mib: u64) -> Result<(), TillError> {
-        let request = self.till.take(lane.id(), &payer(), &grid(2)).unwrap();
-        let room: Delivery =
-            request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(mib * MIB), Bytes(mib * MIB)).await?;
+        let request = self.till.take(lane.id(), &payer(), &grid(2), &INDEX).unwrap();
+        let room: Delivery = request.reserve(Came::Ciphertext { offset }, Bytes(mib * MIB), Bytes(mib * MIB)).await?;
         room.goes_out();
         request.finish();
         Ok(())
@@ -160,10 +159,10 @@ const CLIENT: u64 = 16 * MIB;
 async fn several_requests_are_served_on_a_lane_at_once_and_acknowledged_in_any_order() {
     let shop = Shop::start().await;
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
-    let first = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
-    let second = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
+    let first = shop.till.take(lane.id(), &payer(), &grid(2), &INDEX).unwrap();
+    let second = shop.till.take(lane.id(), &payer(), &grid(2), &INDEX).unwrap();
     for (request, offset) in [(&first, 0), (&second, 10), (&first, 1), (&second, 11)] {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
+        let room = request.reserve(Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
         room.goes_out();
     }
     let best = shop.acknowledges(&mut lane, &[(10, 1), (0, 1), (11, 1)]).await.unwrap();
@@ -200,12 +199,12 @@ async fn all_lanes_of_a_payer_share_one_window_and_who_waits_goes_on_when_the_bo
 async fn a_request_that_breaks_off_leaves_its_lane_open_and_what_it_brought_is_acknowledged() {
     let shop = Shop::start().await;
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
-    let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
+    let request = shop.till.take(lane.id(), &payer(), &grid(2), &INDEX).unwrap();
     for offset in 0..2 {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
+        let room = request.reserve(Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
         room.goes_out();
     }
-    let never = request.reserve(&INDEX, Came::Ciphertext { offset: 2 }, Bytes(MIB), Bytes(MIB)).await.unwrap();
+    let never = request.reserve(Came::Ciphertext { offset: 2 }, Bytes(MIB), Bytes(MIB)).await.unwrap();
     drop(request);
     drop(never);
     shop.acknowledges(&mut lane, &[(0, 1)]).await.unwrap();
@@ -228,9 +227,9 @@ async fn a_request_that_breaks_off_leaves_its_lane_open_and_what_it_brought_is_a
 async fn what_a_request_brought_that_broke_off_is_told_apart_from_what_is_under_way() {
     let shop = Shop::start().await;
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
-    let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
+    let request = shop.till.take(lane.id(), &payer(), &grid(2), &INDEX).unwrap();
     for offset in 0..3 {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
+        let room = request.reserve(Came::Ciphertext { offset }, Bytes(MIB), Bytes(MIB)).await.unwrap();
         room.goes_out();
     }
     assert_eq!(shop.till.broken_off(&payer()), None, "it is under way");
@@ -279,7 +278,7 @@ async fn a_payer_shows_after_a_restart_what_it_had_acknowledged_and_has_room_aga
     // The old lane's 20 MiB and as many that were noted ahead, and no more than 16 MiB of them written off.
     let refused = shop.sends(&fresh, 0, 60).await;
     assert!(matches!(refused, Err(TillError::Window(WindowRefusal::Adrift { .. }))), "{refused:?}");
-    let closed = shop.till.take(id, &payer(), &grid(2)).unwrap_err();
+    let closed = shop.till.take(id, &payer(), &grid(2), &INDEX).unwrap_err();
     assert!(matches!(closed, TillError::Closed(_)), "{closed:?}");
     let best = shop.till.voucher(&payer(), id, voucher.bytes(), None).await.unwrap();
     assert_eq!(best.bytes(), voucher.bytes());
@@ -353,12 +352,12 @@ async fn at_half_of_the_credit_it_is_time_to_settle_and_at_the_limit_nothing_mor
 async fn a_lane_that_is_closed_stops_a_request_in_the_middle_and_what_came_is_acknowledged() {
     let shop = Shop::start().await;
     let mut lane = shop.open(Shop::limits(CLIENT, None)).await;
-    let request = shop.till.take(lane.id(), &payer(), &grid(2)).unwrap();
+    let request = shop.till.take(lane.id(), &payer(), &grid(2), &INDEX).unwrap();
     for offset in 0..4 {
-        let room = request.reserve(&INDEX, Came::Ciphertext { offset }, Bytes(4 * MIB), Bytes(4 * MIB)).await.unwrap();
+        let room = request.reserve(Came::Ciphertext { offset }, Bytes(4 * MIB), Bytes(4 * MIB)).await.unwrap();
         room.goes_out();
     }
-    let mut waits = Box::pin(request.reserve(&INDEX, Came::Ciphertext { offset: 4 }, Bytes(4 * MIB), Bytes(4 * MIB)));
+    let mut waits = Box::pin(request.reserve(Came::Ciphertext { offset: 4 }, Bytes(4 * MIB), Bytes(4 * MIB)));
     assert!((&mut waits).now_or_never().is_none());
     shop.till.close(&payer(), lane.id()).unwrap();
     let refused = timeout(SOON, waits).await.expect("an answer");

@@ -3,6 +3,7 @@
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::disputes::{Closed, NewDispute, close, dispute};
 use crate::ledger::error::LedgerError;
+use crate::ledger::known::Known;
 use crate::ledger::lanes::{WrittenOff, at_rest, open_lane, told, write_off};
 use crate::ledger::paper::{Kept, Paper, keep};
 use crate::ledger::part::Part;
@@ -68,8 +69,8 @@ pub(super) enum Done {
 pub(super) type Answer = Result<Done, LedgerError>;
 
 /// Does all of them within the transaction that `sql` is in. The outer error undoes them all; an inner one is that act's own,
-/// which then changed nothing.
-pub(super) async fn perform(sql: &mut Sql<'_>, acts: &[Act]) -> Result<Vec<Answer>, LedgerError> {
+/// which then changed nothing. `known` is what the writer knows of the books, if nobody else writes them.
+pub(super) async fn perform(sql: &mut Sql<'_>, acts: &[Act], known: &mut Known) -> Result<Vec<Answer>, LedgerError> {
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(acts.len());
     for act in acts {
         answers.push(match act {
@@ -86,7 +87,7 @@ pub(super) async fn perform(sql: &mut Sql<'_>, acts: &[Act]) -> Result<Vec<Answe
     note_sent(sql, &sent).await?;
     let vouchers: Vec<_> =
         acts.iter().filter_map(|act| if let Act::Voucher(new) = act { Some(new) } else { None }).collect();
-    let mut booked = book_vouchers(sql, &vouchers).await?.into_iter();
+    let mut booked = book_vouchers(sql, &vouchers, known).await?.into_iter();
     Ok(acts
         .iter()
         .zip(answers)

@@ -2,6 +2,7 @@
 
 use crate::keys::PublicKey;
 use crate::ledger::error::LedgerError;
+use crate::ledger::known::Known;
 use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql, Value, column};
 use crate::rate::Asset;
@@ -131,10 +132,10 @@ impl Booking {
 }
 
 /// Which booking it is: the same act has the same one.
-type Name = (Subject, Part);
+pub(super) type Name = (Subject, Part);
 
 /// Books all of them: the one way into the table of entries.
-pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), LedgerError> {
+pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking], known: &mut Known) -> Result<(), LedgerError> {
     let (mut heads, mut entries, mut balances) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for booking in bookings {
         let mut sums: BTreeMap<Asset, i128> = BTreeMap::new();
@@ -156,7 +157,7 @@ pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), 
     }
     let amount = |amount: i128| i64::try_from(amount).map_err(|_| LedgerError::TooLarge { what: "an account" });
 
-    let numbers = number(sql, &heads).await?;
+    let numbers = number(sql, &heads, known).await?;
     let mut rows = Vec::with_capacity(entries.len());
     for ((name, account, asset), sum) in entries {
         let number = numbers.get(&name).copied().unwrap_or_default();
@@ -175,10 +176,16 @@ pub(super) async fn book(sql: &mut Sql<'_>, bookings: &[Booking]) -> Result<(), 
 }
 
 /// The number of each booking; those that are new get the next ones, so that what is booked together lies together.
-async fn number(sql: &mut Sql<'_>, heads: &BTreeMap<Name, UnixSeconds>) -> Result<BTreeMap<Name, i64>, LedgerError> {
-    let mut numbers = BTreeMap::new();
+async fn number(
+    sql: &mut Sql<'_>,
+    heads: &BTreeMap<Name, UnixSeconds>,
+    known: &mut Known,
+) -> Result<BTreeMap<Name, i64>, LedgerError> {
+    let of_known = heads.keys().filter_map(|name| known.number(name).map(|number| (*name, number)));
+    let mut numbers: BTreeMap<Name, i64> = of_known.collect();
     // Only a lane's hour is added to; whatever else there is, is booked once.
-    let hours = || heads.keys().filter(|(subject, _)| matches!(subject, Subject::Lane(..)));
+    let is_hour = |(subject, _): &&Name| matches!(subject, Subject::Lane(..));
+    let hours = || heads.keys().filter(is_hour).filter(|name| known.number(name).is_none());
     if let Some(first) = hours().map(|(subject, _)| subject.hour()).min() {
         let mut lanes: Vec<Vec<u8>> = hours().map(|(subject, _)| subject.key().to_vec()).collect();
         lanes.dedup();
@@ -192,6 +199,7 @@ async fn number(sql: &mut Sql<'_>, heads: &BTreeMap<Name, UnixSeconds>) -> Resul
         }
     }
     if heads.keys().all(|name| numbers.contains_key(name)) {
+        known.numbers(numbers.clone());
         return Ok(numbers);
     }
     // Whoever writes is alone: in SQLite one transaction does at a time, in PostgreSQL the writers take turns.
@@ -215,5 +223,6 @@ async fn number(sql: &mut Sql<'_>, heads: &BTreeMap<Name, UnixSeconds>) -> Resul
         ]);
     }
     sql.write("INSERT INTO booking (booking, kind, subject, part, hour, at)", "", &rows).await?;
+    known.numbers(numbers.iter().filter(|(name, _)| is_hour(name)).map(|(name, number)| (*name, *number)));
     Ok(numbers)
 }

@@ -15,6 +15,7 @@ mod evidence;
 mod export;
 mod gather;
 mod handle;
+mod known;
 mod lanes;
 mod location;
 mod lock;

@@ -3,6 +3,7 @@
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::entries::{Account, Booking, Subject, book};
 use crate::ledger::error::LedgerError;
+use crate::ledger::known::Known;
 use crate::ledger::paper::{Kept, Paper, keep, papers};
 use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql, Value, column};
@@ -37,7 +38,7 @@ pub(super) async fn pay(
     keep(sql, &Paper::from(payment), at).await?;
     let (debtor, creditor) = (*body.debtor.key(), *body.creditor.key());
     let entries = Booking::payment(part, debtor, creditor, body.asset, body.amount);
-    book(sql, &[Booking { subject, part, at, entries, is_there: false }]).await?;
+    book(sql, &[Booking { subject, part, at, entries, is_there: false }], &mut Known::default()).await?;
     let settled = Debt { asset: body.asset, debtor: body.debtor, creditor: body.creditor, amount: body.amount };
     note_settled(sql, part, SettledBy::Payment, payment.identity().0, &[settled], at).await?;
     Ok(Kept::New)
@@ -66,7 +67,7 @@ pub(super) async fn net(
     let entries = netting_entries(us, netting);
     // A debt that arises is one of the other direction that is settled: so two grids' totals only ever grow.
     let turned = |debt: &Debt| Debt { debtor: debt.creditor, creditor: debt.debtor, ..*debt };
-    book(sql, &[Booking { subject, part, at, entries, is_there: false }]).await?;
+    book(sql, &[Booking { subject, part, at, entries, is_there: false }], &mut Known::default()).await?;
     ended.extend(arisen.iter().map(turned));
     ended.sort_unstable();
     // Of one pair and direction there is one row, whatever it is made of.

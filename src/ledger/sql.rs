@@ -137,12 +137,12 @@ impl<'c> Sql<'c> {
                 let rows: Vec<String> = (0..count).map(|nth| format!("({})", row(nth))).collect();
                 format!("{head} VALUES {} {tail}", rows.join(", "))
             };
-            // Of one row or two, as an entry and what stands against it, so that there are few such texts.
-            if rows.len() <= 2 && matches!(self.location, Location::Sqlite(_)) {
-                self.later.add(&text(self.later.values.len()), first);
+            let values: Vec<Value> = now.iter().flatten().cloned().collect();
+            // Of few rows, as the entries of two vouchers and what stands against them, so that there are few such texts.
+            if rows.len() <= 4 && matches!(self.location, Location::Sqlite(_)) {
+                self.later.add(&text(self.later.values.len()), &values);
                 continue;
             }
-            let values: Vec<Value> = now.iter().flatten().cloned().collect();
             let query = bound(&values, sqlx::query(AssertSqlSafe(text(0))));
             self.run(query).await?;
         }

@@ -3,6 +3,7 @@
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::entries::{Booking, Subject, book};
 use crate::ledger::error::LedgerError;
+use crate::ledger::known::Known;
 use crate::ledger::part::Part;
 use crate::ledger::sql::{Columns, Sql, Value, column};
 use crate::ledger::usage::{UsageKey, note, share};
@@ -46,7 +47,8 @@ pub(super) struct NewVoucher {
 }
 
 /// What is booked of a lane, and what of it matters to its vouchers.
-struct Lane {
+#[derive(Clone)]
+pub(super) struct Lane {
     payer: PublicKey,
     payee: PublicKey,
     destination: GridId,
@@ -65,14 +67,15 @@ struct Best {
     bytes: Vec<u8>,
 }
 
-type Key = ([u8; 32], Part);
+pub(super) type Key = ([u8; 32], Part);
 
 /// Books them in their order; the answers are in the same. One of an unknown lane fails alone.
 pub(super) async fn book_vouchers(
     sql: &mut Sql<'_>,
     vouchers: &[&NewVoucher],
+    known: &mut Known,
 ) -> Result<Vec<Result<Booked, LedgerError>>, LedgerError> {
-    let mut lanes = lanes_of(sql, vouchers).await?;
+    let mut lanes = lanes_of(sql, vouchers, known).await?;
     let (mut answers, mut bookings) = (Vec::with_capacity(vouchers.len()), Vec::new());
     let mut usage = BTreeMap::new();
     for new in vouchers {
@@ -118,19 +121,37 @@ pub(super) async fn book_vouchers(
         }));
     }
     write_lanes(sql, &lanes).await?;
-    book(sql, &bookings).await?;
+    book(sql, &bookings, known).await?;
     note(sql, usage).await?;
+    known.lanes(lanes.into_iter().map(|(key, lane)| (key, lane.written())));
     Ok(answers)
 }
 
-async fn lanes_of(sql: &mut Sql<'_>, vouchers: &[&NewVoucher]) -> Result<BTreeMap<Key, Lane>, LedgerError> {
-    let mut keys: Vec<Vec<u8>> = vouchers.iter().map(|new| new.voucher.body().lane.0.to_vec()).collect();
+impl Lane {
+    /// All that changed is written.
+    fn written(self) -> Self {
+        Self { changed: false, checkpoints: Vec::new(), ..self }
+    }
+}
+
+async fn lanes_of(
+    sql: &mut Sql<'_>,
+    vouchers: &[&NewVoucher],
+    known: &Known,
+) -> Result<BTreeMap<Key, Lane>, LedgerError> {
+    let (mut lanes, mut keys) = (BTreeMap::new(), Vec::new());
+    for new in vouchers {
+        let key = (new.voucher.body().lane.0, new.part);
+        match known.lane(&key) {
+            Some(lane) => drop(lanes.entry(key).or_insert_with(|| lane.clone())),
+            None => keys.push(key.0.to_vec()),
+        }
+    }
     keys.sort_unstable();
     keys.dedup();
     let found = "SELECT lane.lane, lane.part, payer, payee, destination, asset, COALESCE(cum_bytes, 0), \
                  COALESCE(cum_amount, 0), COALESCE(voucher.at, 0), voucher.bytes FROM lane \
                  LEFT JOIN voucher ON voucher.lane = lane.lane AND voucher.part = lane.part WHERE lane.lane IN ({})";
-    let mut lanes = BTreeMap::new();
     for row in sql.rows_of(found, &keys).await? {
         let columns = Columns { table: "lane", row: &row };
         let part = Part::of_number(columns.int(1)?).ok_or_else(|| columns.damaged(1, &"no part"))?;

@@ -4,6 +4,7 @@ use crate::causes::chain;
 use crate::ledger::act::{Act, Answer, perform};
 use crate::ledger::error::LedgerError;
 use crate::ledger::gather::Gather;
+use crate::ledger::known::Known;
 use crate::ledger::location::Location;
 use crate::ledger::lock::FileLock;
 use crate::ledger::sql::Sql;
@@ -32,7 +33,7 @@ pub(super) async fn write(
     lock: Option<FileLock>,
 ) {
     let mut waiting = Vec::with_capacity(BATCH);
-    let mut database = Database { pool, location, kept: None };
+    let mut database = Database { pool, location, kept: None, known: Known::default() };
     let mut gather = Gather::default();
     while jobs.recv_many(&mut waiting, BATCH).await > 0 {
         gather.more(&mut jobs, &mut waiting).await;
@@ -60,6 +61,8 @@ struct Database {
     location: Location,
     /// A connection to a file, which does not break by itself: the pool would look after it before each commit.
     kept: Option<PoolConnection<Any>>,
+    /// What need not be read again; nothing where others write too.
+    known: Known,
 }
 
 impl Database {
@@ -88,19 +91,21 @@ impl Database {
             None => self.pool.acquire().await.map_err(LedgerError::of(&self.location))?,
         };
         let mut sql = Sql::new(&mut connection, &self.location);
-        let done = within(&mut sql, acts).await;
+        // What is known is what is in the books once this has been committed.
+        let mut known = std::mem::take(&mut self.known);
+        let done = within(&mut sql, acts, &mut known).await;
         if done.is_err() {
             sql.roll_back().await;
         } else if matches!(self.location, Location::Sqlite(_)) {
-            self.kept = Some(connection);
+            (self.kept, self.known) = (Some(connection), known);
         }
         done
     }
 }
 
-async fn within(sql: &mut Sql<'_>, acts: &[Act]) -> Result<Vec<Answer>, LedgerError> {
+async fn within(sql: &mut Sql<'_>, acts: &[Act], known: &mut Known) -> Result<Vec<Answer>, LedgerError> {
     sql.begin().await?;
-    let answers = perform(sql, acts).await?;
+    let answers = perform(sql, acts, known).await?;
     sql.commit().await?;
     Ok(answers)
 }

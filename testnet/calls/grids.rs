@@ -24,7 +24,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long something that is waited for may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Twice as long as what was verified waits for its voucher at most.
-const TWO_BEATS: Duration = Duration::from_millis(500);
+const TWO_BEATS: Duration = Duration::from_secs(1);
 
 /// All grids, by their numbers.
 pub(super) struct Grids {

@@ -137,7 +137,7 @@ pub(crate) fn at_rest<T: PartialEq>(what: &str, mut look: impl FnMut() -> Option
 }
 
 /// Two beats of a payer.
-const BEATS: Duration = Duration::from_millis(500);
+const BEATS: Duration = Duration::from_secs(1);
 
 /// How long a condition may take before the test gives up: far beyond what a loaded machine needs.
 const PATIENCE: Duration = Duration::from_secs(90);

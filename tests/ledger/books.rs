@@ -305,3 +305,33 @@ pub(crate) async fn a_sum_that_does_not_fit_is_refused_and_changes_nothing(locat
     assert_eq!(ledger.owed(Part::Payer, public(3), public(4), usd()).await.unwrap(), -5);
     ledger.close().await;
 }
+
+pub(crate) async fn what_was_undone_with_another_act_is_booked_again_in_full(location: Location) {
+    let ledger = open(&location).await;
+    let (good, full, beyond) = (lane(1, 2, 0), lane(3, 4, 0), lane(3, 4, 1));
+    ledger.open_lane(Part::Payee, good.clone(), NOW).await.unwrap();
+    for opened in [&full, &beyond] {
+        ledger.open_lane(Part::Payer, opened.clone(), NOW).await.unwrap();
+    }
+    ledger.voucher(Part::Payee, voucher(&good, MIB), vec![], NOW).await.unwrap();
+    ledger.voucher(Part::Payer, voucher(&full, i64::MAX as u64), vec![], NOW).await.unwrap();
+    for mib in [2, 3] {
+        // What was read from one party on one day is a sum too, and it is the last thing to be written of the two.
+        let (booked, refused) = tokio::join!(
+            ledger.voucher(Part::Payee, voucher(&good, mib * MIB), vec![], NOW),
+            ledger.voucher(Part::Payer, voucher(&beyond, MIB), vec![], NOW),
+        );
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains(&format!("a voucher of lane {} would bring a sum", beyond.identity())), "{said}");
+        let billed = MinorUnits(charge(mib * MIB) - charge((mib - 1) * MIB));
+        let expected = Booked { billed, cum_bytes: Bytes(mib * MIB), cum_amount: MinorUnits(charge(mib * MIB)) };
+        assert_eq!(booked.unwrap(), expected);
+        let kept = ledger.lane(Part::Payee, good.identity()).await.unwrap().unwrap();
+        assert_eq!(kept.voucher.unwrap().body().cum_bytes, Bytes(mib * MIB));
+    }
+    assert_eq!(ledger.owed(Part::Payee, public(1), public(2), usd()).await.unwrap(), i128::from(charge(3 * MIB)));
+    let none = ledger.lane(Part::Payer, beyond.identity()).await.unwrap().unwrap();
+    assert!(none.voucher.is_none(), "it is not booked by halves");
+    ledger.verify().await.unwrap();
+    ledger.close().await;
+}

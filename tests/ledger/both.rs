@@ -42,6 +42,7 @@ bodies! {
     books files_are_forgotten_and_sums_are_not
     books usage_sums_to_what_was_vouched_for
     books a_sum_that_does_not_fit_is_refused_and_changes_nothing
+    books what_was_undone_with_another_act_is_booked_again_in_full
     proofs verify_computes_the_books_again
     proofs every_change_by_hand_is_named
     proofs positions_tell_what_was_booked_since_and_form_one_chain

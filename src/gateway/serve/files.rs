@@ -57,7 +57,7 @@ pub(super) async fn manifest(
     }
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
     let allowance = Allowance::of(&shared, &admitted).await?;
-    let room = Room::of(&shared, &admitted, &grid, allowance)?;
+    let room = Room::of(&shared, &admitted, &grid, &cap, allowance)?;
     let asked = first..first.saturating_add(count);
     let most = wanted_length(&headers)?;
     let (file, expected) = opened(&shared, &admitted, &cap, wanted_tag(&headers)?, asked, room.allowance()).await?;
@@ -88,7 +88,7 @@ pub(super) async fn manifest(
             &room,
         );
     }
-    let mut place = room.reserve(&index(&cap), Came::Manifest { first }, size, size).await?;
+    let mut place = room.reserve(Came::Manifest { first }, size, size).await?;
     place.goes_out();
     room.finish();
     shared.traffic.count(&admitted.counterparty, Direction::Sent, size, shared.clock.now());
@@ -130,7 +130,7 @@ pub(super) async fn ciphertext(
     let tag = wanted_tag(&headers)?;
     let admitted = admit(&shared, &connection, grid, wanted_lane(&headers)?)?;
     let allowance = Allowance::of(&shared, &admitted).await?;
-    let room = Room::of(&shared, &admitted, &grid, allowance)?;
+    let room = Room::of(&shared, &admitted, &grid, &cap, allowance)?;
     if cap.is_mutable() && tag.is_none() {
         return Err(Refusal::malformed("of a mutable file one version is asked for: `If-Match` names it")
             .hint("the `ETag` of the manifest is its name"));
@@ -164,8 +164,7 @@ pub(super) async fn ciphertext(
                 .after(BUSY)
         })?;
         let next = Next { grid, cap: cap.clone(), etag: version.clone(), units };
-        let answer =
-            Answer { admitted, connection, grid, index: index(&cap), layout, octets: octets.end - octets.start };
+        let answer = Answer { admitted, connection, grid, layout, octets: octets.end - octets.start };
         begin(&shared, answer, room, file, next, place).await?
     };
     let mut response = body.into_response();
@@ -235,11 +234,6 @@ pub(super) fn named(path: Result<Path<(String, String)>, PathRejection>) -> Resu
     }
     // A directory is the file that it is kept in.
     Ok((grid, Capability::File(cap.file().clone())))
-}
-
-/// The storage index of the file: of a literal none ever comes here.
-fn index(cap: &Capability) -> [u8; 16] {
-    cap.storage_index().map_or([0; 16], |index| *index.as_bytes())
 }
 
 /// About how many octets the manifest of `count` units has.

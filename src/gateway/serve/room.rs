@@ -1,5 +1,6 @@
 //! Room for the units of one answer: on the lane that it is read on, in the strangers' pool, or both.
 
+use crate::capability::Capability;
 use crate::clearing::{Delivery, LaneUse};
 use crate::gateway::serve::access::Admitted;
 use crate::gateway::serve::allowance::Allowance;
@@ -38,11 +39,12 @@ pub(super) struct Taken {
 }
 
 impl Room {
-    /// The room of whoever was admitted, for an answer about files of `grid`.
+    /// The room of whoever was admitted, for an answer about `file` of `grid`.
     pub(super) fn of(
         shared: &Shared,
         admitted: &Admitted,
         grid: &GridId,
+        file: &Capability,
         allowance: Option<Allowance>,
     ) -> Result<Self, Refusal> {
         let payer = match &admitted.payer {
@@ -52,7 +54,7 @@ impl Room {
                 stranger.grid.key()
             }
         };
-        let lane = admitted.lane.map(|lane| shared.till.take(lane, payer, grid));
+        let lane = admitted.lane.map(|lane| shared.till.take(lane, payer, grid, &index(file)));
         let lane = lane.transpose().map_err(|error| refusal(&error))?;
         let allowance = allowance.map(Arc::new);
         Ok(Self { leases: Arc::clone(&shared.leases), payer: admitted.payer.clone(), lane, allowance })
@@ -63,15 +65,9 @@ impl Room {
         self.lane.as_ref().and_then(LaneUse::window).unwrap_or_else(|| self.leases.unit_limit(&self.payer))
     }
 
-    /// Waits for room for this unit of the file with this storage index; `ahead` is what the answer may bring from here on.
-    /// Dropping the future gives the place in the queue up.
-    pub(super) async fn reserve(
-        &self,
-        storage_index: &[u8; 16],
-        came: Came,
-        unit: Bytes,
-        ahead: Bytes,
-    ) -> Result<Place, Refusal> {
+    /// Waits for room for this unit; `ahead` is what the answer may bring from here on. Dropping the future gives the place in the
+    /// queue up.
+    pub(super) async fn reserve(&self, came: Came, unit: Bytes, ahead: Bytes) -> Result<Place, Refusal> {
         let taken = match &self.allowance {
             Some(allowance) => {
                 allowance.take(unit, ahead).await?;
@@ -82,7 +78,7 @@ impl Room {
         let pooled = self.lane.as_ref().and_then(LaneUse::window).is_none();
         let lease = if pooled { Some(self.leases.reserve(&self.payer, unit).await?) } else { None };
         let delivery = match &self.lane {
-            Some(lane) => Some(lane.reserve(storage_index, came, unit, ahead).await.map_err(|error| refusal(&error))?),
+            Some(lane) => Some(lane.reserve(came, unit, ahead).await.map_err(|error| refusal(&error))?),
             None => None,
         };
         Ok(Place { lease, delivery, taken })
@@ -120,6 +116,11 @@ impl Room {
             lane.finish();
         }
     }
+}
+
+/// The storage index of the file: of a literal none ever comes here.
+fn index(cap: &Capability) -> [u8; 16] {
+    cap.storage_index().map_or([0; 16], |index| *index.as_bytes())
 }
 
 /// Gives strangers this gateway's part of what the grid gives them, by the record as it is now.

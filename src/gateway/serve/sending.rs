@@ -103,7 +103,6 @@ pub(super) struct Answer {
     pub(super) admitted: Admitted,
     pub(super) connection: Arc<Connection>,
     pub(super) grid: GridId,
-    pub(super) index: [u8; 16],
     pub(super) layout: UnitLayout,
     /// Of all its units.
     pub(super) octets: u64,
@@ -113,7 +112,7 @@ impl Answer {
     /// Waits for room for unit `unit`, where so much may follow with it.
     async fn place(&self, room: &Room, unit: u64, ahead: Octets) -> Result<Place, Refusal> {
         let offset = self.layout.unit_range(unit).start;
-        room.reserve(&self.index, Came::Ciphertext { offset }, self.layout.unit_len(unit), ahead).await
+        room.reserve(Came::Ciphertext { offset }, self.layout.unit_len(unit), ahead).await
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::{HashSet, VecDeque};
 
 /// How far ahead of what is sent the disk is told at least, where there is room: after a crash so much is charged that never left.
 const SENT_AHEAD: Bytes = Bytes(4 << 20);
-/// And at most for what is expected to follow: who waits for the disk before the first voucher does so seldom.
+/// And at most for what is expected to follow on a lane whose pace is not known: who waits for the disk before the first voucher does
+/// so seldom.
 const EXPECTED_AHEAD: Bytes = Bytes(16 << 20);
 
 /// What a payee's disk has of a lane.
@@ -76,6 +77,8 @@ pub(super) struct Counter {
     pub(super) waiting: u64,
     /// What is expected to be asked for next.
     pub(super) expected: Bytes,
+    /// What one of its last vouchers acknowledged: so much leaves between two of them.
+    pace: u64,
     /// A new ceiling that is being written.
     ceiling: Option<(WriteId, u64)>,
     /// Has room, and waits until the disk's ceiling is above it.
@@ -93,6 +96,7 @@ impl Counter {
             live: 0,
             waiting: 0,
             expected: Bytes(0),
+            pace: 0,
             ceiling: None,
             held: Vec::new(),
             open: true,
@@ -139,11 +143,12 @@ impl Counter {
         self.raise(free, next).map_or(Granted::Held, |(id, ceiling)| Granted::Write(id, ceiling))
     }
 
-    /// The ceiling to write for what is held: as far ahead as is expected, or as the lane has come without a voucher where that is more,
-    /// so that few are written before the first one comes.
+    /// The ceiling to write for what is held: as far ahead as is expected to leave before the next voucher comes, or as the lane has
+    /// come without one where that is more, so that few are written before it.
     fn raise(&mut self, free: Bytes, next: impl FnOnce() -> WriteId) -> Option<(WriteId, Bytes)> {
         let unvouched = self.sent.saturating_sub(self.counted());
-        let ahead = Bytes(unvouched).max(self.expected.min(EXPECTED_AHEAD));
+        let expected = self.expected.min(EXPECTED_AHEAD.max(Bytes(self.pace)));
+        let ahead = Bytes(unvouched).max(expected);
         if self.held.is_empty() { None } else { self.raise_by(ahead, free, next) }
     }
 
@@ -317,6 +322,8 @@ impl Counter {
         let mut counted = Vec::new();
         while self.queue.front().is_some_and(|(written, ..)| *written <= id) {
             let Some((_, body, tickets)) = self.queue.pop_front() else { break };
+            // The last one of a file acknowledges less than its line brings.
+            self.pace = body.cum_bytes.0.saturating_sub(self.counted()).max(self.pace / 2);
             self.state.best = Some(body.clone());
             counted.push((body, tickets));
         }

@@ -5,7 +5,10 @@ use crate::tariff::wire::{LaneId, VoucherBody};
 use crate::units::{Bytes, MinorUnits, PricePerGib, UnixSeconds};
 
 /// After how much verified a voucher is due at the latest.
-pub const VOUCHER_EVERY: Bytes = Bytes(128 << 20);
+pub const VOUCHER_EVERY: Bytes = Bytes(192 << 20);
+/// How much of a window a voucher that is due leaves for what is under way until it counts, where half of the window is more: on a line
+/// with a round trip of a tenth of a second more than 5 Gbit/s.
+const LEFT_UNDER_WAY: Bytes = Bytes(64 << 20);
 
 /// How many deliveries a voucher acknowledges at most beyond the one before it: one more makes it due.
 pub const MAX_ENTRIES: usize = 1_024;
@@ -48,6 +51,8 @@ pub struct PayerLane {
     pending: Option<(WriteId, VoucherBody, Vec<Served>)>,
     /// Verified and in no voucher yet.
     verified: Vec<Served>,
+    /// The octets of these.
+    unvouched: Bytes,
     /// What `best` acknowledges beyond the last one that the payee has confirmed.
     unconfirmed: Vec<Served>,
     /// The octets of the last one that the payee has confirmed.
@@ -67,10 +72,11 @@ enum Wanted {
 }
 
 impl PayerLane {
-    /// A lane in a window of so many octets, with the highest voucher that the disk has. Half of the window is acknowledged at once,
-    /// so that the other half may be under way meanwhile.
+    /// A lane in a window of so many octets, with the highest voucher that the disk has. What is acknowledged at once leaves half of
+    /// the window for what is under way meanwhile, or 64 MiB of a larger one.
     pub fn new(lane: LaneId, price: PricePerGib, window: Bytes, best: Option<VoucherBody>) -> Self {
-        let (every, large) = (Bytes(VOUCHER_EVERY.0.min(window.0 / 2).max(1)), Bytes(window.0 / 4));
+        let every = VOUCHER_EVERY.0.min(window.0 - LEFT_UNDER_WAY.0.min(window.0 / 2));
+        let (every, large) = (Bytes(every.max(1)), Bytes(window.0 / 4));
         let confirmed = best.as_ref().map_or(Bytes(0), |best| best.cum_bytes);
         let (verified, unconfirmed) = (Vec::new(), Vec::new());
         Self {
@@ -81,6 +87,7 @@ impl PayerLane {
             best,
             pending: None,
             verified,
+            unvouched: Bytes(0),
             unconfirmed,
             confirmed,
             wanted: Wanted::Nothing,
@@ -95,18 +102,19 @@ impl PayerLane {
 
     /// What is verified and in no voucher yet.
     pub fn unvouched(&self) -> Bytes {
-        length(&self.verified)
+        self.unvouched
     }
 
     /// Something was delivered and verified.
     pub fn verified(&mut self, served: Served, now: UnixSeconds) -> Result<Vec<PayerEffect>, NoCharge> {
         let before = [self.best.as_ref(), self.pending.as_ref().map(|(_, body, _)| body)].into_iter().flatten().last();
         let before = before.map_or(0, |body| body.cum_bytes.0);
-        let octets = Bytes(before.saturating_add(self.unvouched().0).saturating_add(served.length.0));
+        let octets = Bytes(before.saturating_add(self.unvouched.0).saturating_add(served.length.0));
         if self.price.charge(octets).is_none() || octets.0 > MinorUnits::MAX.0 {
             return Err(NoCharge { octets });
         }
         self.verified.push(served);
+        self.unvouched.0 += served.length.0;
         Ok(if served.length > self.large { self.flush(now) } else { self.go_on(now) })
     }
 
@@ -169,7 +177,7 @@ impl PayerLane {
     }
 
     fn is_due(&self) -> bool {
-        self.unvouched() >= self.every || self.verified.len() >= MAX_ENTRIES
+        self.unvouched >= self.every || self.verified.len() >= MAX_ENTRIES
     }
 
     fn adopt(&mut self, theirs: &VoucherBody) -> Vec<PayerEffect> {
@@ -177,6 +185,7 @@ impl PayerLane {
         // is verified here may be in that voucher already, and is not acknowledged twice.
         self.pending = None;
         self.verified.clear();
+        self.unvouched = Bytes(0);
         self.unconfirmed.clear();
         self.confirmed = theirs.cum_bytes;
         vec![self.write(theirs.clone(), Vec::new())]
@@ -206,12 +215,14 @@ impl PayerLane {
         }
         let later = self.verified.split_off(self.verified.len().min(MAX_ENTRIES));
         let entries = std::mem::replace(&mut self.verified, later);
+        let octets = length(&entries);
+        self.unvouched.0 -= octets.0;
         // What comes while it is written waits for its own time, or each voucher would make the next one due.
         if self.verified.is_empty() && self.wanted == Wanted::Voucher {
             self.wanted = Wanted::Nothing;
         }
         let before = self.best.as_ref();
-        let cum_bytes = Bytes(before.map_or(0, |best| best.cum_bytes.0) + length(&entries).0);
+        let cum_bytes = Bytes(before.map_or(0, |best| best.cum_bytes.0) + octets.0);
         let transcript = before.map_or_else(|| Transcript::start(&self.lane), |best| Transcript(best.transcript));
         let transcript = entries.iter().fold(transcript, Transcript::and).0;
         let Some(cum_amount) = self.price.charge(cum_bytes) else {

@@ -390,6 +390,26 @@ fn what_is_noted_ahead_doubles_until_the_first_voucher_comes() {
     assert_eq!(written, [17, 36, 74, 150]);
 }
 
+/// The start of each file on a fast line would wait for the disk again and again.
+#[test]
+fn of_a_lane_whose_pace_is_known_so_much_is_noted_ahead_at_the_start_of_the_next_file() {
+    let mut pair = pair(Limits { window: Some(Bytes(256 * MIB)), ..limits(u64::MAX) });
+    let (mut entries, mut sent) = (Vec::new(), 0);
+    // A small file halves what is known of it, and never goes below what is noted of a new lane.
+    for (file, ahead) in [(40, 40), (1, 20), (1, 16)] {
+        entries.push(unit(sent, file * MIB));
+        sent += file;
+        left(&mut pair, entries[entries.len() - 1]);
+        counts(&mut pair, &voucher(&entries, PRICE), &entries[entries.len() - 1..]);
+        pair.expect(LANE, Bytes(100 * MIB));
+        let (ticket, effects) = pair.ask(LANE, unit(sent, MIB), NOW);
+        let [PairEffect::Persist(id, Durable::Sent(LANE, ceiling))] = effects[..] else { panic!("{effects:?}") };
+        assert_eq!(ceiling.0 / MIB, sent + 1 + ahead);
+        pair.persisted(id, NOW);
+        pair.over(ticket.unwrap(), Left::Nothing);
+    }
+}
+
 #[test]
 fn who_is_held_to_no_window_and_no_limit_is_counted_all_the_same() {
     let mut pair = pair(Limits { window: None, credit: None, write_off: WriteOff::Nothing });
@@ -418,6 +438,27 @@ fn many_small_deliveries_make_a_voucher_due() {
         assert_eq!(payer.verified(unit(offset, MIB / 8), NOW), Ok(vec![]));
     }
     assert_eq!(payer.verified(unit(3, MIB / 8), NOW).unwrap().len(), 1, "half of a small window");
+}
+
+#[test]
+fn of_a_large_window_sixty_four_mebibytes_are_left_for_what_is_under_way() {
+    for (window, due) in [(1, 1), (2 * MIB, MIB), (100 * MIB, 50 * MIB), (200 * MIB, 136 * MIB), (1 << 40, 192 * MIB)] {
+        let large = window / 4;
+        let mut payer = PayerLane::new(LANE, PRICE, Bytes(window), None);
+        // In units of which none is large, and the last of which makes it due.
+        let units = due.div_ceil(large.max(1)).max(1);
+        for nth in 1..units {
+            assert_eq!(payer.verified(unit(nth, (due - 1) / units), NOW), Ok(vec![]), "{window}");
+        }
+        let so_far = (units - 1) * ((due - 1) / units);
+        assert_eq!(payer.unvouched(), Bytes(so_far));
+        let effects = payer.verified(unit(units, due - so_far), NOW).unwrap();
+        assert!(
+            matches!(&effects[..], [PayerEffect::Persist(_, body)] if body.cum_bytes.0 == due),
+            "{window}: {effects:?}"
+        );
+        assert_eq!(payer.unvouched(), Bytes(0));
+    }
 }
 
 /// Its payee lets another one leave only when nothing is out.

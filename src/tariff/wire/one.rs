@@ -105,7 +105,7 @@ impl<T: SignedByOne> Signed<T> {
 }
 
 impl<T: Payload> Signed<T> {
-    /// One whose signature was verified with a key that stands elsewhere.
+    /// One whose signature was verified with a key that stands elsewhere, or has just been made with it.
     pub(super) fn verified(bytes: &[u8], body: T, identity: Identity) -> Self {
         Self { bytes: bytes.into(), body, identity }
     }

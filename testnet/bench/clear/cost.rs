@@ -38,7 +38,7 @@ use tokio::time::{Instant, sleep};
 const PRICE: &str = "0.02 USD/GiB";
 const SERVERS: u16 = 3;
 /// How long the last vouchers of a file take at most.
-const REST: Duration = Duration::from_millis(300);
+const REST: Duration = Duration::from_millis(600);
 /// What a grid gives to one stranger in a day, a quarter of its pool.
 const STRANGERS: u64 = Pool::DAY.0 / 4;
 const MIB: f64 = 1024.0 * 1024.0;
