@@ -11,10 +11,13 @@ use lafs_clearinghouse::peer::{Came, GatewayClient, PaidRequest, Payer, Purchase
 use lafs_clearinghouse::units::{Bytes, Seconds};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const CAP: &str =
     "URI:CHK-Verifier:7tt3yh6m6yktjwfhsuvsxvhtwi:gsbsu5hlwbscygephg3aqd7t47y2agatsnnt7eip37w7znx6ws3q:2:3:1000000";
 const MIB: Bytes = Bytes(1 << 20);
+/// How long a voucher waits for what else comes.
+const BEAT: Duration = Duration::from_millis(500);
 
 fn alice() -> SecretKey {
     SecretKey::from_seed(&[9; 32])
@@ -85,6 +88,39 @@ async fn a_refused_voucher_is_shown_and_a_payer_adopts_one_that_its_disk_has_for
     second.close().await;
     let adopted = restored.lane(Part::Payer, ours.open.identity()).await.unwrap().unwrap();
     assert_eq!(vouched(&adopted), vouched(&theirs), "its own signature binds it");
+    home.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_a_row_share_one_voucher() {
+    let home = GatewayNode::start(62, None, "free", &[]).await;
+    home.add_client("alice", &alice());
+    let folder = tempfile::tempdir().unwrap();
+    let books = ledger(folder.path(), "one.sqlite").await;
+    let client = home.session(&alice()).await;
+    let purse = purse(books.clone());
+    let vouched = async || lanes(&books, Part::Payer).await.remove(0).voucher.map(|voucher| voucher.body().cum_bytes);
+    drop(request(&purse, &home, &client).await);
+    let began = Instant::now();
+    for offset in 0..3 {
+        let mut one = request(&purse, &home, &client).await;
+        one.verified(Came::Ciphertext { offset: offset * MIB.0 }, MIB);
+        drop(one);
+        // Far more often than it takes to write one.
+        for _ in 0..50 {
+            let now = vouched().await;
+            assert!(now.is_none() || began.elapsed() >= BEAT, "the end of a request makes no voucher due: {now:?}");
+        }
+    }
+    let in_time = began.elapsed() < BEAT;
+    let first = loop {
+        if let Some(first) = vouched().await {
+            break first;
+        }
+    };
+    assert!(first == Bytes(3 * MIB.0) || !in_time, "{first:?}");
+    purse.close().await;
+    assert_eq!(vouched().await, Some(Bytes(3 * MIB.0)));
     home.node.stop().await;
 }
 
