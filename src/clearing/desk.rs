@@ -9,7 +9,7 @@ use crate::clearing::fresh_records::{has_role, is_own_key};
 use crate::clearing::nettings::NettingFolder;
 use crate::clock::Clock;
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::ledger::{Ledger, LedgerError, Pair, Part};
+use crate::ledger::{Alone, Ledger, LedgerError, Pair, Part};
 use crate::netting::bill;
 use crate::record::{GridRecord, Roles};
 use crate::resolver::{Answer, ResolveError};
@@ -23,6 +23,7 @@ use futures::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::sync::MutexGuard;
 use tracing::info;
 
 /// The most positions of one answer: half a megabyte.
@@ -204,7 +205,7 @@ impl Desk {
         if !parts.ledger.pairs().await?.contains(&pair) {
             return Err(DeskError::NoBooks);
         }
-        let _one_at_a_time = self.settling().await;
+        let _one_at_a_time = self.settling().await?;
         // The own part first: the creditor repeats itself until the clearing node's part is told, and no longer.
         if payment.body().debtor == parts.grid {
             parts.ledger.pay(Part::Payer, payment.clone(), parts.clock.now()).await?;
@@ -320,8 +321,10 @@ impl Desk {
         &self.0.parts.nettings
     }
 
-    pub(super) async fn settling(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.0.settling.lock().await
+    /// What nobody else settles meanwhile: neither this process nor another gateway that writes the same books.
+    pub(super) async fn settling(&self) -> Result<(MutexGuard<'_, ()>, Alone), LedgerError> {
+        let here = self.0.settling.lock().await;
+        Ok((here, self.ledger().alone().await?))
     }
 
     pub(super) fn ledger(&self) -> &Ledger {

@@ -250,7 +250,7 @@ impl Desk {
     }
 
     async fn complete(&self, netting: &Proposal) -> Result<(), DeskError> {
-        let _one_at_a_time = self.settling().await;
+        let _one_at_a_time = self.settling().await?;
         if self.is_in_force(netting).await? {
             return self.net_own(netting).await;
         }

@@ -264,14 +264,18 @@ impl Till {
     }
 
     /// Closes a lane of `payer`: nothing more is delivered on it, and what it leaves unacknowledged stays charged or is written off.
-    pub fn close(&self, payer: &PublicKey, lane: LaneId) -> Result<(), TillError> {
-        let known = self.state().lanes.get(&lane).map(|lane| (lane.open.body().payer, lane.account));
-        let Some((owner, account)) = known else { return Ok(()) };
+    /// Returns the grid whose files were read on it, where the lane is known still.
+    pub fn close(&self, payer: &PublicKey, lane: LaneId) -> Result<Option<GridId>, TillError> {
+        let known = self.state().lanes.get(&lane).map(|lane| {
+            let body = lane.open.body();
+            (body.payer, body.destination(), lane.account)
+        });
+        let Some((owner, destination, account)) = known else { return Ok(None) };
         if owner != *payer {
             return Err(TillError::NoLane);
         }
         self.end(account, &[lane], Closing::ByPayer);
-        Ok(())
+        Ok(Some(destination))
     }
 
     /// Closes every lane that stands on `terms`, which one of the two has ended: nothing more is delivered, in mid-file too.

@@ -35,7 +35,7 @@ impl Desk {
             return Err(DeskError::NoAuthority { grid: *caller, key: body.signer, object: "revocation" });
         }
         // Nothing takes effect between the look and the answer.
-        let _one_at_a_time = self.settling().await;
+        let _one_at_a_time = self.settling().await?;
         let is_kept = !self.ledger().papers(&[revoke.identity()]).await?.is_empty();
         match self.ledger().netted_at(Part::Clearing, &netting.hash()).await? {
             Some(since) if !is_kept => Err(DeskError::InForce(since)),

@@ -10,8 +10,9 @@ use crate::cli::network_args::NetworkArgs;
 use crate::cli::resolve::ask;
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
+use crate::config::read_key;
 use crate::ledger::Ledger;
-use crate::members::Members;
+use crate::members::{Members, OPERATOR};
 use crate::policy::{Confirmed, Outcome as Decided, Period};
 use crate::rate::Money;
 use crate::reader::CapPath;
@@ -33,7 +34,7 @@ pub(super) enum PolicyCommand {
 Example:
   clearinghouse policy check Ada URI:FOREIGN:pub-v0-…:CHK:… -d node")]
 pub(super) struct CheckArgs {
-    /// The client, by the name that `client add` gave it or by its key
+    /// The client, by the name that `client add` gave it or by its key; yourself by "the operator here"
     #[arg(value_name = "CLIENT")]
     client: String,
     /// A foreign cap; `-` reads it from standard input
@@ -50,10 +51,17 @@ pub(super) fn run(command: &PolicyCommand, terminal: &Terminal) -> Outcome<()> {
     let own = args.home.grid()?;
     let now = Clock::system().now();
     let members = Members::open(&home, own)?.clients(now);
-    let is_it = |name: &str, key: String| name == args.client || key == args.client;
-    let client = members.iter().find(|member| is_it(member.label().as_str(), member.key().to_string()));
+    // Whoever works here is a client without a membership.
+    let operator = read_key(&home.accounting_key()).ok().map(|key| Asker {
+        key: key.public(),
+        label: OPERATOR.parse().expect("a short plain text"),
+        groups: Vec::new(),
+    });
+    let mut askers = members.iter().map(|member| Asker::from(&**member)).chain(operator);
+    let client = askers.find(|asker| asker.label.as_str() == args.client || asker.key.to_string() == args.client);
     let client = client.ok_or_else(|| {
-        Failure::new(ExitCode::NotFound, "no client has that name or key").hint("`clearinghouse client list` has them")
+        Failure::new(ExitCode::NotFound, "no client has that name or key")
+            .hint(format!("`clearinghouse client list` has them; you yourself are \"{OPERATOR}\""))
     })?;
     let path = CapPath::parse(&text, &own)?;
     let grid = *path.target.grid();
@@ -80,7 +88,6 @@ pub(super) fn run(command: &PolicyCommand, terminal: &Terminal) -> Outcome<()> {
         ledger.close().await;
         used
     })?;
-    let client = Asker::from(&**client);
     let (grid, answer, used) = (&grid, &answer, &used);
     let case = Case { home: own, client: &client, members: &members, grid, answer, used, under_way: &[], now };
     let retail = policy.retail.as_ref().map(|retail| retail.asset);

@@ -9,7 +9,7 @@ use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::config::{Home, read_key};
 use crate::ledger::{Ledger, Location, Part, UsageLine};
-use crate::members::Members;
+use crate::members::{Members, OPERATOR};
 use crate::rate::Money;
 use crate::units::{Bytes, MinorUnits, Seconds, UnixSeconds};
 use clap::Args;
@@ -100,7 +100,7 @@ fn labels(arg: &HomeArg, home: &Home, now: UnixSeconds) -> Outcome<BTreeMap<Stri
         members.clients(now).iter().map(|one| (one.key().to_string(), one.label().to_string())).collect();
     // Whoever works here is a client without a membership.
     if let Ok(key) = read_key(&home.accounting_key()) {
-        labels.insert(key.public().to_string(), "the operator here".to_owned());
+        labels.insert(key.public().to_string(), OPERATOR.to_owned());
     }
     Ok(labels)
 }

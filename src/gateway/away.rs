@@ -163,6 +163,11 @@ impl Away {
         Ok(AwayFile { away: self.clone(), client, grid, cap: cap.clone(), first, payer })
     }
 
+    /// Has what was read of `grid` vouched for now: whoever it was read for is done.
+    pub(super) fn vouch(&self, grid: &GridId) {
+        self.0.parts.purse.vouch(grid);
+    }
+
     /// What was verified for our clients and is not vouched for yet.
     pub(super) fn not_in_the_books(&self) -> Vec<UsageLine> {
         self.0.parts.purse.not_in_the_books()

@@ -2,6 +2,7 @@
 
 use crate::keys::{GridId, PublicKey};
 use crate::ledger::act::{Act, Done};
+use crate::ledger::alone::Alone;
 use crate::ledger::disputes::{Closed, NewDispute};
 use crate::ledger::error::LedgerError;
 use crate::ledger::lanes::{self, LaneState, PayerState, WrittenOff};
@@ -151,6 +152,12 @@ impl Ledger {
     /// Whether other gateways of the grid may write it too.
     pub fn is_shared(&self) -> bool {
         matches!(self.location, Location::Postgres(_))
+    }
+
+    /// Waits until no other process that writes these books holds one, and keeps them out until it is dropped. Acts are not held up.
+    /// Within one process who waits has to take turns by itself.
+    pub async fn alone(&self) -> Result<Alone, LedgerError> {
+        Alone::at(&self.location, &self.pool).await
     }
 
     /// Notes what `gateway` has under way, in the place of what it had, and says what the others that write these books have. Of two

@@ -6,6 +6,7 @@
 //! for `tariff`; who may sign for whom, for whoever calls here with what it verified.
 
 mod act;
+mod alone;
 mod backup;
 mod chain;
 mod disputes;
@@ -34,6 +35,7 @@ mod versions;
 mod vouchers;
 mod writer;
 
+pub use alone::Alone;
 pub use chain::{Chain, Claimable, Pair};
 pub use disputes::{Closed, Dispute, NewDispute};
 pub use entries::Account;

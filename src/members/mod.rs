@@ -10,3 +10,6 @@ mod signer;
 
 pub use list::{AddError, Members, MembersError, NewClient, RemoveError};
 pub use signer::{SignerError, membership_signer};
+
+/// What whoever works in a gateway's own folder is called: a client without a membership.
+pub const OPERATOR: &str = "the operator here";

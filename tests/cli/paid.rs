@@ -158,9 +158,15 @@ fn a_file_with_a_price_is_read_after_one_automatic_step_and_both_books_say_what_
     let still = owed(&testnet.node_dir(1), Part::Payee, home, abroad);
     assert_eq!(still, payee, "nothing more was delivered");
 
-    let checked = place.run_words(["policy", "check", "client", &cap, "-d", node_text]);
-    assert_eq!(checked.status, 0, "{}{}", checked.stdout, checked.stderr);
-    assert!(checked.stdout.contains("rule `everybody`: matches and allows"), "{}", checked.stdout);
+    // Of a client, and of whoever works here, who has no membership.
+    for client in ["client", "the operator here"] {
+        let checked = place.run_words(["policy", "check", client, &cap, "-d", node_text]);
+        assert_eq!(checked.status, 0, "{}{}", checked.stdout, checked.stderr);
+        assert!(checked.stdout.contains("rule `everybody`: matches and allows"), "{}", checked.stdout);
+    }
+    let nobody = place.run_words(["policy", "check", "nobody", &cap, "-d", node_text]);
+    assert_eq!(nobody.status, 3, "{}{}", nobody.stdout, nobody.stderr);
+    assert!(nobody.stderr.contains("you yourself are \"the operator here\""), "{}", nobody.stderr);
 
     // The operator's rules are read again without a restart.
     let rules = "[[rule]]\nname = \"the rest\"\naction = \"deny\"\nmessage = \"that is a 1-900 number\"\n";

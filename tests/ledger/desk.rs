@@ -3,7 +3,8 @@
 
 use crate::child::Writer;
 use crate::objects::{MIB, NOW, PRICE, grid, lane, public, secret, terms, usd, voucher};
-use futures::FutureExt;
+use crate::postgres::Postgres;
+use futures::{FutureExt, poll};
 use lafs_clearinghouse::clearing::{Desk, DeskError, DeskParts, NettingFolder, Records, netted, propose, totals};
 use lafs_clearinghouse::clock::Clock;
 use lafs_clearinghouse::keys::GridId;
@@ -18,6 +19,7 @@ use lafs_clearinghouse::tariff::wire::{
 use lafs_clearinghouse::units::{Bytes, Seconds, UnixSeconds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::pin::pin;
 use std::sync::Arc;
 
 /// How many lanes are claimed at once.
@@ -185,16 +187,34 @@ fn signed(body: &ConsentBody, n: u8) -> Vec<u8> {
     Signed::sign(body, &secret(n)).unwrap().bytes().to_vec()
 }
 
-#[tokio::test]
-async fn a_netting_takes_effect_when_the_last_of_those_it_affects_has_signed() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(Location::Sqlite(folder.path().join("ledger.sqlite")), NOW).await.unwrap();
-    // 1 owes 2, 2 owes 3, and 3 owes 1 somewhat less.
+/// 1 owes 2, 2 owes 3, and 3 owes 1 somewhat less.
+async fn owe_in_a_ring(ledger: &Ledger) {
     for (payer, payee, gib) in [(1, 2, 10), (2, 3, 10), (3, 1, 7)] {
         let lane = lane(payer, payee, 1);
         ledger.open_lane(Part::Clearing, lane.clone(), NOW).await.unwrap();
         ledger.voucher(Part::Clearing, voucher(&lane, gib * 1024 * MIB), Vec::new(), NOW).await.unwrap();
     }
+}
+
+/// A grid's word that it takes back what it has consented to, of a netting that nobody knows.
+fn taken_back(time: UnixSeconds, n: u8) -> Revoke {
+    let body = RevokeBody {
+        issuer: grid(n),
+        signer: public(n),
+        kind: Revoked::Consent,
+        target: Identity([0; 32]),
+        serial: time.0,
+        time,
+        reason: None,
+    };
+    Signed::sign(&body, &secret(n)).unwrap()
+}
+
+#[tokio::test]
+async fn a_netting_takes_effect_when_the_last_of_those_it_affects_has_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(Location::Sqlite(folder.path().join("ledger.sqlite")), NOW).await.unwrap();
+    owe_in_a_ring(&ledger).await;
     let nettings = NettingFolder::new(folder.path().join("nettings"));
     let desk = desk_with(&ledger, nettings.clone());
     let netting = propose(&ledger, grid(99), usd(), &BTreeSet::new()).await.unwrap();
@@ -232,21 +252,43 @@ async fn a_netting_takes_effect_when_the_last_of_those_it_affects_has_signed() {
     ledger.close().await;
 }
 
+/// Or one would book a netting in the moment in which the other takes a withdrawal, and both grids would hold a signed answer.
+#[tokio::test]
+async fn of_two_gateways_that_share_books_one_settles_at_a_time() {
+    let Some(server) = Postgres::start() else { return };
+    let location = server.database("settling");
+    let ledgers = [Ledger::open(location.clone(), NOW).await.unwrap(), Ledger::open(location, NOW).await.unwrap()];
+    let folder = tempfile::tempdir().unwrap();
+    let nettings = NettingFolder::new(folder.path());
+    let [one, other] = [0, 1].map(|nth| desk_with(&ledgers[nth], nettings.clone()));
+    owe_in_a_ring(&ledgers[0]).await;
+    let netting = propose(&ledgers[0], grid(99), usd(), &BTreeSet::new()).await.unwrap();
+    nettings.keep(&netting).unwrap();
+    for n in [1, 2] {
+        one.consent(&signed(&consent(&netting, n), n), &grid(n)).await.unwrap();
+    }
+    let withdrawal = RevokeBody { target: Identity(netting.hash()), ..taken_back(NOW, 1).body().clone() };
+    let withdrawal = Signed::sign(&withdrawal, &secret(1)).unwrap();
+    let (by, last) = ([grid(1), grid(3)], signed(&consent(&netting, 3), 3));
+
+    let turn = ledgers[0].alone().await.unwrap();
+    let (mut withdrawn, mut consented) = (pin!(one.withdraw(&withdrawal, &by[0])), pin!(other.consent(&last, &by[1])));
+    // More often than either would ask the database if it had its turn.
+    for _ in 0..100 {
+        assert!(poll!(&mut withdrawn).is_pending() && poll!(&mut consented).is_pending(), "somebody else has the turn");
+        ledgers[1].netted_at(Part::Clearing, &netting.hash()).await.unwrap();
+    }
+    drop(turn);
+    let (withdrawn, consented) = tokio::join!(withdrawn, consented);
+    consented.unwrap();
+    let is_in_force = ledgers[0].netted_at(Part::Clearing, &netting.hash()).await.unwrap().is_some();
+    assert_eq!(withdrawn.is_err(), is_in_force, "{withdrawn:?}");
+    ledgers[0].verify().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_consent_that_is_taken_back_counts_no_more_in_whatever_order_it_comes_until_the_netting_has_taken_effect() {
     let folder = tempfile::tempdir().unwrap();
-    let revoke = |time: UnixSeconds, n: u8| -> Revoke {
-        let body = RevokeBody {
-            issuer: grid(n),
-            signer: public(n),
-            kind: Revoked::Consent,
-            target: Identity([0; 32]),
-            serial: time.0,
-            time,
-            reason: None,
-        };
-        Signed::sign(&body, &secret(n)).unwrap()
-    };
     // What comes of the first grid, before the two others consent: its word, and that it is taken back.
     let orders: [&[bool]; 6] = [
         &[true, false],
@@ -259,11 +301,7 @@ async fn a_consent_that_is_taken_back_counts_no_more_in_whatever_order_it_comes_
     for (nth, order) in orders.into_iter().enumerate() {
         let place = folder.path().join(nth.to_string());
         let ledger = Ledger::open(Location::Sqlite(place.with_extension("sqlite")), NOW).await.unwrap();
-        for (payer, payee, gib) in [(1, 2, 10), (2, 3, 10), (3, 1, 7)] {
-            let lane = lane(payer, payee, 1);
-            ledger.open_lane(Part::Clearing, lane.clone(), NOW).await.unwrap();
-            ledger.voucher(Part::Clearing, voucher(&lane, gib * 1024 * MIB), Vec::new(), NOW).await.unwrap();
-        }
+        owe_in_a_ring(&ledger).await;
         let nettings = NettingFolder::new(place);
         let desk = desk_with(&ledger, nettings.clone());
         let netting = propose(&ledger, grid(99), usd(), &BTreeSet::new()).await.unwrap();
@@ -273,7 +311,7 @@ async fn a_consent_that_is_taken_back_counts_no_more_in_whatever_order_it_comes_
             Signed::sign(&body, &secret(n)).unwrap()
         };
         let is_in_force = async || ledger.netted_at(Part::Clearing, &netting.hash()).await.unwrap().is_some();
-        let withdrawal = of(revoke(NOW, 1), 1);
+        let withdrawal = of(taken_back(NOW, 1), 1);
         for gives in order {
             match gives {
                 true => drop(desk.consent(&signed(&consent(&netting, 1), 1), &grid(1)).await.unwrap()),
@@ -282,8 +320,8 @@ async fn a_consent_that_is_taken_back_counts_no_more_in_whatever_order_it_comes_
         }
         // Not by another, not for another, not of a netting that nobody knows.
         assert!(matches!(desk.withdraw(&withdrawal, &grid(2)).await, Err(DeskError::OtherGrid(_))));
-        assert!(matches!(desk.withdraw(&of(revoke(NOW, 4), 4), &grid(4)).await, Err(DeskError::NoNetting(_))));
-        assert!(matches!(desk.withdraw(&revoke(NOW, 1), &grid(1)).await, Err(DeskError::NoNetting(_))));
+        assert!(matches!(desk.withdraw(&of(taken_back(NOW, 4), 4), &grid(4)).await, Err(DeskError::NoNetting(_))));
+        assert!(matches!(desk.withdraw(&taken_back(NOW, 1), &grid(1)).await, Err(DeskError::NoNetting(_))));
         for n in [2, 3] {
             desk.consent(&signed(&consent(&netting, n), n), &grid(n)).await.unwrap();
         }
@@ -294,7 +332,7 @@ async fn a_consent_that_is_taken_back_counts_no_more_in_whatever_order_it_comes_
         desk.consent(&signed(&again, 1), &grid(1)).await.unwrap();
         assert!(is_in_force().await, "{order:?}: a later word");
         desk.withdraw(&withdrawal, &grid(1)).await.expect("said again it is harmless");
-        let late = desk.withdraw(&of(revoke(NOW.plus(Seconds(9)), 1), 1), &grid(1)).await;
+        let late = desk.withdraw(&of(taken_back(NOW.plus(Seconds(9)), 1), 1), &grid(1)).await;
         assert!(matches!(late, Err(DeskError::InForce(_))), "{late:?}");
         assert!(is_in_force().await);
         ledger.verify().await.unwrap();

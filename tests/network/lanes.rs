@@ -5,7 +5,7 @@ use crate::valve::Valve;
 use lafs_clearinghouse::capability::Capability;
 use lafs_clearinghouse::clearing::{Budget, ClientJudge, Purse, PurseParts};
 use lafs_clearinghouse::clock::{Clock, rehearse};
-use lafs_clearinghouse::keys::SecretKey;
+use lafs_clearinghouse::keys::{GridId, SecretKey};
 use lafs_clearinghouse::ledger::{LaneState, Ledger, Location, Part};
 use lafs_clearinghouse::peer::{Came, GatewayClient, PaidRequest, Payer, Purchase};
 use lafs_clearinghouse::units::{Bytes, Seconds};
@@ -122,6 +122,34 @@ async fn requests_in_a_row_share_one_voucher() {
     purse.close().await;
     assert_eq!(vouched().await, Some(Bytes(3 * MIB.0)));
     home.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_is_vouched_for_before_its_time_comes() {
+    let home = GatewayNode::start(63, None, "free", &[]).await;
+    home.add_client("alice", &alice());
+    let folder = tempfile::tempdir().unwrap();
+    let client = home.session(&alice()).await;
+    // A machine that stands still for so long that its time has come proves nothing: once more then.
+    for nth in 0..5 {
+        let books = ledger(folder.path(), &format!("{nth}.sqlite")).await;
+        let purse = purse(books.clone());
+        let mut one = request(&purse, &home, &client).await;
+        let began = Instant::now();
+        one.verified(Came::Ciphertext { offset: 0 }, MIB);
+        purse.vouch(&GridId::new(SecretKey::from_seed(&[1; 32]).public()));
+        purse.vouch(&home.grid());
+        while lanes(&books, Part::Payer).await[0].voucher.is_none() {
+            tokio::task::yield_now().await;
+        }
+        let in_time = began.elapsed() < BEAT;
+        drop(one);
+        purse.close().await;
+        if in_time {
+            return home.node.stop().await;
+        }
+    }
+    panic!("it waits for its time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

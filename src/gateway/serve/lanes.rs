@@ -97,7 +97,11 @@ pub(super) async fn close(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Refusal> {
     let payer = payer(&shared, &connection)?;
-    shared.till.close(&payer, named(path)?).map_err(|error| refusal(&error))?;
+    let read = shared.till.close(&payer, named(path)?).map_err(|error| refusal(&error))?;
+    // Who looks at the books of either side after a download finds it there.
+    if let Some(grid) = read {
+        shared.away.vouch(&grid);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

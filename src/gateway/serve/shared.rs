@@ -9,7 +9,7 @@ use crate::gateway::serve::refresh::Refreshes;
 use crate::gateway::shares::Files;
 use crate::gateway::traffic::Traffic;
 use crate::keys::{GridId, PublicKey, SecretKey};
-use crate::members::Members;
+use crate::members::{Members, OPERATOR};
 use crate::metrics::Metrics;
 use crate::record::{GridRecord, Limit, Nickname};
 use crate::resolver::Resolver;
@@ -19,9 +19,6 @@ use tokio::sync::Semaphore;
 
 /// How many ciphertexts are under way at once, to everybody. Each is a task, a queue of one unit, and what is read ahead.
 pub(super) const MAX_STREAMS: usize = 512;
-
-/// What whoever works in this gateway's own directory is called.
-const OPERATOR: &str = "the operator here";
 
 /// Gives the own grid's record as it is now.
 pub type OwnRecord = Arc<dyn Fn() -> Option<GridRecord> + Send + Sync>;
