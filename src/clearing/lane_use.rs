@@ -67,7 +67,7 @@ impl LaneUse {
     fn ask(&self, came: Came, octets: Bytes, ahead: Bytes) -> Result<Result<Asked, LaneRefusal>, TillError> {
         let asked = self.till.with_account(self.account, |lanes, account, now| {
             let Some(lane) = lanes.get_mut(&self.lane) else { return (Err(TillError::NoLane), Vec::new()) };
-            lane.knows(self.object, self.file);
+            lane.learns(self.object, self.file);
             let served = served(self.object, came, octets);
             account.pair.expect(self.lane, Bytes(ahead.0.saturating_sub(octets.0)));
             let (ticket, effects) = account.pair.ask(self.lane, served, now);

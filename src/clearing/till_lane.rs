@@ -75,7 +75,7 @@ impl Lane {
     }
 
     /// What the lane calls `object` the books call `file`.
-    pub(super) fn knows(&mut self, object: [u8; 32], file: [u8; 32]) {
+    pub(super) fn learns(&mut self, object: [u8; 32], file: [u8; 32]) {
         if self.files.len() >= FILES && !self.files.contains_key(&object) {
             self.files.clear();
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-/// How long a voucher waits for one of the other side. Nobody waits for it meanwhile: it comes when half of a window is out.
+/// How long a voucher waits for one of the other side. Nobody waits for it meanwhile: some of the window is left when it comes.
 const WAITS: Duration = Duration::from_millis(10);
 /// How long after its last voucher another one of a side is looked for.
 const RECENT: Duration = Duration::from_secs(1);
